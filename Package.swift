@@ -1,0 +1,101 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Arrows point down only: a target names what it stands on, and nothing beneath it names it back (docs/ARCHITECTURE.md).
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A target that decides: no clock, PRNG, socket, file or Foundation beneath it.
+func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func shell(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, swiftSettings: settings)
+}
+
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+    name: "holdfast",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        // C: Debian's -dev packages and the kernel's headers.
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CISCSI", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
+
+        // Pure.
+        pure("SMB2Wire"),
+        pure("StateRecords"),
+        pure("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        pure("Raft"),
+        pure("ClusterCore", ["Raft", "StateRecords"]),
+
+        // Shells and owners of C handles.
+        shell("SQLite", ["CSQLite"]),
+        shell("SMBCrypto", ["COpenSSL"]),
+        shell("SMBAuth", ["SMBCrypto"]),
+        shell("FileStore", ["SMB2Wire", "CLinux"]),
+        shell(
+            "SMBServer",
+            ["SMB2Wire", "StateRecords", "SMBServerCore", "SMBCrypto", "SMBAuth", "FileStore", "SQLite", "CLinux"]),
+        shell("SMBClient", ["SMB2Wire", "SMBCrypto", "SMBAuth", "CLinux"]),
+        shell("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CLinux"]),
+        shell("ClusterPlatform", ["CISCSI", "CLinux"]),
+        shell("ClusterTransport", ["StateRecords", logging, nio, nioPosix, nioSSL, x509, crypto]),
+
+        executable("smbserverd", ["SMBServer", arguments]),
+        executable("smbbench", ["SMBClient", arguments]),
+        executable("lunbridge", ["ClusterPlatform", arguments]),
+        executable(
+            "clusterd",
+            [
+                "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "StateRecords", "CLinux",
+                arguments, logging,
+            ]),
+        executable("clusterctl", ["ClusterCore", "ClusterTransport", "StateRecords", "SMBCrypto", arguments]),
+        .target(name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "StateRecords"], swiftSettings: settings),
+        executable("clustersim", ["ClusterSimulation", arguments]),
+
+        tests("SMB2Wire", []),
+        tests("StateRecords", []),
+        tests("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        tests("Raft", []),
+        tests("ClusterCore", ["Raft", "StateRecords"]),
+        tests("ClusterSimulation", ["Raft", "ClusterCore"]),
+        tests("SMBCrypto", []),
+        tests("SMBAuth", ["SMBCrypto"]),
+        tests("FileStore", ["SMB2Wire", "CLinux"]),
+        tests("SMBServer", ["SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux"]),
+        tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
+        tests("ClusterPlatform", ["CLinux"]),
+        tests("ClusterTransport", ["StateRecords"]),
+    ]
+)

@@ -1,0 +1,2 @@
+#pragma once
+// Block and FUSE devices, loop, mount.

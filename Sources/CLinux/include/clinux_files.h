@@ -1,0 +1,2 @@
+#pragma once
+// Files and file systems: openat2, statx, file handles, xattrs, reflinks, inotify.

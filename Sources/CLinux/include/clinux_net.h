@@ -1,0 +1,2 @@
+#pragma once
+// Sockets, epoll, netlink, packet sockets, ARP.

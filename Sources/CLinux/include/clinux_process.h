@@ -1,0 +1,2 @@
+#pragma once
+// Processes, namespaces, signals, scheduling, watchdog.

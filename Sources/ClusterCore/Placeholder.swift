@@ -1,0 +1,1 @@
+// Placeholder until ClusterCore's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterPlatform's first file lands.

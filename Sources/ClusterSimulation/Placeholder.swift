@@ -1,0 +1,1 @@
+// Placeholder until ClusterSimulation's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterStore's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterTransport's first file lands.

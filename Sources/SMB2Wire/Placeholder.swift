@@ -1,0 +1,1 @@
+// Placeholder until SMB2Wire's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMBAuth's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMBClient's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMBServer's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SQLite's first file lands.

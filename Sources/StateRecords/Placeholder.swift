@@ -1,0 +1,1 @@
+// Placeholder until StateRecords's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until clusterctl's first file lands.

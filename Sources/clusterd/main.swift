@@ -1,0 +1,1 @@
+// Placeholder until clusterd's first file lands.

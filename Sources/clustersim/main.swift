@@ -1,0 +1,1 @@
+// Placeholder until clustersim's first file lands.

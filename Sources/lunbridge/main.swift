@@ -1,0 +1,1 @@
+// Placeholder until lunbridge's first file lands.

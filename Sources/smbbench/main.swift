@@ -1,0 +1,1 @@
+// Placeholder until smbbench's first file lands.

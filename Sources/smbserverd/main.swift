@@ -1,0 +1,1 @@
+// Placeholder until smbserverd's first file lands.

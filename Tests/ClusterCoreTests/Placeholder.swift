@@ -1,0 +1,1 @@
+// Placeholder until ClusterCoreTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterPlatformTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterSimulationTests' first file lands.

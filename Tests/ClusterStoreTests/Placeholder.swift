@@ -1,0 +1,1 @@
+// Placeholder until ClusterStoreTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until ClusterTransportTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until RaftTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMB2WireTests' first file lands.

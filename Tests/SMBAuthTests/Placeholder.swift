@@ -1,0 +1,1 @@
+// Placeholder until SMBAuthTests' first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMBServerCoreTests' first file lands.

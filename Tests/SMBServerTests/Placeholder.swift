@@ -1,0 +1,1 @@
+// Placeholder until SMBServerTests' first file lands.

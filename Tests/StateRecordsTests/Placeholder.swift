@@ -1,0 +1,1 @@
+// Placeholder until StateRecordsTests' first file lands.
