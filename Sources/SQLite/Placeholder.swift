@@ -1,1 +1,0 @@
-// Placeholder until SQLite's first file lands.

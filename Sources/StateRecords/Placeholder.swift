@@ -1,1 +1,0 @@
-// Placeholder until StateRecords's first file lands.

@@ -1,0 +1,134 @@
+/// A share as the administrator declared it.
+package struct ShareRecord: Equatable, BinaryRecord {
+    package var name: String
+    /// Absolute on a standalone server; in a cluster relative to the mounted LUN.
+    package var path: String
+    package var comment: String
+    package var isContinuouslyAvailable: Bool
+    package var isReadOnly: Bool
+    package var requiresEncryption: Bool
+
+    package init(
+        name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
+        isReadOnly: Bool = false, requiresEncryption: Bool = false
+    ) {
+        self.name = name
+        self.path = path
+        self.comment = comment
+        self.isContinuouslyAvailable = isContinuouslyAvailable
+        self.isReadOnly = isReadOnly
+        self.requiresEncryption = requiresEncryption
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.name)
+            writer.write(self.path)
+            writer.write(self.comment)
+            writer.write(self.isContinuouslyAvailable)
+            writer.write(self.isReadOnly)
+            writer.write(self.requiresEncryption)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            ShareRecord(
+                name: try reader.read(), path: try reader.read(), comment: try reader.read(),
+                isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
+                requiresEncryption: try reader.read())
+        }
+    }
+}
+
+/// A local user. The NT hash is as good as the password for NTLM: never printed, kept in files of mode 0600.
+package struct UserRecord: Equatable, BinaryRecord {
+    package var name: String
+    /// MD4 of the password in UTF-16LE, 16 bytes ([MS-NLMP] 3.3.1).
+    package var ntHash: [UInt8]
+    /// The relative identifier below the cluster's own domain SID.
+    package var relativeID: UInt32
+
+    package init(name: String, ntHash: [UInt8], relativeID: UInt32) {
+        self.name = name
+        self.ntHash = ntHash
+        self.relativeID = relativeID
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.name)
+            writer.write(self.ntHash)
+            writer.write(self.relativeID)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            UserRecord(name: try reader.read(), ntHash: try reader.read(), relativeID: try reader.read())
+        }
+    }
+}
+
+extension UserRecord: CustomStringConvertible {
+    package var description: String { "user \(self.name) (RID \(self.relativeID))" }
+}
+
+/// What an SMB server serves. The same on every node of a cluster: a client that reconnects elsewhere must find
+/// the same ServerGuid, names and users.
+package struct ServerConfiguration: Equatable, BinaryRecord {
+    /// [MS-SMB2] 2.2.4 ServerGuid.
+    package var serverGUID: GUID16
+    /// The NetBIOS name, at most 15 characters, upper case.
+    package var serverName: String
+    /// The three sub-authorities of the machine's domain SID S-1-5-21-a-b-c.
+    package var domain: (UInt32, UInt32, UInt32)
+    /// Where the LUN is mounted; empty on a standalone server.
+    package var mountPoint: String
+    package var shares: [ShareRecord]
+    package var users: [UserRecord]
+    package var requiresSigning: Bool
+
+    package init(
+        serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true
+    ) {
+        self.serverGUID = serverGUID
+        self.serverName = serverName
+        self.domain = domain
+        self.mountPoint = mountPoint
+        self.shares = shares
+        self.users = users
+        self.requiresSigning = requiresSigning
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
+            && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
+            && left.requiresSigning == right.requiresSigning
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.serverGUID)
+            writer.write(self.serverName)
+            writer.write(self.domain.0)
+            writer.write(self.domain.1)
+            writer.write(self.domain.2)
+            writer.write(self.mountPoint)
+            writer.write(self.shares)
+            writer.write(self.users)
+            writer.write(self.requiresSigning)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            ServerConfiguration(
+                serverGUID: try reader.read(), serverName: try reader.read(),
+                domain: (try reader.read(), try reader.read(), try reader.read()),
+                mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
+                requiresSigning: try reader.read())
+        }
+    }
+}

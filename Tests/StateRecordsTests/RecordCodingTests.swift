@@ -1,0 +1,166 @@
+import Testing
+
+@testable import StateRecords
+
+enum Sample {
+    static let open = OpenRecord(
+        persistentID: 0x0102_0304_0506_0708, createGUID: GUID16(low: 1, high: 2), clientGUID: GUID16(low: 3, high: 4),
+        ownerSID: "S-1-5-21-1-2-3-1001", userName: "alice", share: "test", path: "Bücher/a.txt", stream: "",
+        file: FileIdentity(fileSystem: GUID16(low: 5, high: 6), handleType: 0x81, handle: Array(0..<12)),
+        grantedAccess: 0x0012_019F, shareAccess: 1, createOptions: 0x40, createDisposition: 3, createAction: 2,
+        fileAttributes: 0x20, timeoutMilliseconds: 60_000, isPersistent: true, oplockLevel: 0xFF,
+        lease: LeaseRecord(
+            key: GUID16(low: 7, high: 8), parentKey: .zero, state: 7, flags: 0, epoch: 3, version: 2),
+        deleteOnClose: true, replayConsumed: true, channelSequence: 9,
+        locks: [LockRecord(offset: 0, length: .max, isExclusive: true)],
+        lockSequences: Array(repeating: 0xFF, count: 64), extra: [1, 2, 3])
+    static let client = ClientRecord(
+        clientAddress: [10, 77, 0, 1], clientPort: 50_000, serverAddress: [10, 77, 0, 10], serverPort: 445)
+    static let configuration = ServerConfiguration(
+        serverGUID: GUID16(low: 9, high: 10), serverName: "TSHARE", domain: (1, 2, 3), mountPoint: "/run/holdfast/mnt",
+        shares: [ShareRecord(name: "test", path: "test", isContinuouslyAvailable: true)],
+        users: [UserRecord(name: "alice", ntHash: Array(0..<16), relativeID: 1001)])
+    static let mutations: [Mutation] = [
+        .putOpen(open), .removeOpen(persistentID: 7), .putClient(client), .removeClient(client),
+        .reserveIDs(below: 4096), .removeAllClients,
+    ]
+    static let toServer: [ClusterToServer] = [
+        .configure(configuration), .load(opens: [open, open]), .serve(epoch: 4, nextPersistentID: 4096),
+        .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest,
+    ]
+    static let toCluster: [ServerToCluster] = [
+        .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
+        .serving(epoch: 4, reopened: 5, lost: 0), .frozen,
+        .status(ServerStatus(connections: 1, persistentOpens: 2, bytesWritten: 3)),
+        .storageFailed(detail: "EIO"),
+    ]
+}
+
+@Suite struct RecordCodingTests {
+    /// Everything comes back as it was written, and no prefix of it is taken for the whole.
+    private func check<Value: BinaryRecord>(_ value: Value) throws {
+        let bytes = value.encoded
+        #expect(try Value(decoding: bytes) == value)
+        for count in 0..<bytes.count {
+            #expect(throws: RecordError.self) { try Value(decoding: Array(bytes[..<count])) }
+        }
+        #expect(throws: RecordError.trailingBytes(1)) { try Value(decoding: bytes + [0]) }
+    }
+
+    @Test func mutations() throws { for mutation in Sample.mutations { try self.check(mutation) } }
+    @Test func messagesToTheServer() throws { for message in Sample.toServer { try self.check(message) } }
+    @Test func messagesToTheCluster() throws { for message in Sample.toCluster { try self.check(message) } }
+
+    /// The layout on disk and between versions: a change of these bytes is a change of the format.
+    @Test func goldenBytes() {
+        #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
+        #expect(
+            ShareRecord(name: "t", path: "p").encoded
+                == [1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    @Test func aNewerWritersFieldsAreSkipped() throws {
+        var writer = BinaryWriter()
+        writer.section(version: 2) { writer in
+            writer.write("test")
+            writer.write("path")
+            writer.write("")
+            writer.write(true)
+            writer.write(false)
+            writer.write(false)
+            writer.write("a field of version 2")
+        }
+        writer.write(UInt16(0xABCD))
+        var reader = BinaryReader(writer.bytes)
+        let share = try ShareRecord(from: &reader)
+        #expect(share == ShareRecord(name: "test", path: "path", isContinuouslyAvailable: true))
+        #expect(try reader.read(UInt16.self) == 0xABCD)
+    }
+
+    /// A record that ends inside its own section must not read into its neighbour's bytes.
+    @Test func aShortSectionIsTruncated() {
+        var writer = BinaryWriter()
+        writer.section(version: 1) { $0.write("test") }
+        writer.write("neighbour")
+        var reader = BinaryReader(writer.bytes)
+        #expect(throws: RecordError.self) { try ShareRecord(from: &reader) }
+    }
+
+    @Test(arguments: UInt64(0)..<64)
+    func damagedBytesNeverTrap(seed: UInt64) {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        func next() -> UInt64 {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return state
+        }
+        for message in Sample.toServer {
+            var bytes = message.encoded
+            for _ in 0..<4 where !bytes.isEmpty {
+                bytes[Int(next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: next())
+            }
+            guard let decoded = try? ClusterToServer(decoding: bytes) else { continue }
+            // What still decodes is a value like any other: it encodes to something that decodes to itself.
+            #expect((try? ClusterToServer(decoding: decoded.encoded)) == decoded)
+        }
+    }
+}
+
+@Suite struct HandleStateTests {
+    @Test func aLaterRecordReplacesAnEarlierAndATombstoneRemovesIt() {
+        var state = HandleState()
+        state.apply(.putOpen(Sample.open))
+        var changed = Sample.open
+        changed.locks = []
+        state.apply(.putOpen(changed))
+        #expect(state.orderedOpens == [changed])
+        state.apply(.removeOpen(persistentID: changed.persistentID))
+        #expect(state.opens.isEmpty)
+    }
+
+    /// A new server must never give out an id that an old one may have: neither a recorded nor a reserved one.
+    @Test func idsOnlyGrow() {
+        var state = HandleState()
+        state.apply(.reserveIDs(below: 4096))
+        state.apply(.reserveIDs(below: 100))
+        #expect(state.nextPersistentID == 4096)
+        state.apply(.putOpen(Sample.open))
+        state.apply(.removeOpen(persistentID: Sample.open.persistentID))
+        #expect(state.nextPersistentID == Sample.open.persistentID + 1)
+    }
+
+    @Test func clientsGoOneByOneAndTogether() {
+        var state = HandleState()
+        var other = Sample.client
+        other.clientPort = 2
+        state.apply(.putClient(Sample.client))
+        state.apply(.putClient(other))
+        #expect(state.orderedClients == [other, Sample.client])
+        state.apply(.removeClient(other))
+        #expect(state.orderedClients == [Sample.client])
+        state.apply(.removeAllClients)
+        #expect(state.clients.isEmpty)
+    }
+}
+
+@Suite struct FrameReaderTests {
+    @Test func framesComeOutWholeHoweverTheyArrive() throws {
+        let stream = FrameReader.frame([1, 2, 3]) + FrameReader.frame([]) + FrameReader.frame([4])
+        for cut in 0...stream.count {
+            var reader = FrameReader()
+            var frames: [[UInt8]] = []
+            for part in [stream[..<cut], stream[cut...]] {
+                reader.append(part)
+                while let frame = try reader.next() { frames.append(frame) }
+            }
+            #expect(frames == [[1, 2, 3], [], [4]])
+        }
+    }
+
+    @Test func aFrameBeyondTheLimitIsRefused() {
+        var reader = FrameReader()
+        reader.append([0xFF, 0xFF, 0xFF, 0xFF])
+        #expect(throws: RecordError.self) { try reader.next() }
+    }
+}
