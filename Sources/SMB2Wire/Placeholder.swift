@@ -1,1 +1,0 @@
-// Placeholder until SMB2Wire's first file lands.

@@ -1,1 +1,0 @@
-// Placeholder until SMB2WireTests' first file lands.
