@@ -1,0 +1,55 @@
+"""One bridge, one network namespace a machine. The bridge has a namespace of its own: the host's routing stays as it is."""
+
+from .record import run
+
+PREFIX_LENGTH = 24
+VIRTUAL_IP = "10.77.0.10"
+ADDRESSES = {
+    "target": "10.77.0.2",
+    "node-a": "10.77.0.11",
+    "node-b": "10.77.0.12",
+    "witness": "10.77.0.13",
+    "client": "10.77.0.40",
+}
+GUEST_ADDRESS = "10.77.0.50"
+
+
+class Network:
+    def __init__(self, record):
+        self.record = record
+        self.lan = self.namespace("lan")
+
+    def namespace(self, machine):
+        return f"hf-{self.record.identity}-{machine}"
+
+    def inside(self, machine, *command):
+        """The command line that runs `command` on a machine's network, in the caller's mounts and processes."""
+        return ("nsenter", f"--net=/run/netns/{self.namespace(machine)}", *command)
+
+    def up(self):
+        self.record.namespace(self.lan)
+        run("ip", "-n", self.lan, "link", "set", "lo", "up")
+        run("ip", "-n", self.lan, "link", "add", "lan", "type", "bridge", "forward_delay", "0", "stp_state", "0")
+        run("ip", "-n", self.lan, "link", "set", "lan", "up")
+        for machine, address in ADDRESSES.items():
+            self.add_machine(machine, address)
+
+    def add_machine(self, machine, address):
+        name = self.namespace(machine)
+        self.record.namespace(name)
+        run("ip", "link", "add", machine, "netns", self.lan, "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "-n", self.lan, "link", "set", machine, "master", "lan", "up")
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "-n", name, "addr", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0")
+        run("ip", "-n", name, "link", "set", "eth0", "up")
+
+    def add_tap(self, name):
+        run("ip", "-n", self.lan, "tuntap", "add", "dev", name, "mode", "tap")
+        run("ip", "-n", self.lan, "link", "set", name, "master", "lan", "up")
+
+    def remove_tap(self, name):
+        run("ip", "-n", self.lan, "link", "delete", name, check=False)
+
+    def link(self, machine, up):
+        """The machine's cable: pulled at the bridge, so that the machine itself only sees its carrier go."""
+        run("ip", "-n", self.lan, "link", "set", machine, "up" if up else "down")
