@@ -1,7 +1,6 @@
 """A qemu guest with the kernel's own SMB client, driven through a serial port (guest/agent.c answers there)."""
 
 import os
-import queue
 import socket
 import threading
 import time
@@ -44,7 +43,7 @@ class Guest:
         self.jobs = {}
         self.next = 1
         self.lock = threading.Lock()
-        self.ready = queue.Queue()
+        self.ready = threading.Event()
 
     def up(self):
         """Boots and returns the seconds that it took."""
@@ -53,7 +52,7 @@ class Guest:
         agent = self.directory / "agent.sock"
         accelerator = os.environ.get("HOLDFAST_ACCEL", "tcg")
         # Without -cx16 kernel 6.12 panics under qemu 7.2; five-level page tables only slow the emulation.
-        processor = "host" if accelerator == "kvm" else "max,-cx16,-la57"
+        processor = "host,-arch-capabilities" if accelerator == "kvm" else "max,-cx16,-la57"
         began = time.monotonic()
         self.process = self.record.spawn(
             "guest",
@@ -92,10 +91,12 @@ class Guest:
                 self.socket.close()
                 time.sleep(0.02)
         threading.Thread(target=self.read, daemon=True).start()
-        try:
-            self.ready.get(timeout=max(0.1, deadline - time.monotonic()))
-        except queue.Empty:
-            raise LabError(f"the guest did not boot within {BOOT_LIMIT} s; see {self.console}") from None
+        while not self.ready.wait(0.2):
+            if self.process.poll() is not None:
+                said = (self.directory / "qemu.log").read_text().strip()
+                raise LabError(f"qemu ended with {self.process.returncode}: {said}")
+            if time.monotonic() > deadline:
+                raise LabError(f"the guest did not boot within {BOOT_LIMIT} s; see {self.console}")
 
     def read(self):
         rest = b""
@@ -116,7 +117,7 @@ class Guest:
         identity, _, rest = line.partition(" ")
         kind, _, text = rest.partition(" ")
         if identity == "0" and kind == "=":
-            self.ready.put(True)
+            self.ready.set()
             return
         job = self.jobs.get(identity)
         if job is None:

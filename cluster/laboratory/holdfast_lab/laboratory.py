@@ -1,0 +1,129 @@
+"""The whole laboratory: comes up, tells how it is, goes down."""
+
+import json
+import time
+
+from . import data
+from .guest import Guest
+from .network import ADDRESSES, PREFIX_LENGTH, VIRTUAL_IP, Network
+from .node import PEER_PORT, Node
+from .record import LabError, Record, run
+from .target import Target
+
+LUN_SIZE = 6 << 30
+SHARE = "test"
+SHARE_USERS = (*data.USERS, "holder", "rival")
+
+
+class Laboratory:
+    def __init__(self, identity, binaries, cache):
+        self.record = Record(identity)
+        self.binaries = binaries
+        self.cache = cache
+        self.network = Network(self.record)
+        self.target = Target(self.record, self.network)
+        self.nodes = {name: Node(self.record, self.network, name, binaries) for name in ("node-a", "node-b", "witness")}
+        self.guest = None
+        self.source = None
+
+    @property
+    def exists(self):
+        return self.record.started.exists()
+
+    def password(self, user):
+        """The laboratory's users are made anew with each laboratory and nothing else trusts them."""
+        return f"{user}-{self.target.password}"
+
+    def up(self, say):
+        self.record.clean()
+        self.record.create()
+        self.network.up()
+        say("network: bridge with " + ", ".join(f"{name} {address}" for name, address in ADDRESSES.items()))
+        self.target.up(LUN_SIZE)
+        say(f"target: tgtd with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP, access for the two nodes")
+        for node in self.nodes.values():
+            node.power_on()
+        for node in self.nodes.values():
+            node.wait_for_socket()
+        self.form_cluster(say)
+
+    def form_cluster(self, say):
+        first = self.nodes["node-a"]
+        url = self.target.url.replace("@", f"%{self.target.password}@", 1)
+        first.control(
+            "init", "--cluster-name", "tshare", "--node-name", first.name, "--address", f"{first.address}:{PEER_PORT}",
+            "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", url, "--format",
+            timeout=90)
+        say("cluster: made by node-a, the LUN formatted")
+        for name in ("node-b", "witness"):
+            node = self.nodes[name]
+            token = first.control("token").stdout.split()[-1]
+            words = ["join", f"{first.address}:{PEER_PORT}", "--token", token, "--node-name", name,
+                     "--address", f"{node.address}:{PEER_PORT}", "--interface", "eth0"]
+            if node.role == "witness":
+                words += ["--role", "witness"]
+            node.control(*words, timeout=60)
+            say(f"cluster: {name} joined")
+        for user in SHARE_USERS:
+            first.control("user", "add", user, "--password-stdin", text_input=self.password(user) + "\n")
+        first.control("share", "add", SHARE, "--path", SHARE, "--continuously-available")
+        self.wait_until_serving(60)
+        say(f"cluster: \\\\tshare\\{SHARE} is served at {VIRTUAL_IP} by {self.active().name}")
+
+    def guest_up(self, say):
+        image, self.source = data.make(self.cache)
+        disk = self.record.directory / "guest.img"
+        run("cp", "--sparse=always", image, disk)
+        self.guest = Guest(
+            self.record, self.network, self.cache / "kernel/vmlinuz", self.cache / "guest/initramfs", disk)
+        seconds = self.guest.up()
+        kernel = self.guest.run("uname -r").lines[0]
+        say(f"guest: Linux {kernel} booted in {seconds:.0f} s")
+
+    def down(self):
+        if self.guest is not None:
+            self.guest.down()
+        self.record.clean()
+
+    # How it is
+
+    def status(self, timeout=10):
+        """clusterctl's own status from the first node that answers, preferring one that knows a leader."""
+        said = []
+        best = None
+        for node in self.nodes.values():
+            if node.init() is None:
+                continue
+            try:
+                done = node.control("status", "--json", check=False, timeout=timeout)
+                status = json.loads(done.stdout)
+            except (LabError, ValueError) as error:
+                said.append(f"{node.name}: {error}")
+                continue
+            best = best or status
+            if status.get("active"):
+                return status
+        if best is None:
+            raise LabError("no node answers: " + "; ".join(said or ["all are off"]))
+        return best
+
+    def active(self):
+        """The node whose clusterd says that it serves the share."""
+        name = self.status().get("active")
+        if name not in self.nodes:
+            raise LabError("no node serves the share now (cluster/lab status tells more)")
+        return self.nodes[name]
+
+    def standby(self):
+        return self.nodes["node-b" if self.active().name == "node-a" else "node-a"]
+
+    def wait_until_serving(self, timeout):
+        deadline = time.monotonic() + timeout
+        problem = None
+        while time.monotonic() < deadline:
+            try:
+                return self.active()
+            except LabError as error:
+                problem = error
+            time.sleep(0.1)
+        raise LabError(f"the share is not served after {timeout} s: {problem}")
