@@ -46,7 +46,8 @@ extension ServerState {
                 try self.load(record)
                 reopened += 1
             } catch {
-                self.note(SMBError(error.status, "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"))
+                self.note(
+                    SMBError(error.status, "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"))
                 lost.append(record.persistentID)
                 self.mutations.append(.removeOpen(persistentID: record.persistentID))
             }

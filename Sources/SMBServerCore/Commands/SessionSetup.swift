@@ -99,7 +99,8 @@ extension ServerState {
         self.sessions[id]?.state = .valid
         self.sessions[id]?.hasKeys = !isAnonymous
         self.sessions[id]?.isSigningRequired =
-            !isAnonymous && (connection.serverSecurityMode.contains(.signingRequired) || session.requiresSigningByClient)
+            !isAnonymous
+            && (connection.serverSecurityMode.contains(.signingRequired) || session.requiresSigningByClient)
         let previous = authentication.previousSession
         if previous != 0, previous != id, self.sessions[previous]?.user == user {
             self.endSession(previous, keepsDurable: true)

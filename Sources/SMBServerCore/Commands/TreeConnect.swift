@@ -16,7 +16,9 @@ extension ServerState {
         guard let share = self.shares[name.lowercased()] else { throw SMBError(.badNetworkName, "no share \(name)") }
         guard share.isPipes || !user.isAnonymous else { throw SMBError(.accessDenied, "anonymous on \(name)") }
         if share.requiresEncryption {
-            guard connection.cipher != nil else { throw SMBError(.accessDenied, "\(name) needs a client that encrypts") }
+            guard connection.cipher != nil else {
+                throw SMBError(.accessDenied, "\(name) needs a client that encrypts")
+            }
         }
         guard
             let tree = self.sessions[request.session]?.trees.insert(
