@@ -1,0 +1,1 @@
+// Placeholder until Raft's first file lands.
