@@ -77,6 +77,7 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let deviceDataError = NTStatus(rawValue: 0xC000_009C)
     package static let deviceNotConnected = NTStatus(rawValue: 0xC000_009D)
     package static let mediaWriteProtected = NTStatus(rawValue: 0xC000_00A2)
+    package static let badImpersonationLevel = NTStatus(rawValue: 0xC000_00A5)
     package static let instanceNotAvailable = NTStatus(rawValue: 0xC000_00AB)
     package static let pipeNotAvailable = NTStatus(rawValue: 0xC000_00AC)
     package static let invalidPipeState = NTStatus(rawValue: 0xC000_00AD)
@@ -215,6 +216,7 @@ extension NTStatus: CustomStringConvertible {
         case .deviceDataError: "STATUS_DEVICE_DATA_ERROR"
         case .deviceNotConnected: "STATUS_DEVICE_NOT_CONNECTED"
         case .mediaWriteProtected: "STATUS_MEDIA_WRITE_PROTECTED"
+        case .badImpersonationLevel: "STATUS_BAD_IMPERSONATION_LEVEL"
         case .instanceNotAvailable: "STATUS_INSTANCE_NOT_AVAILABLE"
         case .pipeNotAvailable: "STATUS_PIPE_NOT_AVAILABLE"
         case .invalidPipeState: "STATUS_INVALID_PIPE_STATE"

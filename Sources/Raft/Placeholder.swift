@@ -1,1 +1,0 @@
-// Placeholder until Raft's first file lands.

@@ -1,0 +1,163 @@
+/// Elections: Raft §5.2, §5.4.1; PreVote and CheckQuorum: Raft's dissertation §9.6, §6.2.
+extension RaftNode {
+    private var isVoter: Bool { self.configuration.isVoter(self.id) }
+
+    /// A leader was heard of so recently that its lease may stand.
+    var isWithinLease: Bool {
+        if self.hasEarlierLife, self.now - self.startedAt < self.limits.electionTicksMinimum { return true }
+        if self.defects.contains(.voteWithinLease) { return false }
+        guard self.leader != nil else { return false }
+        return self.isLeader || self.now - self.lastHeardLeader < self.limits.electionTicksMinimum
+    }
+
+    mutating func electionTick() {
+        if let start = self.campaignAt, self.now >= start {
+            self.campaignAt = nil
+            if self.leader == nil { return self.campaign(force: false) }
+        }
+        if let timeout = self.electionTimeout, self.now - self.electionStart >= timeout {
+            return self.campaign(force: false)
+        }
+        guard self.role != .follower, self.now - self.lastBroadcast >= self.limits.heartbeatTicks else { return }
+        self.askForVotes()
+    }
+
+    /// PreVote first; `force` skips it, on the leader's own request.
+    mutating func campaign(force: Bool) {
+        guard self.role != .leader, self.isVoter else { return self.restartElectionTimer() }
+        self.leaveRole()
+        self.leader = nil
+        self.restartElectionTimer()
+        if force {
+            self.becomeCandidate(force: true)
+        } else {
+            self.role = .preCandidate
+            self.askForVotes()
+            self.countVote(from: self.id, granted: true)
+        }
+    }
+
+    private mutating func becomeCandidate(force: Bool) {
+        self.leaveRole()
+        self.role = .candidate
+        self.leader = nil
+        self.restartElectionTimer()
+        self.enter(term: self.term + 1, votedFor: self.id)
+        self.forcesElection = force
+        self.ownVoteSequence = self.hardStateSequence
+        self.askForVotes()
+    }
+
+    private mutating func askForVotes() {
+        self.lastBroadcast = self.now
+        for peer in self.configuration.voters where peer != self.id && self.votes[peer] == nil {
+            if self.role == .preCandidate {
+                self.effects.messages.append(
+                    Message(
+                        from: self.id, to: peer, term: self.term + 1,
+                        body: .preVoteRequest(lastIndex: self.log.lastIndex, lastTerm: self.log.lastTerm)))
+            } else {
+                self.send(
+                    .voteRequest(
+                        lastIndex: self.log.lastIndex, lastTerm: self.log.lastTerm, force: self.forcesElection),
+                    to: peer)
+            }
+        }
+    }
+
+    mutating func countVote(from voter: NodeID, granted: Bool) {
+        guard self.role == .candidate || self.role == .preCandidate, self.configuration.isVoter(voter) else { return }
+        // A refused pre-vote may be granted a moment later, when that voter has noticed too that the leader is gone.
+        if self.role == .preCandidate, !granted { return }
+        if self.votes[voter] == nil { self.votes[voter] = granted }
+        let granted = self.configuration.voters.count { self.votes[$0] == true }
+        let refused = self.configuration.voters.count { self.votes[$0] == false }
+        if granted >= self.configuration.quorum {
+            if self.role == .preCandidate { self.becomeCandidate(force: false) } else { self.becomeLeader() }
+        } else if refused >= self.configuration.quorum {
+            self.becomeFollower(term: self.term, leader: nil)
+        }
+    }
+
+    mutating func preVoteRequested(_ message: Message, lastIndex: LogIndex, lastTerm: Term) {
+        let isNewer = self.isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+        let granted = message.term > self.term && isNewer && !self.isWithinLease
+        self.effects.messages.append(
+            Message(
+                from: self.id, to: message.from, term: granted ? message.term : self.term,
+                body: .preVoteResponse(granted: granted)))
+    }
+
+    /// The term is the receiver's already. Votes whatever its own configuration says: it may not know of its promotion.
+    mutating func voteRequested(_ message: Message, lastIndex: LogIndex, lastTerm: Term) {
+        let isFree = self.hardState.votedFor == nil || self.hardState.votedFor == message.from
+        let granted =
+            isFree && self.leader == nil && self.isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+        if granted {
+            if self.hardState.votedFor == nil {
+                self.hardState.votedFor = message.from
+                self.hardStateIsDirty = true
+                self.hardStateSequence = self.nextSequence
+            }
+            self.restartElectionTimer()
+        }
+        if granted, self.defects.contains(.voteWithoutPersisting) {
+            self.effects.messages.append(
+                Message(from: self.id, to: message.from, term: self.term, body: .voteResponse(granted: true)))
+        } else {
+            self.send(.voteResponse(granted: granted), to: message.from)
+        }
+    }
+
+    private func isUpToDate(lastIndex: LogIndex, lastTerm: Term) -> Bool {
+        self.defects.contains(.skipLogUpToDateCheck)
+            || self.log.isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+    }
+
+    /// See `Event.peerLost`.
+    mutating func peerLost(_ peer: NodeID) {
+        if self.isLeader {
+            self.progress[peer]?.answeredHeartbeatSent = nil
+            if self.progress[peer]?.state == .snapshot { self.snapshotFailed(peer) }
+            return
+        }
+        guard self.leader == peer else { return }
+        self.forgetLeader()
+        guard self.isVoter else { return }
+        let rank = self.configuration.voters.filter { $0 != peer }.firstIndex(of: self.id) ?? 0
+        let delay = UInt64(rank) * self.limits.lostPeerStaggerTicks + self.limits.candidacyDelayTicks
+        if delay == 0 { self.campaign(force: false) } else { self.campaignAt = self.now + delay }
+    }
+
+    mutating func forgetLeader() {
+        guard self.role == .follower else { return }
+        self.leader = nil
+    }
+
+    // MARK: Leadership transfer (Raft's dissertation §3.10)
+
+    mutating func startTransfer(to target: NodeID) {
+        guard self.isLeader, target != self.id, self.configuration.isVoter(target) else { return }
+        if let transfer = self.transfer, transfer.target == target { return }
+        guard self.transfer?.isSent != true else { return }
+        self.transfer = Transfer(target: target, deadline: self.now + self.limits.transferTicks)
+        self.finishTransfer()
+        if self.transfer?.isSent != true { self.sendAppend(to: target) }
+    }
+
+    /// Asks the target to campaign once it has everything.
+    mutating func finishTransfer() {
+        guard let transfer = self.transfer, !transfer.isSent,
+            self.progress[transfer.target]?.matchIndex == self.log.lastIndex
+        else { return }
+        self.transfer?.isSent = true
+        self.leaseBlock = (transfer.target, self.heartbeatRound)
+        self.send(.timeoutNow(round: self.heartbeatRound), to: transfer.target)
+    }
+
+    mutating func timeoutNow(_ message: Message, round: UInt64) {
+        // A leader that gave the transfer up has sent later rounds; after those its lease may stand again.
+        guard self.role == .follower, self.leader == message.from, round == self.seenRound else { return }
+        self.campaign(force: true)
+    }
+}

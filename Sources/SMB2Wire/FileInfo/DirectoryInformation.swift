@@ -1,0 +1,212 @@
+/// The levels of QUERY_DIRECTORY, [MS-SMB2] 2.2.33 and [MS-FSCC] 2.4.
+package enum DirectoryInformationClass: UInt8, Sendable, CaseIterable {
+    /// 2.4.10.
+    case directory = 0x01
+    /// 2.4.14.
+    case fullDirectory = 0x02
+    /// 2.4.8.
+    case bothDirectory = 0x03
+    /// 2.4.28.
+    case names = 0x0C
+    /// 2.4.17.
+    case idBothDirectory = 0x25
+    /// 2.4.18.
+    case idFullDirectory = 0x26
+    /// FileIdExtdDirectoryInformation, 2.4.19.
+    case idExtendedDirectory = 0x3C
+
+    /// Where the name starts.
+    package var fixedByteCount: Int {
+        switch self {
+        case .directory: 64
+        case .fullDirectory: 68
+        case .bothDirectory: 94
+        case .names: 12
+        case .idBothDirectory: 104
+        case .idFullDirectory: 80
+        case .idExtendedDirectory: 88
+        }
+    }
+}
+
+/// One entry of a directory, as far as any level shows it. The name is passed beside it.
+package struct DirectoryEntry: Equatable, Sendable {
+    package var fileIndex: UInt32
+    package var information: NetworkOpenInformation
+    package var eaSize: UInt32
+    /// Instead of the EA size where the entry is a reparse point ([MS-FSCC] 2.4.8); a field of its own in the extended level.
+    package var reparseTag: UInt32
+    /// 64 bits of file id; the extended level has 128.
+    package var fileID: UInt64
+    package var fileIDHigh: UInt64
+
+    package init(
+        fileIndex: UInt32 = 0, information: NetworkOpenInformation, eaSize: UInt32 = 0, reparseTag: UInt32 = 0,
+        fileID: UInt64, fileIDHigh: UInt64 = 0
+    ) {
+        self.fileIndex = fileIndex
+        self.information = information
+        self.eaSize = eaSize
+        self.reparseTag = reparseTag
+        self.fileID = fileID
+        self.fileIDHigh = fileIDHigh
+    }
+}
+
+/// Appends entries of one level, each on an 8-byte boundary and linked by NextEntryOffset, as long as they fit.
+package struct DirectoryEntryWriter {
+    package enum Outcome: Equatable, Sendable {
+        case appended
+        /// It does not fit any more; nothing was appended.
+        case full
+        /// The name is not valid UTF-8: it cannot be shown. Nothing was appended.
+        case unrepresentable
+    }
+
+    package let informationClass: DirectoryInformationClass
+    /// Bytes the client has room for.
+    package let limit: Int
+    package private(set) var count = 0
+    private let start: Int
+    private var previous: Int?
+
+    /// The list starts where the writer is now.
+    package init(_ informationClass: DirectoryInformationClass, limit: Int, writer: borrowing WireWriter) {
+        self.informationClass = informationClass
+        self.limit = limit
+        self.start = writer.count
+    }
+
+    /// Appends an entry; `name` is UTF-8, as the kernel gave it.
+    package mutating func append(
+        _ entry: DirectoryEntry, name: RawSpan, into writer: inout WireWriter
+    ) -> Outcome {
+        let before = writer.count
+        if self.previous != nil { writer.align(to: 8, from: self.start) }
+        let at = writer.count
+        let fixed = self.informationClass.fixedByteCount
+        guard fixed <= self.limit - (at - self.start) else {
+            writer.truncate(to: before)
+            return .full
+        }
+        writer.claim(fixed)
+        guard let nameLength = writer.append(utf16FromUTF8: name) else {
+            writer.truncate(to: before)
+            return .unrepresentable
+        }
+        guard writer.count - self.start <= self.limit else {
+            writer.truncate(to: before)
+            return .full
+        }
+        self.store(entry, nameLength: UInt32(nameLength), into: &writer, at: at)
+        if let previous = self.previous { writer.store(UInt32(at - previous), at: previous) }
+        self.previous = at
+        self.count += 1
+        return .appended
+    }
+
+    private func store(_ entry: DirectoryEntry, nameLength: UInt32, into writer: inout WireWriter, at: Int) {
+        writer.store(entry.fileIndex, at: at + 4)
+        guard self.informationClass != .names else {
+            writer.store(nameLength, at: at + 8)
+            return
+        }
+        let information = entry.information
+        writer.store(information.creationTime.ticks, at: at + 8)
+        writer.store(information.lastAccessTime.ticks, at: at + 16)
+        writer.store(information.lastWriteTime.ticks, at: at + 24)
+        writer.store(information.changeTime.ticks, at: at + 32)
+        writer.store(information.endOfFile, at: at + 40)
+        writer.store(information.allocationSize, at: at + 48)
+        writer.store(information.attributes.rawValue, at: at + 56)
+        writer.store(nameLength, at: at + 60)
+        let eaSize = entry.reparseTag != 0 ? entry.reparseTag : entry.eaSize
+        switch self.informationClass {
+        case .directory, .names:
+            break
+        case .fullDirectory, .bothDirectory:
+            writer.store(eaSize, at: at + 64)
+        case .idBothDirectory:
+            writer.store(eaSize, at: at + 64)
+            writer.store(entry.fileID, at: at + 96)
+        case .idFullDirectory:
+            writer.store(eaSize, at: at + 64)
+            writer.store(entry.fileID, at: at + 72)
+        case .idExtendedDirectory:
+            writer.store(entry.eaSize, at: at + 64)
+            writer.store(entry.reparseTag, at: at + 68)
+            writer.store(entry.fileID, at: at + 72)
+            writer.store(entry.fileIDHigh, at: at + 80)
+        }
+    }
+}
+
+/// What a client reads of a directory entry.
+package struct ParsedDirectoryEntry: Equatable, Sendable {
+    /// Entries read from one answer.
+    package static let maximumEntries = 1 << 20
+
+    package var name: String
+    /// In the level `names`, and for what a level does not have, zeros.
+    package var entry: DirectoryEntry
+
+    package static func parseList(
+        _ data: RawSpan, _ informationClass: DirectoryInformationClass
+    ) throws(WireError) -> [ParsedDirectoryEntry] {
+        var entries: [ParsedDirectoryEntry] = []
+        var at = 0
+        guard data.byteCount > 0 else { return entries }
+        while true {
+            guard entries.count < Self.maximumEntries else { throw .limitExceeded("directory entries") }
+            guard data.byteCount - at >= informationClass.fixedByteCount else { throw .truncated("directory entry") }
+            let next = Int(data.load(UInt32.self, at: at))
+            entries.append(try Self.parse(data, at: at, informationClass))
+            guard next != 0 else { return entries }
+            guard next >= informationClass.fixedByteCount, next <= data.byteCount - at else {
+                throw .outOfBounds("NextEntryOffset")
+            }
+            at += next
+        }
+    }
+
+    private static func parse(
+        _ data: RawSpan, at: Int, _ informationClass: DirectoryInformationClass
+    ) throws(WireError) -> ParsedDirectoryEntry {
+        let start = at + informationClass.fixedByteCount
+        let nameLength = Int(data.load(UInt32.self, at: informationClass == .names ? at + 8 : at + 60))
+        let range = try data.range(offset: start, length: nameLength, notBefore: start, "directory entry name")
+        let name = try UTF16LE.decode(data.extracting(range))
+        var information = NetworkOpenInformation(
+            creationTime: .zero, lastAccessTime: .zero, lastWriteTime: .zero, changeTime: .zero, allocationSize: 0,
+            endOfFile: 0, attributes: [])
+        if informationClass != .names {
+            information.creationTime = FileTime(ticks: data.load(UInt64.self, at: at + 8))
+            information.lastAccessTime = FileTime(ticks: data.load(UInt64.self, at: at + 16))
+            information.lastWriteTime = FileTime(ticks: data.load(UInt64.self, at: at + 24))
+            information.changeTime = FileTime(ticks: data.load(UInt64.self, at: at + 32))
+            information.endOfFile = data.load(UInt64.self, at: at + 40)
+            information.allocationSize = data.load(UInt64.self, at: at + 48)
+            information.attributes = FileAttributes(rawValue: data.load(UInt32.self, at: at + 56))
+        }
+        var entry = DirectoryEntry(
+            fileIndex: data.load(UInt32.self, at: at + 4), information: information, fileID: 0)
+        switch informationClass {
+        case .directory, .names: break
+        default:
+            entry.eaSize = data.load(UInt32.self, at: at + 64)
+            if informationClass != .idExtendedDirectory, information.attributes.contains(.reparsePoint) {
+                (entry.eaSize, entry.reparseTag) = (0, entry.eaSize)
+            }
+        }
+        switch informationClass {
+        case .idBothDirectory: entry.fileID = data.load(UInt64.self, at: at + 96)
+        case .idFullDirectory: entry.fileID = data.load(UInt64.self, at: at + 72)
+        case .idExtendedDirectory:
+            entry.reparseTag = data.load(UInt32.self, at: at + 68)
+            entry.fileID = data.load(UInt64.self, at: at + 72)
+            entry.fileIDHigh = data.load(UInt64.self, at: at + 80)
+        default: break
+        }
+        return ParsedDirectoryEntry(name: name, entry: entry)
+    }
+}
