@@ -1,2 +1,4 @@
 #pragma once
 // Sockets, epoll, netlink, packet sockets, ARP.
+#include "clinux_features.h"
+

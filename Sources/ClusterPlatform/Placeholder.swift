@@ -1,1 +1,0 @@
-// Placeholder until ClusterPlatform's first file lands.

@@ -1,0 +1,250 @@
+import CLinux
+import Glibc
+
+/// The LUN as a mounted file system: bridge, FUSE, loop device, XFS. The fence is taken before. One thread owns it, and that
+/// thread must live as long (the bridge dies with it); call it from a private mount namespace.
+package final class Attachment {
+    package struct Plan: Equatable, Sendable {
+        package var address: LUNAddress
+        /// With an ISID of its own (role `.bridge`).
+        package var initiator: Initiator
+        package var key: FenceKey
+        /// The path of lunbridge.
+        package var bridgeExecutable: String
+        /// An existing folder, for the file that FUSE is mounted on.
+        package var stateFolder: String
+        /// An existing folder.
+        package var mountPoint: String
+        /// What must be, or is going to be, on the LUN.
+        package var filesystem: FilesystemID
+        /// Make the file system when the LUN is proved empty. Otherwise an empty LUN is an error.
+        package var formatsIfEmpty: Bool
+        /// For each step that waits for the target.
+        package var timeout: Duration
+
+        package init(
+            address: LUNAddress, initiator: Initiator, key: FenceKey, bridgeExecutable: String, stateFolder: String,
+            mountPoint: String, filesystem: FilesystemID, formatsIfEmpty: Bool = false, timeout: Duration = .seconds(10)
+        ) {
+            self.address = address
+            self.initiator = initiator
+            self.key = key
+            self.bridgeExecutable = bridgeExecutable
+            self.stateFolder = stateFolder
+            self.mountPoint = mountPoint
+            self.filesystem = filesystem
+            self.formatsIfEmpty = formatsIfEmpty
+            self.timeout = timeout
+        }
+    }
+
+    package let plan: Plan
+    /// What attaching took, in order.
+    package private(set) var steps: [StepTime] = []
+    package let byteCount: UInt64
+    private let fuse: FUSEMount
+    private let loop: LoopDevice
+    private var bridge: BridgeProcess
+    private var isMounted = true
+    private var pending: [BridgeEvent] = []
+
+    /// How long the bridge may take to say that it fails everything, before it is killed instead.
+    private static let failTimeout: Duration = .milliseconds(200)
+    /// How long the kernel may take to let go of the file system after the unmount.
+    private static let releaseTimeout: Duration = .seconds(2)
+
+    package init(_ plan: Plan) throws(PlatformError) {
+        self.plan = plan
+        var clock = StepClock()
+        let configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        let fuse = try clock.run("fuse") { () throws(PlatformError) in
+            try FUSEMount(path: "\(plan.stateFolder)/lun")
+        }
+        let (bridge, byteCount) = try clock.run("bridge") { () throws(PlatformError) in
+            let bridge = try BridgeProcess(
+                executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse.descriptor)
+            // While attaching, a target that goes away is an error and not a reason to wait for ever.
+            bridge.tell(.patience(plan.timeout))
+            return (bridge, try Self.waitUntilReady(bridge, plan))
+        }
+        let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse.path) }
+        do throws(PlatformError) {
+            try Self.prepare(loop, plan, &clock)
+            try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
+        } catch {
+            try? loop.detach()
+            throw error
+        }
+        bridge.tell(.patience(nil))
+        self.fuse = fuse
+        self.bridge = bridge
+        self.loop = loop
+        self.byteCount = byteCount
+        self.steps = clock.steps
+    }
+
+    private static func waitUntilReady(_ bridge: BridgeProcess, _ plan: Plan) throws(PlatformError) -> UInt64 {
+        let deadline = ContinuousClock.now + plan.timeout
+        var reason = "\(plan.address): no answer from the bridge within \(plan.timeout)"
+        while let event = bridge.waitForEvent(timeout: ContinuousClock.now.duration(to: deadline)) {
+            switch event {
+            case .ready(let byteCount, _): return byteCount
+            case .unreachable(let text): reason = text
+            case .refused(let text): throw PlatformError(.loginRefused, text)
+            case .fenced(let holder):
+                throw PlatformError(.conflict, "\(plan.address): the LUN is held by \(keyText(holder)), not by us")
+            case .asksToRetake:
+                throw PlatformError(.conflict, "\(plan.address): nobody holds the LUN; take the fence before attaching")
+            case .exited(let status):
+                throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
+            case .reconnected, .failing: continue
+            }
+        }
+        throw PlatformError(.unreachable, reason)
+    }
+
+    /// The file system must be ours; on a LUN that is proved empty it is made, when that was asked for.
+    private static func prepare(
+        _ loop: LoopDevice, _ plan: Plan, _ clock: inout StepClock
+    ) throws(PlatformError) {
+        let content = try clock.run("probe") { () throws(PlatformError) in
+            try LUNContent.probe(byteCount: try loop.byteCount()) { (offset, count) throws(PlatformError) in
+                try loop.read(at: offset, count: count)
+            }
+        }
+        switch content {
+        case .xfs(plan.filesystem, _): return
+        case .xfs(let other, let label):
+            let what = label == XFS.label ? "the file system of another Holdfast cluster" : "an XFS file system"
+            throw PlatformError(
+                .notOurs,
+                "\(plan.address) holds \(what) (UUID \(other), label \"\(label)\"), not this cluster's (\(plan.filesystem)); "
+                    + "check the address, or wipe the LUN by hand if it is really meant")
+        case .foreign(let what):
+            throw PlatformError(
+                .notOurs,
+                "\(plan.address) holds \(what); Holdfast only formats a LUN that is empty: check the address, or wipe the LUN "
+                    + "by hand if it is really meant")
+        case .empty:
+            guard plan.formatsIfEmpty else {
+                throw PlatformError(
+                    .notOurs,
+                    "\(plan.address) is empty and does not hold this cluster's file system (\(plan.filesystem))")
+            }
+            try clock.run("mkfs") { () throws(PlatformError) in try XFS.make(loop.path, id: plan.filesystem) }
+        }
+    }
+
+    // MARK: - The bridge
+
+    /// Poll for POLLIN, then take events until there is none. Changes with `restartBridge`.
+    package var eventDescriptor: Int32 { self.bridge.eventDescriptor }
+    package var bridgePid: pid_t { self.bridge.pid }
+
+    package func nextEvent() -> BridgeEvent? {
+        if !self.pending.isEmpty { return self.pending.removeFirst() }
+        return self.bridge.nextEvent()
+    }
+
+    /// After `.asksToRetake(unflushed: false)`, when the quorum confirmed that we lead.
+    package func allowRetake() {
+        self.bridge.tell(.retake)
+    }
+
+    /// After `.exited` of a bridge that was not fenced: a new one takes over the requests of the dead. Does not wait;
+    /// `.ready` (or `.fenced`, ...) comes as an event.
+    package func restartBridge() throws(PlatformError) {
+        guard self.fuse.canResend else {
+            throw PlatformError(
+                .invalid, "this kernel cannot send FUSE requests again (Linux 6.9 can): tear down and attach anew")
+        }
+        let configuration = BridgeConfiguration(
+            address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
+        self.bridge = try BridgeProcess(
+            executable: self.plan.bridgeExecutable, configuration: configuration, fuse: self.fuse.descriptor)
+    }
+
+    // MARK: - The end
+
+    /// A clean end: everything is on the LUN when this returns. Throws `.busy` while something has files open, and is then still attached.
+    package func detach() throws(PlatformError) -> [StepTime] {
+        var clock = StepClock()
+        if self.isMounted {
+            try clock.run("unmount") { () throws(PlatformError) in try XFS.unmount(self.plan.mountPoint) }
+            self.isMounted = false
+        }
+        try clock.run("release") { () throws(PlatformError) in
+            guard XFS.waitUntilGone(self.loop, timeout: Self.releaseTimeout) else {
+                throw PlatformError(
+                    .busy, "/sys/fs/xfs/\(self.loop.name) is still there: another namespace has it mounted")
+            }
+        }
+        try clock.run("loop") { () throws(PlatformError) in try self.loop.detach() }
+        try clock.run("fuse") { () throws(PlatformError) in try self.fuse.unmount() }
+        try clock.run("bridge") { () throws(PlatformError) in
+            self.bridge.tell(.quit)
+            if self.bridge.wait(timeout: self.plan.timeout) == nil { self.bridge.kill() }
+        }
+        return clock.steps
+    }
+
+    /// What is left when the LUN was lost, and how long each step took.
+    package struct Teardown: Equatable, Sendable {
+        package var steps: [StepTime]
+        /// What could not be taken away: something still holds it. Empty: nothing is left.
+        package var leftovers: [String]
+    }
+
+    /// For a node that was fenced, or whose target or bridge is gone for good. Never waits for the target: errors first, then
+    /// XFS is shut down without its log, unmounted, and the rest goes. Kill smbserverd before: an open file keeps the mount.
+    package func teardownFenced() -> Teardown {
+        var clock = StepClock()
+        var leftovers: [String] = []
+        func step(_ name: String, _ body: () throws(PlatformError) -> Void) {
+            do throws(PlatformError) { try clock.run(name, body) } catch {
+                leftovers.append("\(name): \(error.message)")
+            }
+        }
+        step("errors") { self.failEverything() }
+        if self.isMounted {
+            step("shutdown") { () throws(PlatformError) in try XFS.shutDown(self.plan.mountPoint) }
+            step("unmount") { () throws(PlatformError) in
+                do throws(PlatformError) {
+                    try XFS.unmount(self.plan.mountPoint)
+                } catch {
+                    // Out of sight at least; the kernel frees it with the last open file.
+                    _ = clinux_unmount(self.plan.mountPoint, CLINUX_MNT_DETACH)
+                    throw error
+                }
+            }
+            self.isMounted = false
+        }
+        step("loop") { () throws(PlatformError) in try self.loop.detach() }
+        step("release") { () throws(PlatformError) in
+            guard XFS.waitUntilGone(self.loop, timeout: Self.releaseTimeout) else {
+                throw PlatformError(.busy, "/sys/fs/xfs/\(self.loop.name) is still there")
+            }
+        }
+        step("fuse") { () throws(PlatformError) in
+            self.fuse.abort()
+            try self.fuse.unmount()
+        }
+        step("bridge") {
+            self.bridge.kill()
+            _ = self.bridge.wait(timeout: .seconds(1))
+        }
+        return Teardown(steps: clock.steps, leftovers: leftovers)
+    }
+
+    /// Every request, waiting and future, ends with an error: by the bridge, or where it does not answer by the kernel.
+    private func failEverything() {
+        self.bridge.tell(.fail)
+        let deadline = ContinuousClock.now + Self.failTimeout
+        while let event = self.bridge.waitForEvent(timeout: ContinuousClock.now.duration(to: deadline)) {
+            if event == .failing { return }
+            self.pending.append(event)
+        }
+        self.bridge.kill()
+        self.fuse.abort()
+    }
+}

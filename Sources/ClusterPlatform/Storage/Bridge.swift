@@ -1,0 +1,588 @@
+import CISCSI
+import CLinux
+import Glibc
+
+/// The doing of lunbridge: libiscsi on one side, raw FUSE on the other, the LUN as one file. One thread, one poll loop.
+///
+/// A request is kept until its reply is written, whatever happens to the session in between. The bridge answers EIO only
+/// when it is fenced, told to, or out of patience; a target that is away means waiting.
+package final class Bridge {
+    /// Requests that are read from the kernel and not yet answered. At the limit the rest waits in the kernel.
+    static let maximumRequests = 64
+    static let heartbeatInterval: Duration = .milliseconds(500)
+    static let busyDelay: Duration = .milliseconds(10)
+    static let firstReconnectDelay: Duration = .milliseconds(20)
+    static let maximumReconnectDelay: Duration = .milliseconds(250)
+    /// A single command that the target keeps this long while it answers others.
+    static let maximumRequestAge: Duration = .seconds(30)
+    /// Looks at the reservation in a row, without one command succeeding, before the session is given up.
+    static let maximumVerifications = 16
+
+    enum Mode: Equatable {
+        case serving
+        /// The session is over; the next login is due.
+        case down
+        /// The target forgot the reservation and the parent was asked.
+        case asking
+        /// Everything is answered with EIO.
+        case refusing(BridgeExit)
+    }
+
+    private let configuration: BridgeConfiguration
+    private let fuse: Int32
+    private let control: Int32
+    private var mode = Mode.down
+    private var session: ISCSISession?
+    private var description: LUNDescription?
+    private var free: [BridgeSlot] = []
+    /// Taken on and to be issued (again).
+    private var waiting: [BridgeSlot] = []
+    private var inFlight = 0
+    private var slots: [BridgeSlot] = []
+    private var heartbeat: BridgeSlot?
+    private var nextHeartbeat = ContinuousClock.now
+    private var lastHeard = ContinuousClock.now
+    private var mustVerify = false
+    private var verifications = 0
+    /// Counts of answered writes: a flush covers those that were answered before it was issued.
+    private var writesAnswered: UInt64 = 0
+    private var writesFlushed: UInt64 = 0
+    private var retryAt: ContinuousClock.Instant?
+    private var downSince = ContinuousClock.now
+    private var nextLogin = ContinuousClock.now
+    private var reconnectDelay = Bridge.firstReconnectDelay
+    private var saidUnreachable = false
+    private var mayRetake = false
+    private var patience: Duration?
+    private var finished: BridgeExit?
+
+    /// Both descriptors are non-blocking or become so; they stay the caller's.
+    package init(_ configuration: BridgeConfiguration, fuse: Int32, control: Int32) {
+        self.configuration = configuration
+        self.fuse = fuse
+        self.control = control
+        self.slots = (0..<Self.maximumRequests).map { _ in BridgeSlot(bridge: self, transfer: FUSEMount.maximumTransfer)
+        }
+        self.free = self.slots
+        self.heartbeat = BridgeSlot(bridge: self, transfer: FUSEMount.pageSize)
+    }
+
+    /// The first packet on the control socket; nil when there is none or it makes no sense.
+    package static func receiveConfiguration(_ control: Int32) -> BridgeConfiguration? {
+        guard waitForEvent(control, POLLIN, until: .now + .seconds(10)) & POLLIN != 0 else { return nil }
+        var packet = [UInt8](repeating: 0, count: BridgeCommand.maximumSize)
+        let count = recv(control, &packet, packet.count, Int32(MSG_DONTWAIT))
+        guard count > 0, case .configure(let configuration) = BridgeCommand(parsing: Array(packet[..<count])) else {
+            return nil
+        }
+        return configuration
+    }
+
+    // MARK: - The loop
+
+    package func run() -> BridgeExit {
+        while self.finished == nil {
+            if self.mode == .down, ContinuousClock.now >= self.nextLogin { self.connect() }
+            if self.finished != nil { break }
+            self.turn()
+        }
+        self.session?.logout()
+        return self.finished ?? .quit
+    }
+
+    private func turn() {
+        let canTake = self.description != nil && !self.free.isEmpty && self.takesRequests
+        let none = Int16(0)
+        var entries = [
+            pollfd(fd: self.control, events: Int16(POLLIN), revents: none),
+            pollfd(fd: canTake ? self.fuse : -1, events: Int16(POLLIN), revents: none),
+            pollfd(fd: -1, events: none, revents: none),
+        ]
+        if let session = self.session {
+            entries[2] = pollfd(
+                fd: session.descriptor, events: Int16(truncatingIfNeeded: session.events | pollHangUp), revents: none)
+        }
+        let count = poll(&entries, nfds_t(entries.count), milliseconds(until: self.nextDeadline))
+        guard count >= 0 else { return }
+        if entries[0].revents != 0 { self.readControl() }
+        if entries[2].revents != 0, let session = self.session {
+            if Int32(entries[2].revents) & POLLIN != 0 { self.lastHeard = .now }
+            session.service(Int32(entries[2].revents))
+        }
+        if entries[1].revents != 0 { self.takeRequests() }
+        self.afterTurn()
+    }
+
+    private var takesRequests: Bool {
+        switch self.mode {
+        case .serving, .refusing: true
+        case .down, .asking: false
+        }
+    }
+
+    private var nextDeadline: ContinuousClock.Instant {
+        var deadline = ContinuousClock.now + Self.heartbeatInterval
+        if self.mode == .down { deadline = min(deadline, self.nextLogin) }
+        if let retryAt = self.retryAt { deadline = min(deadline, retryAt) }
+        if self.mode == .serving { deadline = min(deadline, self.nextHeartbeat) }
+        return deadline
+    }
+
+    /// Everything that must not happen inside libiscsi's callbacks, which only take notes.
+    private func afterTurn() {
+        let now = ContinuousClock.now
+        if let session = self.session {
+            if session.isLost {
+                self.loseSession("the connection ended")
+            } else if self.mustVerify {
+                self.verify(session)
+            }
+        }
+        if self.mode == .serving, let session = self.session {
+            if let retryAt = self.retryAt, now < retryAt {
+                // The target is busy; whatever else is new is issued when the delay is over.
+            } else {
+                self.retryAt = nil
+                self.issueWaiting(session)
+            }
+            self.beat(session, now)
+            // Out with what was queued, instead of waiting for the next turn.
+            if session.events & POLLOUT != 0 { session.service(POLLOUT) }
+            if session.isLost { self.loseSession("the connection ended") }
+            self.checkSilence(now)
+        }
+        if case .refusing = self.mode {
+        } else if self.mode != .serving, let patience = self.patience, now - self.downSince > patience {
+            self.refuse(.failed)
+            self.say(.failing)
+        }
+    }
+
+    // MARK: - The session
+
+    private func connect() {
+        do {
+            let session = try ISCSISession(
+                self.configuration.address, as: self.configuration.initiator, timeout: self.configuration.commandTimeout
+            )
+            if self.description == nil { self.description = try session.describe() }
+            self.session = session
+            self.lastHeard = .now
+            try self.confirm(session, isNew: true)
+        } catch {
+            self.session?.destroy()
+            self.session = nil
+            if self.description == nil, error.kind == .loginRefused || error.kind == .notFound {
+                self.say(.refused(error.message))
+                self.finished = .refused
+                return
+            }
+            self.sayUnreachable(error.message)
+            self.nextLogin = .now + self.reconnectDelay
+            self.reconnectDelay = min(self.reconnectDelay * 2, Self.maximumReconnectDelay)
+        }
+    }
+
+    /// Looks who holds the LUN, and only then registers this nexus; and looks again, because a rival may have preempted our key
+    /// between the look and the registration.
+    private func confirm(_ session: ISCSISession, isNew: Bool) throws(PlatformError) {
+        let key = self.configuration.key
+        var state = try Fence.inspect(session)
+        if state.verdict(for: key) == .forgotten, self.mayRetake {
+            _ = try Fence.take(key, on: session)
+            state = try Fence.inspect(session)
+        }
+        switch state.verdict(for: key) {
+        case .fenced(let holder):
+            self.becomeFenced(by: holder)
+            return
+        case .forgotten:
+            if self.mode != .asking {
+                self.mode = .asking
+                self.downSince = .now
+                self.say(.asksToRetake(unflushed: self.writesAnswered > self.writesFlushed))
+            }
+            return
+        case .ours:
+            break
+        }
+        try session.registerAndIgnoreExistingKey(key.raw)
+        state = try Fence.inspect(session)
+        if case .fenced(let holder) = state.verdict(for: key) {
+            try? session.register(0, replacing: key.raw)
+            self.becomeFenced(by: holder)
+            return
+        }
+        guard state.verdict(for: key) == .ours, state.keys.contains(key.raw) else {
+            throw PlatformError(.conflict, "\(session.address): the reservation changed while we registered")
+        }
+        if isNew {
+            // What an earlier session sent may still execute; it must not land on top of what is issued again.
+            try session.resetLogicalUnit()
+            try session.testUnitReady()
+        }
+        self.mayRetake = false
+        self.mustVerify = false
+        self.nextHeartbeat = .now + Self.heartbeatInterval
+        self.becomeServing()
+    }
+
+    private func becomeServing() {
+        guard self.mode != .serving, let description = self.description else { return }
+        self.mode = .serving
+        self.reconnectDelay = Self.firstReconnectDelay
+        if self.hasServed {
+            self.say(.reconnected(after: ContinuousClock.now - self.downSince))
+        } else {
+            self.hasServed = true
+            // An earlier bridge's requests come again; with none waiting this does nothing.
+            _ = FUSEReply.askToResend(self.fuse)
+            self.say(.ready(byteCount: description.byteCount, blockSize: description.blockSize))
+        }
+        self.saidUnreachable = false
+    }
+
+    private var hasServed = false
+
+    private func verify(_ session: ISCSISession) {
+        self.verifications += 1
+        guard self.verifications <= Self.maximumVerifications else {
+            self.loseSession("the target refuses every command although the reservation is ours")
+            return
+        }
+        do {
+            try self.confirm(session, isNew: false)
+        } catch {
+            self.loseSession(error.message)
+        }
+    }
+
+    private func loseSession(_ reason: String) {
+        guard let session = self.session else { return }
+        // Cancels what is under way: the callbacks put it back to `waiting`.
+        session.destroy()
+        self.session = nil
+        self.mustVerify = false
+        self.verifications = 0
+        self.heartbeat?.isInFlight = false
+        if case .refusing = self.mode { return }
+        self.mode = .down
+        self.downSince = .now
+        self.nextLogin = .now
+        self.sayUnreachable(reason)
+    }
+
+    private func becomeFenced(by holder: UInt64) {
+        if case .refusing = self.mode { return }
+        self.refuse(.fenced)
+        self.say(.fenced(by: holder))
+    }
+
+    /// From now on everything fails. What was waiting is answered first.
+    private func refuse(_ exit: BridgeExit) {
+        self.mode = .refusing(exit)
+        self.session?.destroy()
+        self.session = nil
+        for slot in self.waiting { self.reply(slot, error: EIO) }
+        self.waiting = []
+    }
+
+    /// Reads the reservation every half second: proof that the target answers, and that it is still ours when nothing is written.
+    private func beat(_ session: ISCSISession, _ now: ContinuousClock.Instant) {
+        guard now >= self.nextHeartbeat, let slot = self.heartbeat, !slot.isInFlight else { return }
+        self.nextHeartbeat = now + Self.heartbeatInterval
+        slot.command = .persistentReserveIn(.reservation, byteCount: 24)
+        slot.byteCount = 24
+        slot.since = now
+        self.submit(slot, session)
+    }
+
+    private func checkSilence(_ now: ContinuousClock.Instant) {
+        guard self.inFlight > 0 || self.heartbeat?.isInFlight == true else { return }
+        let oldest = self.slots.lazy.filter(\.isInFlight).map(\.since).min() ?? now
+        let beat = self.heartbeat.flatMap { $0.isInFlight ? $0.since : nil } ?? now
+        let silentSince = max(self.lastHeard, min(oldest, beat))
+        if now - silentSince > self.configuration.silenceLimit {
+            self.loseSession("no answer for \(self.configuration.silenceLimit)")
+        } else if now - oldest > Self.maximumRequestAge {
+            self.loseSession("a command was not answered for \(Self.maximumRequestAge)")
+        }
+    }
+
+    // MARK: - The parent
+
+    private func say(_ event: BridgeEvent) {
+        let packet = event.encode()
+        // The parent reads promptly; should its queue be full, the states that matter are said again by our exit code.
+        _ = Glibc.send(self.control, packet, packet.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+    }
+
+    private func sayUnreachable(_ reason: String) {
+        guard !self.saidUnreachable else { return }
+        self.saidUnreachable = true
+        self.say(.unreachable(reason))
+    }
+
+    private func readControl() {
+        var packet = [UInt8](repeating: 0, count: BridgeCommand.maximumSize)
+        while true {
+            let count = recv(self.control, &packet, packet.count, Int32(MSG_DONTWAIT))
+            if count < 0 { return }
+            guard count > 0 else {
+                self.finished = .parentGone
+                return
+            }
+            switch BridgeCommand(parsing: Array(packet[..<count])) {
+            case .some(.retake):
+                self.mayRetake = true
+                if self.mode == .asking { self.mustVerify = true }
+            case .some(.fail):
+                if case .refusing = self.mode {} else { self.refuse(.failed) }
+                self.say(.failing)
+            case .some(.patience(let patience)): self.patience = patience
+            case .some(.quit):
+                if case .refusing(let exit) = self.mode { self.finished = exit } else { self.finished = .quit }
+            case .some(.configure), .none: break
+            }
+        }
+    }
+
+    // MARK: - The kernel's requests
+
+    private func takeRequests() {
+        while self.finished == nil, let slot = self.free.last {
+            let incoming = slot.incoming
+            let count = read(self.fuse, incoming.baseAddress, incoming.count)
+            if count < 0 {
+                switch errno {
+                case EINTR, ENOENT: continue  // ENOENT: the request was interrupted before we read it
+                case EAGAIN: return
+                case ENODEV:
+                    if case .refusing(let exit) = self.mode { self.finished = exit } else { self.finished = .quit }
+                default: self.finished = .failed  // aborted
+                }
+                return
+            }
+            guard count >= MemoryLayout<fuse_in_header>.size else { continue }
+            let header = incoming.load(as: fuse_in_header.self)
+            slot.unique = header.unique
+            slot.opcode = header.opcode
+            self.free.removeLast()
+            self.begin(slot, count)
+        }
+    }
+
+    /// Every path ends in a reply, in `waiting`, or (FORGET) in neither.
+    private func begin(_ slot: BridgeSlot, _ count: Int) {
+        guard let description = self.description else { return self.reply(slot, error: EIO) }
+        switch fuse_opcode(slot.opcode) {
+        case FUSE_READ:
+            guard let argument = slot.argument(fuse_read_in.self, count: count) else {
+                return self.reply(slot, error: EINVAL)
+            }
+            self.transfer(slot, argument.offset, Int(argument.size), description, isWrite: false)
+        case FUSE_WRITE:
+            guard let argument = slot.argument(fuse_write_in.self, count: count),
+                Int(argument.size) <= count - (BridgeSlot.dataOffset - BridgeSlot.headerOffset)
+            else { return self.reply(slot, error: EINVAL) }
+            self.transfer(slot, argument.offset, Int(argument.size), description, isWrite: true)
+        case FUSE_FSYNC:
+            slot.command = .synchronizeCache16
+            slot.byteCount = 0
+            self.enqueue(slot)
+        case FUSE_FALLOCATE:
+            guard let argument = slot.argument(fuse_fallocate_in.self, count: count) else {
+                return self.reply(slot, error: EINVAL)
+            }
+            self.deallocate(slot, argument, description)
+        case FUSE_GETATTR, FUSE_SETATTR:
+            // A size that is asked for must be the LUN's own; times and modes are nobody's concern here.
+            if fuse_opcode(slot.opcode) == FUSE_SETATTR,
+                let argument = slot.argument(fuse_setattr_in.self, count: count),
+                argument.valid & UInt32(FATTR_SIZE) != 0, argument.size != description.byteCount
+            {
+                return self.reply(slot, error: EPERM)
+            }
+            var answer = fuse_attr_out()
+            answer.attr_valid = 3600
+            answer.attr = Self.attributes(description)
+            self.reply(slot, answer)
+        case FUSE_OPEN:
+            var answer = fuse_open_out()
+            answer.open_flags = UInt32(FOPEN_DIRECT_IO) | UInt32(FOPEN_PARALLEL_DIRECT_WRITES)
+            self.reply(slot, answer)
+        case FUSE_STATFS:
+            var answer = fuse_statfs_out()
+            answer.st.bsize = UInt32(FUSEMount.pageSize)
+            answer.st.frsize = UInt32(FUSEMount.pageSize)
+            answer.st.blocks = description.byteCount / UInt64(FUSEMount.pageSize)
+            answer.st.files = 1
+            answer.st.namelen = 255
+            self.reply(slot, answer)
+        case FUSE_RELEASE, FUSE_FLUSH, FUSE_DESTROY, FUSE_ACCESS:
+            self.reply(slot, error: 0)
+        case FUSE_FORGET, FUSE_BATCH_FORGET:
+            self.free.append(slot)
+        default:
+            // LOOKUP finds nothing in a file; ENOSYS tells the kernel not to ask for the rest again (INTERRUPT too).
+            self.reply(slot, error: fuse_opcode(slot.opcode) == FUSE_LOOKUP ? ENOENT : ENOSYS)
+        }
+    }
+
+    private func transfer(
+        _ slot: BridgeSlot, _ offset: UInt64, _ count: Int, _ description: LUNDescription, isWrite: Bool
+    ) {
+        let blockSize = UInt64(description.blockSize)
+        guard offset <= description.byteCount, offset % blockSize == 0, count % Int(blockSize) == 0,
+            count <= FUSEMount.maximumTransfer
+        else { return self.reply(slot, error: EINVAL) }
+        let left = description.byteCount - offset
+        if UInt64(count) > left, isWrite { return self.reply(slot, error: ENOSPC) }
+        slot.byteCount = Int(min(UInt64(count), left))
+        guard slot.byteCount > 0 else {
+            return isWrite ? self.reply(slot, fuse_write_out()) : self.reply(slot, error: 0)
+        }
+        let blocks = UInt32(slot.byteCount / Int(blockSize))
+        slot.command =
+            isWrite
+            ? .write16(block: offset / blockSize, count: blocks, blockSize: description.blockSize)
+            : .read16(block: offset / blockSize, count: blocks, blockSize: description.blockSize)
+        self.enqueue(slot)
+    }
+
+    /// PUNCH becomes WRITE SAME with UNMAP and not UNMAP, which is only a hint: what the loop device punches for "write
+    /// zeros" must read as zeros. A target that does not fence these commands is not sent them; XFS then writes the zeros.
+    private func deallocate(_ slot: BridgeSlot, _ argument: fuse_fallocate_in, _ description: LUNDescription) {
+        let blockSize = UInt64(description.blockSize)
+        let punches = argument.mode & UInt32(FALLOC_FL_PUNCH_HOLE) != 0
+        let zeroes = argument.mode & UInt32(FALLOC_FL_ZERO_RANGE) != 0
+        guard description.fencesUnmap || self.configuration.allowsUnfencedUnmap, punches && description.isThin || zeroes
+        else { return self.reply(slot, error: EOPNOTSUPP) }
+        guard argument.offset % blockSize == 0, argument.length % blockSize == 0,
+            argument.offset <= description.byteCount,
+            argument.length <= description.byteCount - argument.offset,
+            argument.length / blockSize <= UInt64(UInt32.max)
+        else { return self.reply(slot, error: EINVAL) }
+        guard argument.length > 0 else { return self.reply(slot, error: 0) }
+        slot.byteCount = Int(blockSize)
+        slot.data(slot.byteCount).initializeMemory(as: UInt8.self, repeating: 0)
+        slot.command = .writeSame16(
+            block: argument.offset / blockSize, count: UInt32(argument.length / blockSize),
+            blockSize: description.blockSize, unmap: punches)
+        self.enqueue(slot)
+    }
+
+    private static func attributes(_ description: LUNDescription) -> fuse_attr {
+        var attributes = fuse_attr()
+        attributes.ino = UInt64(FUSE_ROOT_ID)
+        attributes.size = description.byteCount
+        attributes.blocks = description.byteCount / 512
+        attributes.mode = 0o100600  // a regular file
+        attributes.nlink = 1
+        attributes.blksize = UInt32(FUSEMount.pageSize)
+        return attributes
+    }
+
+    // MARK: - Commands
+
+    private func enqueue(_ slot: BridgeSlot) {
+        if case .refusing = self.mode { return self.reply(slot, error: EIO) }
+        slot.since = .now
+        self.waiting.append(slot)
+    }
+
+    private func issueWaiting(_ session: ISCSISession) {
+        guard !self.waiting.isEmpty, !self.mustVerify else { return }
+        let slots = self.waiting
+        self.waiting = []
+        for slot in slots { self.submit(slot, session) }
+    }
+
+    private func submit(_ slot: BridgeSlot, _ session: ISCSISession) {
+        slot.vector.pointee.iov_base = slot.buffer.baseAddress.map { $0 + BridgeSlot.dataOffset }
+        slot.vector.pointee.iov_len = slot.byteCount
+        slot.isInFlight = true
+        slot.flushes = self.writesAnswered
+        if slot !== self.heartbeat { self.inFlight += 1 }
+        let data = Unmanaged.passUnretained(slot).toOpaque()
+        if !session.submit(
+            slot.command, slot.command.direction == .none ? nil : slot.vector, 1, Self.completion, data)
+        {
+            self.completed(slot, .lost)
+        }
+    }
+
+    private static let completion: iscsi_command_cb = { _, status, data, privateData in
+        guard let privateData else { return }
+        let slot = Unmanaged<BridgeSlot>.fromOpaque(privateData).takeUnretainedValue()
+        var outcome = CommandOutcome.lost
+        if let task = data?.assumingMemoryBound(to: scsi_task.self) {
+            outcome = .of(
+                status: status, senseKey: UInt8(truncatingIfNeeded: task.pointee.sense.key.rawValue),
+                code: UInt16(truncatingIfNeeded: task.pointee.sense.ascq))
+            if outcome == .success, slot.opcode != 0, task.pointee.residual_status == SCSI_RESIDUAL_UNDERFLOW,
+                task.pointee.residual > 0
+            {
+                outcome = .failure(errno: EIO)
+            }
+            scsi_free_scsi_task(task)
+        }
+        slot.bridge.completed(slot, outcome)
+    }
+
+    /// Runs inside libiscsi: takes notes and answers the kernel, no more.
+    private func completed(_ slot: BridgeSlot, _ outcome: CommandOutcome) {
+        slot.isInFlight = false
+        if slot === self.heartbeat {
+            switch outcome {
+            case .success:
+                let state = ISCSISession.parseReservation(Array(slot.data(24)))
+                if state??.key != self.configuration.key.raw { self.mustVerify = true }
+            case .verify: self.mustVerify = true
+            default: break
+            }
+            return
+        }
+        self.inFlight -= 1
+        if case .refusing = self.mode { return self.reply(slot, error: EIO) }
+        switch outcome {
+        case .success:
+            self.verifications = 0
+            self.succeeded(slot)
+        case .failure(let error): self.reply(slot, error: error)
+        case .again, .lost: self.waiting.append(slot)
+        case .verify:
+            self.mustVerify = true
+            self.waiting.append(slot)
+        case .later:
+            self.waiting.append(slot)
+            self.retryAt = .now + Self.busyDelay
+        }
+    }
+
+    private func succeeded(_ slot: BridgeSlot) {
+        switch fuse_opcode(slot.opcode) {
+        case FUSE_READ:
+            FUSEReply.send(self.fuse, unique: slot.unique, error: 0, slot.data(slot.byteCount))
+            self.free.append(slot)
+        case FUSE_WRITE:
+            self.writesAnswered += 1
+            var answer = fuse_write_out()
+            answer.size = UInt32(slot.byteCount)
+            self.reply(slot, answer)
+        default:
+            if fuse_opcode(slot.opcode) == FUSE_FSYNC { self.writesFlushed = max(self.writesFlushed, slot.flushes) }
+            self.reply(slot, error: 0)
+        }
+    }
+
+    private func reply(_ slot: BridgeSlot, error: Int32) {
+        FUSEReply.send(self.fuse, unique: slot.unique, error: error)
+        self.free.append(slot)
+    }
+
+    private func reply<Body: BitwiseCopyable>(_ slot: BridgeSlot, _ body: Body) {
+        _ = FUSEReply.send(self.fuse, unique: slot.unique, body)
+        self.free.append(slot)
+    }
+}

@@ -1,0 +1,77 @@
+import CLinux
+import Glibc
+
+/// clusterd's end of a lunbridge: starts it, tells it what to do, hears what it says.
+package final class BridgeProcess {
+    private let child: ChildProcess
+    private let control: Descriptor
+    private var hasEnded = false
+
+    /// lunbridge's descriptor numbers; they are its arguments too, so that `ps` explains itself.
+    static let fuseNumber: Int32 = 3
+    static let controlNumber: Int32 = 4
+
+    package init(executable: String, configuration: BridgeConfiguration, fuse: Int32) throws(PlatformError) {
+        var ends: [Int32] = [-1, -1]
+        guard clinux_socketpair_seqpacket(&ends) == 0 else { throw .system("socketpair") }
+        let ours = Descriptor(owning: ends[0])
+        let theirs = Descriptor(owning: ends[1])
+        self.child = try ChildProcess(
+            executable: executable,
+            arguments: ["--fuse-descriptor", "\(Self.fuseNumber)", "--control-descriptor", "\(Self.controlNumber)"],
+            descriptors: [(source: fuse, target: Self.fuseNumber), (source: theirs.raw, target: Self.controlNumber)])
+        self.control = ours
+        self.tell(.configure(configuration))
+    }
+
+    package var pid: pid_t { self.child.pid }
+
+    /// Readable when there is an event; also when the bridge ended.
+    package var eventDescriptor: Int32 { self.control.raw }
+
+    package func tell(_ command: BridgeCommand) {
+        let packet = command.encode()
+        // A bridge that is gone is told by its exit event.
+        _ = Glibc.send(self.control.raw, packet, packet.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+    }
+
+    /// The next event that is there; nil when there is none. `.exited` is the last and comes once.
+    package func nextEvent() -> BridgeEvent? {
+        guard !self.hasEnded else { return nil }
+        var packet = [UInt8](repeating: 0, count: BridgeCommand.maximumSize)
+        while true {
+            let count = recv(self.control.raw, &packet, packet.count, Int32(MSG_DONTWAIT))
+            if count > 0 {
+                if let event = BridgeEvent(parsing: Array(packet[..<count])) { return event }
+                continue
+            }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return nil }
+            // The socket closes a moment before the process can be waited for.
+            guard let status = self.child.wait(timeout: .seconds(1)) else {
+                self.child.kill(SIGKILL)
+                continue
+            }
+            self.hasEnded = true
+            return .exited(status)
+        }
+    }
+
+    /// Waits for an event; nil when the time is up.
+    package func waitForEvent(timeout: Duration) -> BridgeEvent? {
+        let deadline = ContinuousClock.now + timeout
+        while true {
+            if let event = self.nextEvent() { return event }
+            guard !self.hasEnded, ClusterPlatform.waitForEvent(self.eventDescriptor, POLLIN, until: deadline) != 0
+            else {
+                return nil
+            }
+        }
+    }
+
+    package func kill() {
+        self.child.kill(SIGKILL)
+    }
+
+    package func wait(timeout: Duration) -> ExitStatus? { self.child.wait(timeout: timeout) }
+}

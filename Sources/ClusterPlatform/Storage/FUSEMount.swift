@@ -1,0 +1,135 @@
+import CLinux
+import Glibc
+
+/// FUSE's side of the keeper: it opens /dev/fuse, mounts it on a FILE, answers INIT, and holds the descriptor while bridges
+/// come and go. The requests of a bridge that died stay with the kernel, and the next bridge has them sent again.
+package final class FUSEMount {
+    package let path: String
+    /// What a bridge inherits. Closing every copy of it aborts the mount.
+    package var descriptor: Int32 { self.device.raw }
+    /// FUSE_NOTIFY_RESEND exists (Linux 6.9): a new bridge can take over the requests of a dead one.
+    package let canResend: Bool
+    private let device: Descriptor
+    private var isMounted = true
+
+    /// What one READ or WRITE carries at most; also the size of a bridge's buffers.
+    package static let maximumTransfer = 1 << 20
+    static let pageSize = 4096
+    static let maximumBackground: UInt16 = 128
+    /// The version this file speaks; the structures it uses have not changed since 7.38.
+    private static let minorVersion: UInt32 = 40
+
+    package init(path: String, maximumTransfer: Int = FUSEMount.maximumTransfer) throws(PlatformError) {
+        self.path = path
+        let transfer = min(maximumTransfer, Self.maximumTransfer) / Self.pageSize * Self.pageSize
+        guard transfer >= Self.pageSize else {
+            throw PlatformError(.invalid, "the target's maximum transfer of \(maximumTransfer) bytes is below a page")
+        }
+        self.device = try Descriptor.open("/dev/fuse", O_RDWR)
+        // The file that is mounted over.
+        _ = try Descriptor.open(path, O_CREAT | O_WRONLY)
+        let options =
+            "fd=\(self.device.raw),rootmode=100600,user_id=0,group_id=0,allow_other,max_read=\(transfer)"
+        guard clinux_mount("holdfast", path, "fuse", CLINUX_MS_NOSUID | CLINUX_MS_NODEV, options) == 0 else {
+            throw .system("mount FUSE on \(path)")
+        }
+        do {
+            self.canResend = try Self.answerInit(self.device.raw, transfer)
+            try self.device.setNonBlocking()
+        } catch {
+            _ = clinux_unmount(path, CLINUX_MNT_DETACH)
+            throw error
+        }
+    }
+
+    deinit {
+        guard self.isMounted else { return }
+        _ = clinux_unmount(self.path, CLINUX_MNT_FORCE)
+        _ = clinux_unmount(self.path, CLINUX_MNT_DETACH)
+    }
+
+    /// Ends every request, waiting and future, with an error: what a dead bridge leaves in D state wakes up. The forced
+    /// unmount does what writing to fusectl's `abort` does, without needing fusectl mounted; while a loop device holds the
+    /// file the unmount itself fails, and that is as it should be.
+    package func abort() {
+        if clinux_unmount(self.path, CLINUX_MNT_FORCE) == 0 { self.isMounted = false }
+    }
+
+    package func unmount() throws(PlatformError) {
+        guard self.isMounted else { return }
+        guard clinux_unmount(self.path, 0) == 0 else {
+            if errno == EBUSY { throw PlatformError(.busy, "\(self.path) is still in use") }
+            throw .system("unmount \(self.path)")
+        }
+        self.isMounted = false
+    }
+
+    /// The kernel has queued INIT when mount returns, and lets nothing else through before the answer.
+    private static func answerInit(_ device: Int32, _ transfer: Int) throws(PlatformError) -> Bool {
+        let request = UnsafeMutableRawBufferPointer.allocate(byteCount: 16384, alignment: 8)
+        defer { request.deallocate() }
+        let headerSize = MemoryLayout<fuse_in_header>.size
+        let count = read(device, request.baseAddress, request.count)
+        guard count >= headerSize + MemoryLayout<fuse_init_in>.size else {
+            throw .system("read FUSE's INIT", count < 0 ? errno : EPROTO)
+        }
+        let header = request.load(as: fuse_in_header.self)
+        let offered = request.load(fromByteOffset: headerSize, as: fuse_init_in.self)
+        guard header.opcode == FUSE_INIT.rawValue, offered.major == UInt32(FUSE_KERNEL_VERSION), offered.minor >= 31
+        else {
+            throw PlatformError(.invalid, "the kernel speaks FUSE \(offered.major).\(offered.minor); 7.31 is needed")
+        }
+        let wanted =
+            UInt32(FUSE_ASYNC_READ) | UInt32(FUSE_BIG_WRITES) | UInt32(FUSE_MAX_PAGES) | UInt32(FUSE_ASYNC_DIO)
+            | UInt32(FUSE_INIT_EXT) | UInt32(FUSE_ABORT_ERROR)
+        var answer = fuse_init_out()
+        answer.major = UInt32(FUSE_KERNEL_VERSION)
+        answer.minor = min(offered.minor, Self.minorVersion)
+        answer.max_readahead = offered.max_readahead
+        answer.flags = offered.flags & wanted
+        let extended = offered.flags & UInt32(FUSE_INIT_EXT) != 0
+        answer.flags2 = extended ? offered.flags2 & CLINUX_FUSE_HAS_RESEND_FLAGS2 : 0
+        answer.max_background = Self.maximumBackground
+        answer.congestion_threshold = Self.maximumBackground / 4 * 3
+        answer.max_write = UInt32(transfer)
+        answer.max_pages = UInt16(transfer / Self.pageSize)
+        answer.time_gran = 1
+        guard FUSEReply.send(device, unique: header.unique, answer) else { throw .system("answer FUSE's INIT") }
+        return answer.flags2 & CLINUX_FUSE_HAS_RESEND_FLAGS2 != 0
+    }
+}
+
+/// Replies to the kernel. A reply that it refuses with ENOENT belonged to a request that was aborted meanwhile: no error.
+enum FUSEReply {
+    static func send<Body: BitwiseCopyable>(_ device: Int32, unique: UInt64, _ body: Body) -> Bool {
+        var body = body
+        return withUnsafeMutableBytes(of: &body) { Self.send(device, unique: unique, error: 0, $0) }
+    }
+
+    @discardableResult
+    static func send(
+        _ device: Int32, unique: UInt64, error: Int32, _ body: UnsafeMutableRawBufferPointer? = nil
+    ) -> Bool {
+        let headerSize = MemoryLayout<fuse_out_header>.size
+        var header = fuse_out_header(len: UInt32(headerSize + (body?.count ?? 0)), error: -error, unique: unique)
+        return withUnsafeMutableBytes(of: &header) { header in
+            let parts = (
+                iovec(iov_base: header.baseAddress, iov_len: header.count),
+                iovec(iov_base: body?.baseAddress, iov_len: body?.count ?? 0)
+            )
+            return withUnsafeBytes(of: parts) { parts in
+                let vector = parts.assumingMemoryBound(to: iovec.self)
+                while true {
+                    if writev(device, vector.baseAddress, body == nil ? 1 : 2) >= 0 { return true }
+                    if errno == EINTR { continue }
+                    return errno == ENOENT
+                }
+            }
+        }
+    }
+
+    /// FUSE_NOTIFY_RESEND: a notification is a reply with unique 0 and the code in place of the error.
+    static func askToResend(_ device: Int32) -> Bool {
+        Self.send(device, unique: 0, error: -Int32(CLINUX_FUSE_NOTIFY_RESEND))
+    }
+}

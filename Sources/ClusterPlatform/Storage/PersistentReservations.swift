@@ -1,0 +1,93 @@
+/// SCSI-3 persistent reservations, SPC-4 5.9, 6.15, 6.16: thin calls, no policy (that is `Fence`).
+package struct Reservation: Equatable, Sendable {
+    package var key: UInt64
+    /// 5: Write Exclusive, Registrants Only.
+    package var type: UInt8
+
+    package init(key: UInt64, type: UInt8) {
+        self.key = key
+        self.type = type
+    }
+}
+
+extension ISCSISession {
+    /// A LUN that a cluster of two nodes shares has a handful of registrations; this many fit into an answer.
+    static let maximumKeys = 500
+
+    /// The registered keys, one per nexus, so the same key may be there several times; and the generation, which counts the
+    /// changes since the target started.
+    package func readKeys() throws(PlatformError) -> (generation: UInt32, keys: [UInt64]) {
+        let data = try self.command(
+            .persistentReserveIn(.keys, byteCount: UInt16(8 + Self.maximumKeys * 8)), "PERSISTENT RESERVE IN: READ KEYS"
+        )
+        guard let keys = Self.parseKeys(data) else { throw self.malformed("READ KEYS") }
+        return keys
+    }
+
+    package func readReservation() throws(PlatformError) -> Reservation? {
+        let data = try self.command(
+            .persistentReserveIn(.reservation, byteCount: 24), "PERSISTENT RESERVE IN: READ RESERVATION")
+        guard let reservation = Self.parseReservation(data) else { throw self.malformed("READ RESERVATION") }
+        return reservation
+    }
+
+    /// SPC-4 6.15.2. Nil when it is malformed or there are more keys than were asked for.
+    static func parseKeys(_ data: [UInt8]) -> (generation: UInt32, keys: [UInt64])? {
+        guard let generation = loadBigEndian(UInt32.self, data, at: 0),
+            let length = loadBigEndian(UInt32.self, data, at: 4), length % 8 == 0, Int(length) <= data.count - 8
+        else { return nil }
+        var keys: [UInt64] = []
+        for offset in stride(from: 8, to: 8 + Int(length), by: 8) {
+            guard let key = loadBigEndian(UInt64.self, data, at: offset) else { return nil }
+            keys.append(key)
+        }
+        return (generation, keys)
+    }
+
+    /// SPC-4 6.15.3. The outer nil: malformed; the inner: no reservation.
+    static func parseReservation(_ data: [UInt8]) -> Reservation?? {
+        guard let length = loadBigEndian(UInt32.self, data, at: 4) else { return .none }
+        if length == 0 { return .some(nil) }
+        guard length >= 16, data.count >= 24, let key = loadBigEndian(UInt64.self, data, at: 8) else { return .none }
+        return .some(Reservation(key: key, type: data[21] & 0x0F))
+    }
+
+    /// Replaces this nexus's key, which must be `old`; a new key of 0 unregisters.
+    package func register(_ new: UInt64, replacing old: UInt64) throws(PlatformError) {
+        try self.reserveOut(.register, "REGISTER", key: old, serviceActionKey: new)
+    }
+
+    package func registerAndIgnoreExistingKey(_ key: UInt64) throws(PlatformError) {
+        try self.reserveOut(
+            .registerAndIgnoreExistingKey, "REGISTER AND IGNORE EXISTING KEY", key: 0, serviceActionKey: key)
+    }
+
+    package func reserve(_ key: UInt64) throws(PlatformError) {
+        try self.reserveOut(.reserve, "RESERVE", key: key, serviceActionKey: 0)
+    }
+
+    package func release(_ key: UInt64) throws(PlatformError) {
+        try self.reserveOut(.release, "RELEASE", key: key, serviceActionKey: 0)
+    }
+
+    /// Removes every registration and the reservation.
+    package func clear(_ key: UInt64) throws(PlatformError) {
+        try self.reserveOut(.clear, "CLEAR", key: key, serviceActionKey: 0)
+    }
+
+    package func preempt(_ victim: UInt64, as key: UInt64) throws(PlatformError) {
+        try self.reserveOut(.preempt, "PREEMPT", key: key, serviceActionKey: victim)
+    }
+
+    package func preemptAndAbort(_ victim: UInt64, as key: UInt64) throws(PlatformError) {
+        try self.reserveOut(.preemptAndAbort, "PREEMPT AND ABORT", key: key, serviceActionKey: victim)
+    }
+
+    private func reserveOut(
+        _ action: SCSICommand.ReservationAction, _ name: String, key: UInt64, serviceActionKey: UInt64
+    ) throws(PlatformError) {
+        try self.command(
+            .persistentReserveOut(action), "PERSISTENT RESERVE OUT: \(name)",
+            output: SCSICommand.reservationParameters(key: key, serviceActionKey: serviceActionKey))
+    }
+}

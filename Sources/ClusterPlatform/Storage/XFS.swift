@@ -1,0 +1,60 @@
+import CLinux
+import Glibc
+
+/// The file system on the LUN: made, mounted, unmounted, shut down.
+package enum XFS {
+    package static let label = "holdfast"
+
+    /// Only on a device that was proved empty. -K: no discard of the whole device (measured: 4 s). A log of 64 MiB, because
+    /// its replay is the longest step of a takeover; inodes of 1 KiB, because every file carries xattrs.
+    package static func make(_ device: String, id: FilesystemID) throws(PlatformError) {
+        let tool = try ChildProcess.find("mkfs.xfs")
+        _ = try ChildProcess.run(
+            tool,
+            [
+                "-q", "-K", "-L", Self.label, "-m", "reflink=1,bigtime=1,uuid=\(id)", "-i", "size=1024", "-l",
+                "size=64m",
+                device,
+            ], timeout: .seconds(120))
+    }
+
+    /// nouuid: in a laboratory the old node's mount of the same file system may still be there, in the same kernel; that only
+    /// one node writes is the reservation's business.
+    package static func mount(_ device: LoopDevice, on folder: String) throws(PlatformError) {
+        guard
+            clinux_mount(device.path, folder, "xfs", CLINUX_MS_NOATIME | CLINUX_MS_NODEV | CLINUX_MS_NOSUID, "nouuid")
+                == 0
+        else { throw .system("mount \(device.path) on \(folder)") }
+        // By default XFS retries failed metadata writes for ever. The bridge never fails a write that could still succeed: an
+        // error is final. Where sysfs is read-only the shutdown in the teardown does it alone.
+        for error in ["EIO", "default"] {
+            try? writeFile("/sys/fs/xfs/\(device.name)/error/metadata/\(error)/max_retries", "0")
+        }
+    }
+
+    /// XFS_IOC_GOINGDOWN without flushing the log: nothing is written any more, every call fails with EIO.
+    package static func shutDown(_ folder: String) throws(PlatformError) {
+        let root = try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+        guard clinux_xfs_going_down(root.raw, 2) == 0 else { throw .system("shut XFS down on \(folder)") }
+    }
+
+    package static func unmount(_ folder: String) throws(PlatformError) {
+        guard clinux_unmount(folder, 0) == 0 else {
+            if errno == EBUSY { throw PlatformError(.busy, "\(folder) is still in use") }
+            throw .system("unmount \(folder)")
+        }
+    }
+
+    /// The kernel has let go of the file system. (A mount in another namespace keeps it; so does an open file.)
+    package static func isGone(_ device: LoopDevice) -> Bool { !fileExists("/sys/fs/xfs/\(device.name)") }
+
+    /// Polls until it is gone; false when the time is up.
+    static func waitUntilGone(_ device: LoopDevice, timeout: Duration) -> Bool {
+        let deadline = ContinuousClock.now + timeout
+        while !Self.isGone(device) {
+            guard ContinuousClock.now < deadline else { return false }
+            usleep(1000)
+        }
+        return true
+    }
+}

@@ -1,0 +1,1 @@
+// Placeholder until FileStore's first file lands.

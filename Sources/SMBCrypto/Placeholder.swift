@@ -1,0 +1,1 @@
+// Placeholder until SMBCrypto's first file lands.

@@ -1,0 +1,1 @@
+// Placeholder until SMBServerCore's first file lands.

@@ -1,0 +1,40 @@
+import Testing
+
+@testable import ClusterPlatform
+
+@Suite struct BridgeMessageTests {
+    private func configuration() throws -> BridgeConfiguration {
+        BridgeConfiguration(
+            address: try LUNAddress("iscsi://alice%p%25@/w@host:3261/iqn.2026-11.example:a%2Fb%25/3"),
+            initiator: Initiator(name: "iqn.2026-11.example:node", isid: ISID(node: 7, role: .bridge)),
+            key: FenceKey(node: 7, term: 9), commandTimeout: .milliseconds(1500), silenceLimit: .seconds(3))
+    }
+
+    @Test func commandsRoundTrip() throws {
+        let commands: [BridgeCommand] = [
+            .retake, .fail, .quit, .patience(nil), .patience(.milliseconds(250)), .configure(try self.configuration()),
+        ]
+        for command in commands { #expect(BridgeCommand(parsing: command.encode()) == command) }
+    }
+
+    @Test func eventsRoundTrip() {
+        let events: [BridgeEvent] = [
+            .ready(byteCount: 1 << 40, blockSize: 512), .unreachable("no route to host"),
+            .reconnected(after: .milliseconds(12)),
+            .fenced(by: .max), .asksToRetake(unflushed: true), .asksToRetake(unflushed: false), .failing,
+            .refused("CHAP"),
+        ]
+        for event in events { #expect(BridgeEvent(parsing: event.encode()) == event) }
+    }
+
+    @Test func everyTruncationOfTheConfigurationIsRefused() throws {
+        let bytes = BridgeCommand.configure(try self.configuration()).encode()
+        for count in 0..<(bytes.count - 1) { #expect(BridgeCommand(parsing: Array(bytes[..<count])) == nil) }
+    }
+
+    @Test(arguments: ["", "x", "patience", "patience -1", "patience x", "configure", "configure a\nb"])
+    func nonsense(text: String) {
+        #expect(BridgeCommand(parsing: Array(text.utf8)) == nil)
+        #expect(BridgeEvent(parsing: Array(text.utf8)) == nil)
+    }
+}

@@ -1,0 +1,1 @@
+// Placeholder until FileStoreTests' first file lands.

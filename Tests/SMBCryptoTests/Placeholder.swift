@@ -1,0 +1,1 @@
+// Placeholder until SMBCryptoTests' first file lands.
