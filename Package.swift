@@ -3,11 +3,15 @@ import PackageDescription
 
 // Arrows point down only: a target names what it stands on, and nothing beneath it names it back (docs/ARCHITECTURE.md).
 
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableExperimentalFeature("Lifetimes"),
-]
+// CI sets HOLDFAST_STRICT: warnings of our own targets are errors there, and nobody else's are.
+let strict: [SwiftSetting] = Context.environment["HOLDFAST_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableExperimentalFeature("Lifetimes"),
+    ] + strict
 
 /// A target that decides: no clock, PRNG, socket, file or Foundation beneath it.
 func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -84,7 +88,8 @@ let package = Package(
                 arguments, logging,
             ]),
         executable("clusterctl", ["ClusterCore", "ClusterTransport", "StateRecords", "SMBCrypto", arguments]),
-        .target(name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "StateRecords"], swiftSettings: settings),
+        .target(
+            name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "StateRecords"], swiftSettings: settings),
         executable("clustersim", ["ClusterSimulation", arguments]),
 
         tests("SMB2Wire", []),

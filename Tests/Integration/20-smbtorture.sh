@@ -8,6 +8,7 @@ suites=(
     connect read rw create getinfo setinfo dir compound compound_find lock session tcon mkdir rename durable-v2-open
     persistent-open
 )
+cd "$work" # smbtorture makes temporary files where it stands
 time_limit=${HOLDFAST_TORTURE_LIMIT:-90}
 expected=$here/smbtorture-expected-failures
 

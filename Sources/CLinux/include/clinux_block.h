@@ -1,7 +1,5 @@
 #pragma once
 // Block and FUSE devices, loop, mount.
-#include "clinux_features.h"
-
 #include <linux/falloc.h>
 #include <linux/fuse.h>
 #include <linux/loop.h>

@@ -1,7 +1,5 @@
 #pragma once
 // Processes, namespaces, signals, scheduling, watchdog.
-#include "clinux_features.h"
-
 #include <stdint.h>
 #include <sys/types.h>
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 from . import data
 from .guest import Guest
@@ -116,6 +117,35 @@ class Laboratory:
 
     def standby(self):
         return self.nodes["node-b" if self.active().name == "node-a" else "node-a"]
+
+    def is_ready_follower(self, name):
+        """The node is on, follows the leader and has its log."""
+        status = self.status()
+        for node in status.get("nodes", []):
+            if node.get("name") == name:
+                return node.get("role") == "follower" and bool(node.get("connected", True))
+        return False
+
+    def takeover_steps(self):
+        """[(name, milliseconds)] of the last takeover."""
+        last = self.status().get("lastTakeover") or {}
+        return [(step["name"], step["milliseconds"]) for step in last.get("steps", [])]
+
+    def sum_on_lun(self, node, path):
+        """SHA-256 of a file of the share, read past the page cache from the LUN that the node has mounted."""
+        mounted = None
+        for line in Path(f"/proc/{node.process('clusterd')}/mounts").read_text().splitlines():
+            device, place, kind = line.split()[:3]
+            if kind == "xfs" and device.startswith("/dev/loop") and place.startswith(str(node.directory)):
+                mounted = place
+        if mounted is None:
+            raise LabError(f"{node.name} has no LUN mounted")
+        script = 'dd if="$1" iflag=direct bs=1M status=none | sha256sum'
+        # The service's own mount namespace: the file system is mounted nowhere else.
+        done = run(
+            "nsenter", f"--target={node.process('clusterd')}", "--mount", "--",
+            "sh", "-c", script, "sh", f"{mounted}/{SHARE}/{path}", timeout=60)
+        return done.stdout.split()[0]
 
     def wait_until_serving(self, timeout):
         deadline = time.monotonic() + timeout

@@ -1,57 +1,3 @@
-# FileStore: the API its callers adapt
-
-The top comment of Sources/FileStore/Volume.swift, and the types of Sources/FileStore/Types.swift, ahead of their code (this file goes when the code is in).
-
-# FileStore: NT semantics on Linux files
-
-Synchronous and concrete. One `Volume` a share; what is opened is an `OpenFile`. Everything throws `FileError`, whose
-`status` goes to the client and whose `detail` goes to the log. All methods may be called from several threads.
-
-```swift
-let volume = try Volume(root: "/srv/test", options: .init(label: "test"))
-
-// Names: the wire's UTF-16 -> NTPath (validated; UTF-8 inside). Empty: the share's root.
-let path = try NTPath(utf16: span)                     // RawSpan of UTF-16LE; also NTPath(utf16Units:), NTPath("a\\b")
-
-// CREATE. Never destroys: where the action is .overwritten or .superseded the old contents are still there; check the
-// sharing modes by `file.identity` (and `file.streamName`), then call `overwrite`. To give up, just drop the handle.
-let result = try volume.open(OpenRequest(path: path, access: granted, disposition: d, options: o, attributes: a))
-if result.needsOverwrite { try volume.overwrite(result.file, request) }
-result.file  result.action  result.information
-
-// Without opening: what is there (share-mode checks before a create; nil where it is absent but its parent exists).
-let found = try volume.lookup(path)                     // FileInformation? + identity
-
-// After a failover: the same file by its identity, on whichever node has the file system mounted.
-let file = try volume.reopen(identity, path: hint, access: granted, stream: nil)
-
-// Data. The shell may pread/pwrite `file.descriptor` itself unless `file.isStream`.
-file.read(into:at:) -> Int      file.write(_:at:throughToDisk:) -> Int     file.readWithoutWaiting(into:at:) -> Int?
-file.flush()  file.setEndOfFile(_)  file.setAllocation(_)  file.zero(range)  file.allocatedRanges(in:limit:)
-volume.copyRange(from:at:to:at:count:)  volume.cloneRange(...)
-
-// Metadata
-file.information() -> FileInformation    file.set(BasicInformation)   file.securityDescriptor() -> [UInt8] (self-relative)
-file.setSecurityDescriptor(_:parts:)     file.extendedAttributes()    file.setExtendedAttributes(_)
-file.streams() -> [StreamInformation]    file.currentPath() -> NTPath volume.space() -> VolumeSpace
-
-// Names of open files
-volume.rename(file, to: NTPath, replaceExisting:)   volume.link(file, to:, replaceExisting:)
-volume.checkDelete(file) (SET_INFO disposition: read-only, non-empty, root)   volume.delete(file) (on last close)
-
-// Directories
-let cursor = try DirectoryCursor(file);  cursor.restart(pattern: [UInt16]);  cursor.next() -> DirectoryEntry?;  cursor.unread(entry)
-
-// Change notification: one DirectoryWatcher a process; its descriptor goes into epoll.
-let id = try watcher.watch(file, filter: filter, recursive: true);  watcher.drain() -> [WatchEvent]; watcher.unwatch(id)
-```
-
-A `Volume` holds a descriptor of its root: what is mounted over the path later does not matter, and nothing is ever
-resolved outside of it (`openat2` with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS). Symbolic links are
-never followed; they are shown as reparse points that can be opened with FILE_OPEN_REPARSE_POINT, renamed and deleted.
-```
-
-```swift
 import SMB2Wire
 
 /// What CREATE asks of the file system, [MS-SMB2] 2.2.13, [MS-FSA] 2.1.5.1.
@@ -236,4 +182,3 @@ package enum FileStoreLimits {
     /// Ranges that one query of allocated ranges returns; more is STATUS_BUFFER_OVERFLOW's concern, the caller's.
     package static let allocatedRanges = 65536
 }
-```

@@ -1,0 +1,92 @@
+import CLinux
+import Glibc
+import SMB2Wire
+
+/// What a path leads to.
+struct Found: ~Copyable {
+    /// O_PATH; nil where there is nothing of that name.
+    var target: Descriptor?
+    /// O_PATH, where the target is absent.
+    var parent: Descriptor?
+}
+
+extension Volume {
+    static let resolveFlags = UInt64(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
+    /// How often openat2 is asked again where a rename elsewhere disturbed it (EAGAIN).
+    private static let resolveAttempts = 16
+
+    /// openat2 beneath `directory`; the result or -errno. An empty path is the directory itself.
+    func openBeneath(_ directory: Int32, _ path: [UInt8], _ flags: Int32) -> Int {
+        let all = UInt64(UInt32(bitPattern: flags | O_CLOEXEC | O_NOFOLLOW))
+        return withTerminated(path.isEmpty ? [UInt8(ascii: ".")] : path) { name in
+            var result = clinux_openat2(directory, name, all, 0, Self.resolveFlags)
+            var attempts = 1
+            while failed(result, EAGAIN) || failed(result, EINTR), attempts < Self.resolveAttempts {
+                result = clinux_openat2(directory, name, all, 0, Self.resolveFlags)
+                attempts += 1
+            }
+            return result
+        }
+    }
+
+    /// The target of a path, or the directory in which it would be. STATUS_OBJECT_PATH_NOT_FOUND where that is missing too.
+    /// The spelling is tried first as it is, in one system call; only then without regard to case.
+    func find(_ path: NTPath) throws(FileError) -> Found {
+        let exact = self.openBeneath(self.root.number, path.bytes, clinux_o_path)
+        if exact >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: exact)), parent: nil) }
+        guard failed(exact, ENOENT) else { throw Self.pathError(exact) }
+        let parent = try self.findDirectory(path.parentBytes)
+        if !self.options.isCaseSensitive, let spelling = try self.indexes.spelling(of: path.name, in: parent.number) {
+            let result = self.openBeneath(parent.number, spelling, clinux_o_path)
+            if result >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: result)), parent: nil) }
+            guard failed(result, ENOENT) else { throw Self.pathError(result) }
+        }
+        return Found(target: nil, parent: parent)
+    }
+
+    /// A directory by its path, without regard to case; O_PATH.
+    func findDirectory(_ path: [UInt8]) throws(FileError) -> Descriptor {
+        let exact = self.openBeneath(self.root.number, path, clinux_o_path | O_DIRECTORY)
+        if exact >= 0 { return Descriptor(number: Int32(truncatingIfNeeded: exact)) }
+        guard failed(exact, ENOENT), !self.options.isCaseSensitive else { throw Self.parentError(exact) }
+        var current = try Descriptor(
+            result: self.openBeneath(self.root.number, [], clinux_o_path | O_DIRECTORY), "open the share's root")
+        for component in path.split(separator: UInt8(ascii: "/")) {
+            let name = Array(component)
+            var result = self.openBeneath(current.number, name, clinux_o_path | O_DIRECTORY)
+            if failed(result, ENOENT), let spelling = try self.indexes.spelling(of: name, in: current.number) {
+                result = self.openBeneath(current.number, spelling, clinux_o_path | O_DIRECTORY)
+            }
+            guard result >= 0 else { throw Self.parentError(result) }
+            current = Descriptor(number: Int32(truncatingIfNeeded: result))
+        }
+        return current
+    }
+
+    /// What openat2 says of a whole path. A missing end is not an error here.
+    private static func pathError(_ result: Int) -> FileError {
+        switch Int32(truncatingIfNeeded: -result) {
+        // A file or a symbolic link where a directory should be.
+        case ENOTDIR, ELOOP: FileError(.objectPathNotFound, "resolve a path")
+        // A mount inside of the share, or a way out of it.
+        case EXDEV: FileError(.accessDenied, "resolve a path beyond the share")
+        case ENAMETOOLONG: FileError(.objectNameInvalid, "a name too long for the disk")
+        case let code: FileError(errno: code, "resolve a path")
+        }
+    }
+
+    private static func parentError(_ result: Int) -> FileError {
+        failed(result, ENOENT) ? FileError(.objectPathNotFound, "resolve a path") : self.pathError(result)
+    }
+
+    /// What is at `path`, and which file it is; nil where its parent exists and it does not. Streams are not looked at.
+    package func lookup(
+        _ path: NTPath
+    ) throws(FileError) -> (information: FileInformation, identity: FileIdentity)? {
+        let found = try self.find(path)
+        guard let target = found.target else { return nil }
+        let status = try FileStatus(target)
+        let identity = try FileIdentity(target.number, filesystem: self.filesystemID)
+        return (FileInformation(status, DOSAttributes.read(target.number)), identity)
+    }
+}

@@ -1,0 +1,150 @@
+import CLinux
+import Glibc
+import SMB2Wire
+import Synchronization
+
+/// Times that were set through a handle stay what they were set to while it is open: [MS-FSA] 2.1.5.15.2. A write through
+/// the descriptor changes them underneath; they are put back when somebody looks and when the handle closes.
+struct StickyTimes: Sendable {
+    var lastAccess: FileTime?
+    var lastWrite: FileTime?
+}
+
+extension OpenFile {
+    package func information() throws(FileError) -> FileInformation {
+        try self.restoreStickyTimes()
+        var information = FileInformation(try FileStatus(self.handle), DOSAttributes.read(self.handle.number))
+        if self.isStream { information.adopt(streamSize: UInt64(try self.streamContents().count)) }
+        return information
+    }
+
+    /// FileBasicInformation, [MS-FSCC] 2.4.7, [MS-FSA] 2.1.5.15.2.
+    package func set(_ basic: BasicInformation) throws(FileError) {
+        try self.volume.requireWritable()
+        guard !self.isReparsePoint else { throw FileError(.accessDenied, "set the attributes of a special file") }
+        let attributes = basic.attributes
+        if self.isDirectory, attributes.contains(.temporary) {
+            throw FileError(.invalidParameter, "a temporary directory")
+        }
+        if !self.isDirectory, attributes.contains(.directory) {
+            throw FileError(.invalidParameter, "a file as a directory")
+        }
+        try self.setKept(attributes, creation: basic.creationTime)
+        try self.setTimes(access: basic.lastAccessTime, write: basic.lastWriteTime)
+    }
+
+    private static func isTime(_ time: FileTime) -> Bool {
+        time != .unchanged && time != .suppressUpdates && time != .resumeUpdates
+    }
+
+    private func setKept(_ attributes: FileAttributes, creation: FileTime) throws(FileError) {
+        let number = self.handle.number
+        guard !attributes.isEmpty || Self.isTime(creation) else { return }
+        var dos = DOSAttributes.read(number)
+        let before = dos
+        if !attributes.isEmpty {
+            var kept = attributes.intersection(FileAttributes.settable.subtracting(.normal))
+            if let old = dos.attributes, old.contains(.sparseFile) { kept.insert(.sparseFile) }
+            let shown = FileInformation(try FileStatus(self.handle), dos).attributes
+            if shown.intersection(FileAttributes.settable.subtracting(.normal)) != kept { dos.attributes = kept }
+        }
+        if Self.isTime(creation) { dos.creationTime = creation }
+        if dos != before { try dos.write(number) }
+    }
+
+    private func setTimes(access: FileTime, write: FileTime) throws(FileError) {
+        let status = try FileStatus(self.handle)
+        let omit = clinux_time(seconds: 0, nanoseconds: clinux_utime_omit)
+        let newAccess = Self.isTime(access) ? access.clinux : omit
+        let newWrite = Self.isTime(write) ? write.clinux : omit
+        if Self.isTime(access) || Self.isTime(write) {
+            try check(clinux_set_times(self.handle.number, newAccess, newWrite), "set the times")
+            if status.isDirectory { self.volume.indexes.forget(inode: status.inode) }
+        }
+        self.stickyTimes.withLock { sticky in
+            sticky.lastAccess = Self.sticky(sticky.lastAccess, access, now: status.accessTime)
+            sticky.lastWrite = Self.sticky(sticky.lastWrite, write, now: status.writeTime)
+        }
+    }
+
+    private static func sticky(_ old: FileTime?, _ requested: FileTime, now: FileTime) -> FileTime? {
+        switch requested {
+        case .unchanged: old
+        case .suppressUpdates: old ?? now
+        case .resumeUpdates: nil
+        default: requested
+        }
+    }
+
+    private func restoreStickyTimes() throws(FileError) {
+        let sticky = self.stickyTimes.withLock { $0 }
+        guard sticky.lastAccess != nil || sticky.lastWrite != nil else { return }
+        let status = try FileStatus(self.handle)
+        let accessIsRight = sticky.lastAccess == nil || sticky.lastAccess == status.accessTime
+        let writeIsRight = sticky.lastWrite == nil || sticky.lastWrite == status.writeTime
+        guard !accessIsRight || !writeIsRight else { return }
+        let omit = clinux_time(seconds: 0, nanoseconds: clinux_utime_omit)
+        try check(
+            clinux_set_times(self.handle.number, sticky.lastAccess?.clinux ?? omit, sticky.lastWrite?.clinux ?? omit),
+            "put the times back")
+    }
+
+    /// Puts back the times that were set through this handle. The descriptor itself goes with the last reference.
+    package func close() throws(FileError) { try self.restoreStickyTimes() }
+
+    /// FSCTL_SET_SPARSE, [MS-FSCC] 2.3.69. Every file can have holes here; the attribute is what the client sees of it.
+    package func setSparse(_ isSparse: Bool) throws(FileError) {
+        try self.volume.requireWritable()
+        guard !self.isDirectory, !self.isReparsePoint, !self.isStream else {
+            throw FileError(.invalidParameter, "make sparse what is no file")
+        }
+        var dos = DOSAttributes.read(self.handle.number)
+        let shown = FileInformation(try FileStatus(self.handle), dos).attributes
+        var kept = shown.intersection([.sparseFile, .readOnly, .hidden, .system, .archive, .temporary, .offline])
+        if isSparse { kept.insert(.sparseFile) } else { kept.remove(.sparseFile) }
+        if shown.contains(.notContentIndexed) { kept.insert(.notContentIndexed) }
+        guard shown.contains(.sparseFile) != isSparse else { return }
+        dos.attributes = kept
+        try dos.write(self.handle.number)
+    }
+
+    /// The target of a symbolic link, as Linux has it: for FSCTL_GET_REPARSE_POINT.
+    package func linkTarget() throws(FileError) -> [UInt8] {
+        guard self.isReparsePoint else { throw FileError(.notAReparsePoint, "read a link") }
+        var length = 0
+        let target = [UInt8](unsafeUninitializedCapacity: FileStoreLimits.pathBytes) { buffer, count in
+            length = buffer.withMemoryRebound(to: CChar.self) {
+                clinux_readlinkat(self.handle.number, "", $0.baseAddress, $0.count)
+            }
+            count = max(0, length)
+        }
+        try check(length, "read a link")
+        return target
+    }
+}
+
+extension Volume {
+    private static let sectorBytes: UInt64 = 512
+
+    /// [MS-FSCC] 2.5.4, 2.5.8.
+    package func space() throws(FileError) -> VolumeSpace {
+        var raw = clinux_filesystem()
+        try check(clinux_statfs(self.root.number, &raw), "statfs of the share")
+        let unit = max(raw.fragment_size, Self.sectorBytes)
+        return VolumeSpace(
+            totalUnits: raw.blocks, availableUnits: raw.blocks_available, freeUnits: raw.blocks_free,
+            sectorsPerUnit: UInt32(clamping: unit / Self.sectorBytes), bytesPerSector: UInt32(Self.sectorBytes),
+            maximumNameLength: UInt32(min(FileStoreLimits.nameUnits, Int(clamping: raw.name_max))),
+            totalInodes: raw.inodes, freeInodes: raw.inodes_free)
+    }
+
+    /// FileFsAttributeInformation, [MS-FSCC] 2.5.1: CASE_SENSITIVE_SEARCH where so configured, CASE_PRESERVED_NAMES,
+    /// UNICODE_ON_DISK, PERSISTENT_ACLS, SUPPORTS_SPARSE_FILES, NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES,
+    /// SUPPORTS_HARD_LINKS, READ_ONLY_VOLUME where it is one.
+    package var attributeFlags: UInt32 {
+        var flags: UInt32 = 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000
+        if self.options.isCaseSensitive { flags |= 0x01 }
+        if self.options.isReadOnly { flags |= 0x0008_0000 }
+        return flags
+    }
+}

@@ -1,0 +1,255 @@
+import CLinux
+import Glibc
+import SMB2Wire
+
+extension Volume {
+    /// How often an open is begun anew where another process creates or removes the name in between.
+    private static let openAttempts = 8
+
+    /// [MS-FSA] 2.1.5.1. Nothing is destroyed: an overwrite is for `overwrite` to complete.
+    package func open(_ request: OpenRequest) throws(FileError) -> OpenResult {
+        try self.validate(request)
+        for _ in 0..<Self.openAttempts {
+            var found = try self.find(request.path)
+            if let target = found.target.take() {
+                return try self.openExisting(target, request)
+            }
+            guard let parent = found.parent.take() else { continue }
+            if let result = try self.create(parent, request) { return result }
+        }
+        throw FileError(.sharingViolation, "a name that comes and goes")
+    }
+
+    private func validate(_ request: OpenRequest) throws(FileError) {
+        let options = request.options
+        if options.contains(.directoryFile) {
+            guard !options.contains(.nonDirectoryFile) else {
+                throw FileError(.invalidParameter, "a directory that is none")
+            }
+            switch request.disposition {
+            case .open, .openIf, .create: break
+            case .supersede, .overwrite, .overwriteIf:
+                throw FileError(.invalidParameter, "overwriting a directory")
+            }
+            guard request.path.stream == nil else { throw FileError(.notADirectory, "a stream as a directory") }
+        }
+        if request.path.requiresDirectory, options.contains(.nonDirectoryFile) {
+            throw FileError(.objectNameInvalid, "a file by a directory's name")
+        }
+    }
+
+    private func openExisting(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
+        let status = try FileStatus(target)
+        if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
+        let dos = DOSAttributes.read(target.number)
+        let information = FileInformation(status, dos)
+        let action: CreateAction
+        switch request.disposition {
+        case .create: throw FileError(.objectNameCollision, "create a name that exists")
+        case .open, .openIf: action = .opened
+        case .overwrite, .overwriteIf: action = .overwritten
+        case .supersede: action = .superseded
+        }
+        if status.isDirectory {
+            if request.options.contains(.nonDirectoryFile) || action != .opened {
+                throw FileError(.fileIsADirectory, "a directory as a file")
+            }
+        } else {
+            guard !request.options.contains(.directoryFile) else {
+                throw FileError(.notADirectory, "a file as a directory")
+            }
+            guard !request.path.requiresDirectory else {
+                throw FileError(.objectNameInvalid, "a file by a directory's name")
+            }
+            if status.reparseTag != 0 {
+                guard request.options.contains(.openReparsePoint) else {
+                    throw FileError(.ioReparseTagNotHandled, "a symbolic link or a special file")
+                }
+                guard action == .opened else { throw FileError(.accessDenied, "overwrite a reparse point") }
+            }
+        }
+        try self.checkAttributes(request, information, action)
+        let identity = try FileIdentity(target.number, filesystem: self.filesystemID)
+        let file = try OpenFile(
+            volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
+        return OpenResult(file: file, action: action, information: information)
+    }
+
+    /// [MS-FSA] 2.1.5.1.2: what the file's attributes forbid. Directories may be read-only and are written all the same.
+    func checkAttributes(
+        _ request: OpenRequest, _ information: FileInformation, _ action: CreateAction
+    ) throws(FileError) {
+        let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
+        if self.options.isReadOnly {
+            if action != .opened || request.options.contains(.deleteOnClose) || (writes && !information.isDirectory) {
+                throw FileError(.mediaWriteProtected, "a change on a read-only share")
+            }
+        }
+        let attributes = information.attributes
+        if attributes.contains(.readOnly) {
+            if request.options.contains(.deleteOnClose) { throw FileError(.cannotDelete, "delete a read-only file") }
+            if !information.isDirectory, writes || action != .opened {
+                throw FileError(.accessDenied, "write a read-only file")
+            }
+        }
+        guard action != .opened else { return }
+        for kept in [FileAttributes.hidden, .system] where attributes.contains(kept) {
+            guard request.attributes.contains(kept) else {
+                throw FileError(.accessDenied, "overwrite a hidden or system file by an ordinary one")
+            }
+        }
+    }
+
+    /// Nil: someone else made the name meanwhile.
+    private func create(_ parent: borrowing Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult? {
+        switch request.disposition {
+        case .open, .overwrite: throw FileError(.objectNameNotFound, "open a name that is not there")
+        case .create, .openIf, .supersede, .overwriteIf: break
+        }
+        guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
+        guard !request.path.isReserved else { throw FileError(.objectNameInvalid, "a name that Windows reserves") }
+        let makesDirectory = request.options.contains(.directoryFile)
+        if makesDirectory, request.attributes.contains(.temporary) {
+            throw FileError(.invalidParameter, "a temporary directory")
+        }
+        if request.path.requiresDirectory, !makesDirectory {
+            throw FileError(.objectNameInvalid, "a file by a directory's name")
+        }
+        if request.options.contains(.deleteOnClose), request.attributes.contains(.readOnly) {
+            throw FileError(.cannotDelete, "a read-only file to delete on close")
+        }
+        let name = request.path.name
+        let made = try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
+            try self.make(parent.number, name, isDirectory: makesDirectory)
+        }
+        guard let made else { return nil }
+        do {
+            return try self.finishCreation(made, parent, request)
+        } catch {
+            let flags = makesDirectory ? AT_REMOVEDIR : 0
+            _ = try? self.indexes.change(parent.number, removing: name) { () throws(FileError) -> Int in
+                withTerminated(name) { clinux_unlinkat(parent.number, $0, flags) }
+            }
+            throw error
+        }
+    }
+
+    private func make(_ parent: Int32, _ name: [UInt8], isDirectory: Bool) throws(FileError) -> Descriptor? {
+        if isDirectory {
+            let mode = self.options.directoryMode
+            let result = withTerminated(name) { clinux_mkdirat(parent, $0, mode) }
+            if failed(result, EEXIST) { return nil }
+            try check(result, "make a directory")
+            return try Descriptor(
+                result: self.openBeneath(parent, name, clinux_o_path | O_DIRECTORY), "open the new directory")
+        }
+        let mode = self.options.fileMode
+        let flags = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY
+        let result = withTerminated(name) { clinux_openat(parent, $0, flags, mode) }
+        if failed(result, EEXIST) { return nil }
+        // The parent was removed meanwhile.
+        if failed(result, ENOENT) { throw FileError(.objectPathNotFound, "create in a directory that is gone") }
+        return try Descriptor(result: result, "create a file")
+    }
+
+    private func finishCreation(
+        _ made: consuming Descriptor, _ parent: borrowing Descriptor, _ request: OpenRequest
+    ) throws(FileError) -> OpenResult {
+        var status = try FileStatus(made)
+        var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
+        if !status.isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
+        if status.isDirectory { attributes.remove(.temporary) }
+        // The defaults of FileInformation need no xattr.
+        var dos = DOSAttributes()
+        if attributes != (status.isDirectory ? [] : .archive) {
+            dos.attributes = attributes
+            try dos.write(made.number)
+        }
+        if let descriptor = request.securityDescriptor {
+            try SecurityStore.write(made.number, descriptor)
+        } else {
+            try self.inheritSecurity(made.number, from: parent.number, isDirectory: status.isDirectory)
+        }
+        if !request.extendedAttributes.isEmpty {
+            try ExtendedAttributes.set(request.extendedAttributes, on: made.number)
+        }
+        if request.path.stream != nil {
+            return try self.openStream(of: made, status, request, isNewFile: true)
+        }
+        if !status.isDirectory, request.allocationSize > 0 {
+            try Self.preallocate(made.number, request.allocationSize)
+            status = try FileStatus(made)
+        }
+        let identity = try FileIdentity(made.number, filesystem: self.filesystemID)
+        let file = OpenFile(volume: self, created: made, identity: identity, status: status, request: request)
+        return OpenResult(file: file, action: .created, information: FileInformation(status, dos))
+    }
+
+    /// Completes an open whose `needsOverwrite` is true, after the sharing check: [MS-FSA] 2.1.5.1.2.1. The contents, the
+    /// named streams and the extended attributes go, the attributes become what the request says.
+    @discardableResult
+    package func overwrite(_ file: OpenFile, _ request: OpenRequest) throws(FileError) -> FileInformation {
+        if file.isStream {
+            try file.replaceStream([])
+            return try file.information()
+        }
+        let writable = try file.handle.reopened(O_RDWR, "open a file to overwrite it")
+        try check(clinux_ftruncate(writable.number, 0), "truncate an overwritten file")
+        try NamedStreams.removeAll(writable.number)
+        try ExtendedAttributes.removeAll(writable.number)
+        if !request.extendedAttributes.isEmpty {
+            try ExtendedAttributes.set(request.extendedAttributes, on: writable.number)
+        }
+        var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
+        attributes.insert(.archive)
+        let old = DOSAttributes.read(writable.number)
+        if old.attributes != attributes, old.attributes != nil || attributes != .archive {
+            try DOSAttributes(attributes: attributes, creationTime: old.creationTime).write(writable.number)
+        }
+        if request.allocationSize > 0 { try Self.preallocate(writable.number, request.allocationSize) }
+        return try file.information()
+    }
+
+    /// The same file as in an earlier open, by its identity, on this node or another: [MS-SMB2] 3.3.5.9.12. `path` is
+    /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is opened by
+    /// its handle alone, and can be read and written, but not renamed or deleted until someone looks it up again.
+    package func reopen(
+        _ identity: FileIdentity, path: NTPath, access: AccessMask, options: CreateOptions = []
+    ) throws(FileError) -> OpenFile {
+        let request = OpenRequest(path: path, access: access, disposition: .open, options: options)
+        let target = try self.findIdentity(identity, path)
+        let status = try FileStatus(target)
+        if let stream = path.stream {
+            guard let spelling = try NamedStreams.spelling(of: stream, on: target.number) else {
+                throw FileError(.objectNameNotFound, "a stream that is gone")
+            }
+            return try OpenFile(
+                volume: self, handle: target, identity: identity, status: status, request: request,
+                streamName: spelling)
+        }
+        return try OpenFile(
+            volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
+    }
+
+    private func findIdentity(_ identity: FileIdentity, _ path: NTPath) throws(FileError) -> Descriptor {
+        var found: Descriptor?
+        do {
+            var result = try self.find(path)
+            found = result.target.take()
+        } catch let error where error.code == EIO || error.status == .ioDeviceError {
+            throw error
+        } catch {
+            found = nil
+        }
+        if let found, try FileIdentity(found.number, filesystem: self.filesystemID) == identity { return found }
+        return try self.openByHandle(identity)
+    }
+
+    /// Space for a file's first bytes, without changing its size. A file system without fallocate has no such promise.
+    static func preallocate(_ descriptor: Int32, _ size: UInt64) throws(FileError) {
+        guard size <= UInt64(Int64.max) else { throw FileError(.diskFull, "allocate more than a file can have") }
+        let result = clinux_fallocate(descriptor, Int32(FALLOC_FL_KEEP_SIZE), 0, Int64(size))
+        if failed(result, EOPNOTSUPP) { return }
+        try check(result, "allocate space")
+    }
+}

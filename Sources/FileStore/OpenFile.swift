@@ -1,0 +1,81 @@
+import CLinux
+import Glibc
+import SMB2Wire
+import Synchronization
+
+/// One open of a file, directory or named stream. Closed by `close()`, or when the last reference goes.
+package final class OpenFile: Sendable {
+    package let volume: Volume
+    package let identity: FileIdentity
+    /// The inode's number.
+    package let fileID: UInt64
+    package let isDirectory: Bool
+    package let access: AccessMask
+    /// Each write reaches the disk before it returns: FILE_WRITE_THROUGH.
+    package let isWriteThrough: Bool
+    /// The named stream, as spelled on disk; nil for the file itself.
+    package let streamName: [UInt8]?
+    /// Neither a regular file nor a directory: only names and attributes can be touched.
+    package let isReparsePoint: Bool
+
+    let handle: Descriptor
+    /// Whether `handle` can read and write, or is O_PATH.
+    let hasData: Bool
+    let stickyTimes = Mutex(StickyTimes())
+
+    init(
+        volume: Volume, handle: consuming Descriptor, identity: FileIdentity, status: FileStatus, request: OpenRequest,
+        streamName: [UInt8]?
+    ) throws(FileError) {
+        self.volume = volume
+        self.identity = identity
+        self.fileID = status.inode
+        self.isDirectory = status.isDirectory && streamName == nil
+        self.isReparsePoint = status.reparseTag != 0
+        self.access = request.access
+        self.isWriteThrough = request.options.contains(.writeThrough)
+        self.streamName = streamName
+        let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
+        let reads = !request.access.isDisjoint(with: [.readData, .execute])
+        if status.isRegular, streamName == nil, writes || reads {
+            self.handle = try handle.reopened(writes ? O_RDWR : O_RDONLY, "open a file's data")
+            self.hasData = true
+        } else {
+            self.handle = handle
+            self.hasData = false
+        }
+    }
+
+    /// A created file comes with a descriptor that can do everything.
+    init(
+        volume: Volume, created handle: consuming Descriptor, identity: FileIdentity, status: FileStatus,
+        request: OpenRequest
+    ) {
+        self.volume = volume
+        self.identity = identity
+        self.fileID = status.inode
+        self.isDirectory = status.isDirectory
+        self.isReparsePoint = false
+        self.access = request.access
+        self.isWriteThrough = request.options.contains(.writeThrough)
+        self.streamName = nil
+        self.hasData = !status.isDirectory
+        self.handle = handle
+    }
+
+    /// For pread and pwrite by the shell, unless `isStream`. O_PATH where neither reading nor writing was asked for.
+    package var descriptor: Int32 { self.handle.number }
+    package var isStream: Bool { self.streamName != nil }
+
+    /// Where the file is now: the kernel follows renames, also of its parents. STATUS_FILE_DELETED where it has no name.
+    package func currentPath() throws(FileError) -> NTPath {
+        let bytes = try self.handle.path()
+        let root = self.volume.rootPath
+        if bytes == root { return NTPath.root.withStream(self.streamName) }
+        guard bytes.count > root.count + 1, bytes.starts(with: root), bytes[root.count] == UInt8(ascii: "/") else {
+            throw FileError(.fileDeleted, "a file whose name is not known")
+        }
+        let path = NTPath(onDisk: Array(bytes[(root.count + 1)...]))
+        return path.withStream(self.streamName)
+    }
+}

@@ -1,0 +1,144 @@
+import CLinux
+import Glibc
+import SMB2Wire
+import Synchronization
+
+/// One enumeration of a directory: QUERY_DIRECTORY's state in an open, [MS-FSA] 2.1.5.6.3. `.` and `..` come first, then the
+/// rest in the directory's own order. Names that are added or removed meanwhile may or may not be seen; all others are seen
+/// exactly once.
+package final class DirectoryCursor: Sendable {
+    private enum Phase { case dot, dotDot, entries, done }
+
+    private struct State: ~Copyable {
+        var reader: DirectoryReader
+        var pattern = NamePattern([])
+        var phase = Phase.dot
+        var pushedBack: DirectoryEntry?
+        /// A pattern without wildcards is one lookup.
+        var single: [UInt16]?
+    }
+
+    private let file: OpenFile
+    private let state: Mutex<State>
+
+    package init(_ file: OpenFile) throws(FileError) {
+        guard file.isDirectory else { throw FileError(.invalidParameter, "list what is no directory") }
+        self.file = file
+        self.state = Mutex(State(reader: try DirectoryReader(file.handle.number)))
+    }
+
+    /// From the beginning. An empty pattern is `*`.
+    package func restart(pattern: [UInt16]) throws(FileError) {
+        let isCaseSensitive = self.file.volume.options.isCaseSensitive
+        try self.state.withLock { state throws(FileError) in
+            try state.reader.restart()
+            state.pattern = NamePattern(pattern, isCaseSensitive: isCaseSensitive)
+            state.phase = .dot
+            state.pushedBack = nil
+            state.single = state.pattern.hasWildcards || pattern.isEmpty ? nil : pattern
+        }
+    }
+
+    /// From the beginning, with the same pattern.
+    package func restart() throws(FileError) {
+        try self.state.withLock { state throws(FileError) in
+            try state.reader.restart()
+            state.phase = .dot
+            state.pushedBack = nil
+        }
+    }
+
+    /// Gives back an entry that found no room: it comes next.
+    package func unread(_ entry: DirectoryEntry) {
+        self.state.withLock { $0.pushedBack = entry }
+    }
+
+    /// Nil at the end.
+    package func next() throws(FileError) -> DirectoryEntry? {
+        try self.state.withLock { state throws(FileError) in
+            if let entry = state.pushedBack.take() { return entry }
+            if let wanted = state.single, state.phase != .done {
+                state.phase = .done
+                return try self.lookup(wanted)
+            }
+            while true {
+                switch state.phase {
+                case .dot:
+                    state.phase = .dotDot
+                    if state.pattern.matches([0x2E]) { return try self.own([0x2E]) }
+                case .dotDot:
+                    state.phase = .entries
+                    if state.pattern.matches([0x2E, 0x2E]) { return try self.above() }
+                case .entries:
+                    guard let entry = try self.read(&state) else {
+                        state.phase = .done
+                        return nil
+                    }
+                    return entry
+                case .done:
+                    return nil
+                }
+            }
+        }
+    }
+
+    private func own(_ name: [UInt16]) throws(FileError) -> DirectoryEntry {
+        let information = FileInformation(
+            try FileStatus(self.file.handle), DOSAttributes.read(self.file.handle.number))
+        return DirectoryEntry(name: name, information: information)
+    }
+
+    /// The root's parent is itself: nothing outside of the share is shown.
+    private func above() throws(FileError) -> DirectoryEntry {
+        let name: [UInt16] = [0x2E, 0x2E]
+        guard let path = try? self.file.currentPath(), !path.isRoot,
+            let parent = try? self.file.volume.findDirectory(path.parentBytes)
+        else { return try self.own(name) }
+        return DirectoryEntry(
+            name: name, information: FileInformation(try FileStatus(parent), DOSAttributes.read(parent.number)))
+    }
+
+    private func lookup(_ wanted: [UInt16]) throws(FileError) -> DirectoryEntry? {
+        if wanted == [0x2E] { return try self.own(wanted) }
+        if wanted == [0x2E, 0x2E] { return try self.above() }
+        var name: [UInt8] = []
+        NameText.appendUTF8(wanted, to: &name)
+        guard !name.contains(UInt8(ascii: "/")), !name.contains(0), name.count <= FileStoreLimits.nameBytes else {
+            return nil
+        }
+        let directory = self.file.handle.number
+        if let entry = try self.entry(name) { return entry }
+        guard !self.file.volume.options.isCaseSensitive,
+            let spelling = try self.file.volume.indexes.spelling(of: name, in: directory)
+        else { return nil }
+        return try self.entry(spelling)
+    }
+
+    private func read(_ state: inout State) throws(FileError) -> DirectoryEntry? {
+        var name: [UInt16] = []
+        var onDisk: [UInt8] = []
+        while try state.reader.next({ bytes, _ in
+            name.removeAll(keepingCapacity: true)
+            onDisk.removeAll(keepingCapacity: true)
+            guard !isDotEntry(bytes) else { return }
+            NameText.appendShown(bytes, to: &name)
+            onDisk.append(contentsOf: bytes)
+        }) {
+            guard !name.isEmpty, state.pattern.matches(name) else { continue }
+            if let entry = try self.entry(onDisk, shown: name) { return entry }
+        }
+        return nil
+    }
+
+    /// Nil where it went meanwhile.
+    private func entry(_ onDisk: [UInt8], shown: [UInt16]? = nil) throws(FileError) -> DirectoryEntry? {
+        let directory = self.file.handle.number
+        guard let status = try FileStatus(directory: directory, entry: onDisk) else { return nil }
+        let hasAttributes = status.isRegular || status.isDirectory
+        let dos =
+            hasAttributes
+            ? withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) } : DOSAttributes()
+        return DirectoryEntry(
+            name: shown ?? NameText.shown(onDisk), information: FileInformation(status, dos))
+    }
+}

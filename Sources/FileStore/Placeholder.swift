@@ -1,1 +1,0 @@
-// Placeholder until FileStore's first file lands.

@@ -1,1 +1,0 @@
-// Placeholder until SMBCrypto's first file lands.

@@ -1,0 +1,19 @@
+import SMB2Wire
+
+/// SMB2 CANCEL. [MS-SMB2] 2.2.30, 3.3.5.16. Never answered; what it cancels is, with STATUS_CANCELLED.
+extension ServerState {
+    mutating func cancel(_ header: SMB2Header, _ connection: Connection.ID) {
+        if header.isAsync {
+            guard self.pending[header.asyncID]?.connection == connection else { return }
+            self.complete(header.asyncID, status: .cancelled)
+            return
+        }
+        for id in self.pending.keys {
+            guard let pending = self.pending[id], pending.connection == connection,
+                pending.header.messageID == header.messageID
+            else { continue }
+            self.complete(id, status: .cancelled)
+            return
+        }
+    }
+}

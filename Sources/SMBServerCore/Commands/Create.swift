@@ -1,0 +1,229 @@
+import SMB2Wire
+
+/// SMB2 CREATE. [MS-SMB2] 2.2.13, 2.2.14, 3.3.5.9. Durable and persistent handles: CreateDurable.swift.
+extension ServerState {
+    mutating func create(
+        _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        let create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
+        let tree = try self.tree(request)
+        guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
+        var path: String
+        do throws(WireError) { path = try UTF16LE.decode(message.extracting(create.name)) } catch {
+            throw SMBError(.objectNameInvalid, "\(error)")
+        }
+        guard let fileSystem = tree.share.fileSystem else {
+            return try self.createPipe(path, create, tree, &request, into: &writer)
+        }
+        if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
+            return try self.reclaim(create, tree, &request, into: &writer)
+        }
+        if let durable = create.contexts.durableRequestV2 {
+            guard !create.contexts.durableRequest else { throw SMBError(.invalidParameter, "DHnQ and DH2Q") }
+            if let outcome = try self.replay(durable, tree, &request, into: &writer) { return outcome }
+        }
+        try Self.checkParameters(create)
+        path = try Self.sharePath(path, request)
+        guard create.contexts.timeWarp == nil else { throw SMBError(.objectNameNotFound, "no snapshots") }
+        try self.closeEarlierInstance(create.contexts, path, tree, request)
+
+        let (opened, access) = try self.openFile(path, create, message, tree, fileSystem)
+        var open = Open(
+            persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
+            treeID: request.treeID, share: tree.share, owner: tree.user,
+            object: .file(opened.handle), path: path, grantedAccess: access, shareAccess: create.shareAccess,
+            createOptions: create.options, createDisposition: create.disposition,
+            fileAttributes: opened.facts.attributes)
+        open.createAction = opened.action
+        open.isDirectory = opened.facts.isDirectory
+        open.deleteOnClose = create.options.contains(.deleteOnClose)
+        open.mode = create.options.intersection(.modeBits).rawValue
+        open.channelSequence = request.dialect >= .smb30 ? request.header.channelSequence : 0
+        self.grantDurability(&open, create.contexts, request)
+        let key = try self.insertOpen(open, handle: opened.handle)
+        self.nextPersistentID += 1
+        request.fileID = FileID(persistent: open.persistentID, volatile: key)
+        self.persist(key, awaited: true)
+        return try self.respond(key, create, opened, tree, request, into: &writer)
+    }
+
+    // MARK: Path Name Validation and parameters, 3.3.5.9
+
+    private static func checkParameters(_ create: CreateRequest) throws(SMBError) {
+        let options = create.options
+        guard !create.desiredAccess.isEmpty, create.desiredAccess.isSubset(of: .valid) else {
+            throw SMBError(.accessDenied, "access mask \(create.desiredAccess.rawValue)")
+        }
+        guard create.shareAccess.isSubset(of: .all) else { throw SMBError(.invalidParameter, "share access") }
+        guard create.fileAttributes.isDisjoint(with: .invalidInCreate) else {
+            throw SMBError(.invalidParameter, "file attributes")
+        }
+        guard options.isDisjoint(with: .invalid) else { throw SMBError(.invalidParameter, "create options") }
+        guard options.isDisjoint(with: .unsupported) else { throw SMBError(.notSupported, "create options") }
+        if options.contains(.directoryFile) {
+            guard !options.contains(.nonDirectoryFile) else { throw SMBError(.invalidParameter, "directory and not") }
+            switch create.disposition {
+            case .supersede, .overwrite, .overwriteIf: throw SMBError(.invalidParameter, "overwriting a directory")
+            case .open, .create, .openIf: break
+            }
+        }
+        if options.contains(.deleteOnClose) {
+            guard !create.desiredAccess.isDisjoint(with: [.delete, .genericAll, .maximumAllowed]) else {
+                throw SMBError(.accessDenied, "delete on close without DELETE")
+            }
+        }
+    }
+
+    /// The path within the share. A DFS client names server and share in front of it. 3.3.5.9.
+    private static func sharePath(_ path: String, _ request: Request) throws(SMBError) -> String {
+        guard path.utf8.first != UInt8(ascii: "\\") else { throw SMBError(.invalidParameter, "leading backslash") }
+        guard request.header.flags.contains(.dfs) else { return path }
+        var rest = path[...]
+        for _ in 0..<2 {
+            guard let separator = rest.firstIndex(of: "\\") else { return "" }
+            rest = rest[rest.index(after: separator)...]
+        }
+        return String(rest)
+    }
+
+    // MARK: Open Execution, 3.3.5.9 and [MS-FSA] 2.1.5.1
+
+    private mutating func openFile(
+        _ path: String, _ create: CreateRequest, _ message: RawSpan, _ tree: TreeConnect,
+        _ fileSystem: any FileSystem
+    ) throws(SMBError) -> (OpenedFile, AccessMask) {
+        let wanted = create.desiredAccess.mappingGeneric.subtracting(.maximumAllowed)
+        guard wanted.subtracting(.accessSystemSecurity).isSubset(of: tree.maximalAccess) else {
+            throw SMBError(.accessDenied, "beyond what the share allows")
+        }
+        guard !wanted.contains(.accessSystemSecurity) else { throw SMBError(.privilegeNotHeld) }
+        var request = FileOpenRequest(
+            path: path, access: wanted, disposition: create.disposition, options: create.options,
+            attributes: create.fileAttributes)
+        request.allocationSize = create.contexts.allocationSize ?? 0
+        if let range = create.contexts.securityDescriptor { request.securityDescriptor = message.bytes(in: range) }
+        if let range = create.contexts.extendedAttributes { request.extendedAttributes = message.bytes(in: range) }
+
+        var opened: OpenedFile
+        if create.desiredAccess.contains(.maximumAllowed) {
+            opened = try self.openMaximal(&request, tree, fileSystem)
+        } else {
+            opened = try fileSystem.openFile(request)
+        }
+        if opened.action != .created {
+            let maximal = try opened.handle.maximalAccess(for: tree.user)
+            guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
+        }
+        let key = opened.handle.fileKey
+        guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
+        var effective = request.access
+        if opened.action == .overwritten || opened.action == .superseded {
+            // [MS-FSA] 2.1.5.1.2: an overwriting open writes, whatever it asked for.
+            effective.formUnion(opened.action == .superseded ? [.writeData, .delete] : .writeData)
+        }
+        try self.checkShareMode(key, access: effective, share: create.shareAccess)
+        if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
+            try fileSystem.checkDeletable(opened.handle)
+        }
+        if opened.action == .overwritten || opened.action == .superseded {
+            opened.facts = try fileSystem.overwriteFile(opened.handle, request)
+        }
+        return (opened, request.access)
+    }
+
+    /// MAXIMUM_ALLOWED: all that the share and the file allow. What the file denies shows only once it is open.
+    private func openMaximal(
+        _ request: inout FileOpenRequest, _ tree: TreeConnect, _ fileSystem: any FileSystem
+    ) throws(SMBError) -> OpenedFile {
+        let wanted = request.access
+        let overwrites = request.disposition != .open && request.disposition != .openIf
+        var probe = request
+        probe.access = wanted.union(.readAttributes)
+        if !overwrites { probe.disposition = .open }
+        do throws(SMBError) {
+            guard !overwrites else { throw SMBError(.objectNameNotFound) }
+            let found = try fileSystem.openFile(probe)
+            let maximal = try found.handle.maximalAccess(for: tree.user)
+            request.access = maximal.intersection(tree.maximalAccess).union(wanted)
+            request.disposition = .open
+            return try fileSystem.openFile(request)
+        } catch {
+            guard error.status == .objectNameNotFound, request.disposition != .open else { throw error }
+            request.access = tree.maximalAccess.union(wanted)
+            return try fileSystem.openFile(request)
+        }
+    }
+
+    // MARK: Response
+
+    /// The answer for an open that is in the tables.
+    func respond(
+        _ key: UInt64, _ create: CreateRequest, _ opened: OpenedFile, _ tree: TreeConnect, _ request: Request,
+        into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        guard let open = self.opens[key], let fileSystem = tree.share.fileSystem else { throw SMBError(.fileClosed) }
+        var contexts = CreateResponseContexts()
+        if create.contexts.maximalAccess != nil {
+            let maximal = try opened.handle.maximalAccess(for: open.owner).intersection(tree.maximalAccess)
+            contexts.maximalAccess = .init(status: .success, access: maximal)
+        }
+        if create.contexts.queryOnDiskID {
+            contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
+        }
+        if create.contexts.durableRequestV2 != nil, open.survivesDisconnect {
+            contexts.durableV2 = DurableResponseV2(
+                timeoutMilliseconds: open.timeoutMilliseconds,
+                flags: open.isPersistent ? DurableRequestV2.persistentFlag : 0)
+        }
+        CreateResponse(
+            oplockLevel: .none, flags: opened.facts.reparseTag != 0 ? CreateResponse.reparsePointFlag : 0,
+            action: opened.action, information: opened.facts.networkOpen, fileID: open.fileID, contexts: contexts
+        ).encode(into: &writer)
+        // A persistent handle is worth nothing if the file that was made for it is lost with the node.
+        let work: Work = open.isPersistent && opened.action != .opened ? .sync(opened.handle) : .none
+        return self.reply(request, work: work, into: &writer)
+    }
+
+    // MARK: Pipes
+
+    private mutating func createPipe(
+        _ path: String, _ create: CreateRequest, _ tree: TreeConnect, _ request: inout Request,
+        into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        var name = path.lowercased()
+        if name.utf8.first == UInt8(ascii: "\\") { name.removeFirst() }
+        let pipe = try self.openPipe(name)
+        let open = Open(
+            persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
+            treeID: request.treeID, share: tree.share, owner: tree.user, object: .pipe(pipe),
+            path: name, grantedAccess: create.desiredAccess.mappingGeneric, shareAccess: create.shareAccess,
+            createOptions: create.options, createDisposition: .open, fileAttributes: .normal)
+        let key = try self.insertOpen(open, handle: nil)
+        self.nextPersistentID += 1
+        request.fileID = FileID(persistent: open.persistentID, volatile: key)
+        var facts = FileFacts()
+        facts.allocationSize = 4096
+        CreateResponse(
+            oplockLevel: .none, action: .opened, information: facts.networkOpen,
+            fileID: FileID(persistent: open.persistentID, volatile: key)
+        ).encode(into: &writer)
+        return self.reply(request, into: &writer)
+    }
+}
+
+extension FileAttributes {
+    /// What CREATE refuses: undefined bits, and those that only the file system gives.
+    fileprivate static let invalidInCreate = FileAttributes(rawValue: 0xFFFF_8048)
+}
+
+extension CreateOptions {
+    /// 2.2.13: bits without a meaning.
+    fileprivate static let invalid = CreateOptions(rawValue: 0xFF00_0000)
+    /// 3.3.5.9: refused with STATUS_NOT_SUPPORTED.
+    fileprivate static let unsupported: CreateOptions = [.createTreeConnection, .openByFileID, .reserveOpfilter]
+    /// What FileModeInformation shows, [MS-FSCC] 2.4.26.
+    fileprivate static let modeBits: CreateOptions = [
+        .writeThrough, .sequentialOnly, .noIntermediateBuffering, .synchronousIOAlert, .synchronousIONonAlert,
+        .deleteOnClose,
+    ]
+}

@@ -1,0 +1,68 @@
+import SMB2Wire
+
+/// SMB2 IOCTL. [MS-SMB2] 2.2.31, 2.2.32, 3.3.5.15. Here: the codes that concern the connection. Those of files and pipes:
+/// FileControl.swift.
+extension ServerState {
+    mutating func ioctl(
+        _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        let ioctl = try parsing { () throws(WireError) in try IoctlRequest(parsing: message) }
+        let maximum = self.connections[request.connection]?.maximumTransfer ?? 0
+        guard ioctl.isFSCTL else { throw SMBError(.notSupported, "no FSCTL") }
+        guard ioctl.input.count <= maximum, Int(ioctl.maximumOutputResponse) <= maximum,
+            Int(ioctl.maximumInputResponse) <= maximum
+        else { throw SMBError(.invalidParameter, "IOCTL sizes") }
+        try self.checkCharge(
+            request,
+            payload: max(
+                ioctl.input.count, Int(ioctl.maximumOutputResponse) + Int(ioctl.maximumInputResponse)))
+        switch ioctl.code {
+        case .validateNegotiateInfo:
+            return try self.validateNegotiate(ioctl, message.extracting(ioctl.input), request, into: &writer)
+        case .queryNetworkInterfaceInfo:
+            return try self.queryInterfaces(ioctl, request, into: &writer)
+        case .dfsGetReferrals, .dfsGetReferralsEx:
+            // 3.3.5.15.2: no DFS here.
+            throw SMBError(.notFound)
+        default:
+            return try self.fileControl(ioctl, message, &request, into: &writer)
+        }
+    }
+
+    /// 3.3.5.15.12. An answer that the client could not trust is not given: somebody changed the negotiation.
+    private func validateNegotiate(
+        _ ioctl: IoctlRequest, _ input: RawSpan, _ request: Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        guard let connection = self.connections[request.connection], connection.dialect < .smb311 else {
+            return .disconnect("VALIDATE_NEGOTIATE_INFO in 3.1.1")
+        }
+        let seen: ValidateNegotiateInfoRequest
+        do throws(WireError) { seen = try ValidateNegotiateInfoRequest(parsing: input) } catch {
+            return .disconnect("VALIDATE_NEGOTIATE_INFO: \(error)")
+        }
+        guard seen.clientGUID == connection.clientGUID, seen.capabilities == connection.clientCapabilities,
+            seen.securityMode == connection.clientSecurityMode, seen.dialects == connection.clientDialects
+        else { return .disconnect("the negotiation was tampered with") }
+        var answer = WireWriter(capacity: 24)
+        ValidateNegotiateInfoResponse(
+            capabilities: connection.serverCapabilities, serverGUID: GUID(self.configuration.serverGUID),
+            securityMode: connection.serverSecurityMode, dialect: connection.dialect
+        ).encode(into: &answer)
+        guard answer.count <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }
+        IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: answer.span)
+        return self.reply(request, into: &writer)
+    }
+
+    /// 3.3.5.15.11.
+    private func queryInterfaces(
+        _ ioctl: IoctlRequest, _ request: Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        guard request.dialect >= .smb30 else { throw SMBError(.invalidDeviceRequest) }
+        let size = self.networkInterfaces.count * NetworkInterfaceInfo.byteCount
+        guard size <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }
+        var answer = WireWriter(capacity: size + 8)
+        NetworkInterfaceInfo.encode(self.networkInterfaces, into: &answer)
+        IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: answer.span)
+        return self.reply(request, into: &writer)
+    }
+}

@@ -1,0 +1,110 @@
+import SMB2Wire
+
+/// SMB2 SESSION_SETUP. [MS-SMB2] 2.2.5, 2.2.6, 3.3.5.5. The token is judged by the shell's GSS mechanism in between.
+extension ServerState {
+    mutating func sessionSetup(
+        _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        let setup = try parsing { () throws(WireError) in try SessionSetupRequest(parsing: message) }
+        guard let connection = self.connections[request.connection] else { throw SMBError(.connectionDisconnected) }
+        guard !setup.isBinding else {
+            // 3.3.5.5: no channels here (SMB2_GLOBAL_CAP_MULTI_CHANNEL is not offered).
+            guard connection.is3 else { throw SMBError(.requestNotAccepted, "binding before 3.0") }
+            guard self.sessions[request.session] != nil else { throw SMBError(.userSessionDeleted) }
+            throw SMBError(.requestNotAccepted, "no multichannel")
+        }
+        let isReauthentication: Bool
+        if request.session == 0 {
+            guard connection.sessions.count < Limits.sessionsPerConnection,
+                let id = self.sessions.insert(Session(connection: request.connection, createdAt: self.now))
+            else { throw SMBError(.insufficientResources, "too many sessions") }
+            self.connections[request.connection]?.sessions.append(id)
+            request.session = id
+            isReauthentication = false
+        } else {
+            guard let session = self.sessions[request.session], session.connection == request.connection else {
+                throw SMBError(.userSessionDeleted)
+            }
+            isReauthentication = session.state != .inProgress
+            if isReauthentication, session.isSigningRequired, !request.isSigned, !request.isEncrypted {
+                throw SMBError(.accessDenied, "unsigned request")
+            }
+        }
+        self.sessions[request.session]?.requiresSigningByClient =
+            setup.securityMode.contains(.signingRequired) || connection.clientSecurityMode.contains(.signingRequired)
+        return .authenticate(
+            Authentication(
+                request: request, session: request.session, token: setup.securityBuffer,
+                isReauthentication: isReauthentication, previousSession: setup.previousSessionID))
+    }
+
+    /// The mechanism has spoken. 3.3.5.5.3. When the result is success and the reply is signed, the shell has the keys.
+    package mutating func finishSessionSetup(
+        _ authentication: Authentication, _ result: AuthenticationResult, into writer: inout WireWriter
+    ) -> Outcome {
+        var request = authentication.request
+        let id = authentication.session
+        var outcome: Outcome
+        do throws(SMBError) {
+            writer.truncate(to: request.replyStart)
+            writer.claimHeader()
+            switch result {
+            case .failure(let status, let detail):
+                throw SMBError(status, detail)
+            case .more(let token):
+                SessionSetupResponse(flags: []).encode(into: &writer, token: token.span.bytes)
+                outcome = self.reply(request, status: .moreProcessingRequired, into: &writer)
+            case .success(let token, let userName, let isAnonymous):
+                let flags = try self.authenticated(authentication, userName: userName, isAnonymous: isAnonymous)
+                SessionSetupResponse(flags: flags).encode(into: &writer, token: token.span.bytes)
+                outcome = self.reply(request, into: &writer)
+                if case .reply(var reply) = outcome, !isAnonymous, !request.isEncrypted {
+                    // 3.3.5.5.3: signed even where nothing else is, so that the client can trust what was negotiated.
+                    reply.protection = .sign(session: id)
+                    outcome = .reply(reply)
+                }
+            }
+        } catch {
+            outcome = .reply(self.fail(&request, error, into: &writer))
+            self.note(error)
+            self.endSession(id, keepsDurable: false)
+        }
+        _ = self.settle(&outcome, &request, into: &writer)
+        return outcome
+    }
+
+    private mutating func authenticated(
+        _ authentication: Authentication, userName: String, isAnonymous: Bool
+    ) throws(SMBError) -> SessionSetupResponse.Flags {
+        let id = authentication.session
+        guard let session = self.sessions[id], let connection = self.connections[session.connection] else {
+            throw SMBError(.userSessionDeleted)
+        }
+        let user: User
+        if isAnonymous {
+            user = User(name: "", sid: "S-1-5-7", isAnonymous: true)
+        } else {
+            guard let record = self.configuration.users.first(where: { $0.name == userName }) else {
+                throw SMBError(.logonFailure, "user \(userName) is gone")
+            }
+            let domain = self.configuration.domain
+            user = User(
+                name: record.name, sid: "S-1-5-21-\(domain.0)-\(domain.1)-\(domain.2)-\(record.relativeID)")
+        }
+        if authentication.isReauthentication {
+            // 3.3.5.5.3: another user cannot take a session over.
+            guard session.user == user else { throw SMBError(.accessDenied, "another user in a re-authentication") }
+        }
+        self.sessions[id]?.user = user
+        self.sessions[id]?.state = .valid
+        self.sessions[id]?.hasKeys = !isAnonymous
+        self.sessions[id]?.isSigningRequired =
+            !isAnonymous
+            && (connection.serverSecurityMode.contains(.signingRequired) || session.requiresSigningByClient)
+        let previous = authentication.previousSession
+        if previous != 0, previous != id, self.sessions[previous]?.user == user {
+            self.endSession(previous, keepsDurable: true)
+        }
+        return isAnonymous ? .isNull : []
+    }
+}

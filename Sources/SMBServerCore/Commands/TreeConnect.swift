@@ -1,0 +1,41 @@
+import SMB2Wire
+
+/// SMB2 TREE_CONNECT. [MS-SMB2] 2.2.9, 2.2.10, 3.3.5.7.
+extension ServerState {
+    mutating func treeConnect(
+        _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        let connect = try parsing { () throws(WireError) in try TreeConnectRequest(parsing: message) }
+        let path = try parsing { () throws(WireError) in try UTF16LE.decode(message.extracting(connect.path)) }
+        let session = try self.session(request)
+        guard let user = session.user, let connection = self.connections[request.connection] else {
+            throw SMBError(.userSessionDeleted)
+        }
+        guard let separator = path.utf8.lastIndex(of: UInt8(ascii: "\\")) else { throw SMBError(.badNetworkName) }
+        let name = String(path[path.index(after: separator)...])
+        guard let share = self.shares[name.lowercased()] else { throw SMBError(.badNetworkName, "no share \(name)") }
+        guard share.isPipes || !user.isAnonymous else { throw SMBError(.accessDenied, "anonymous on \(name)") }
+        if share.requiresEncryption {
+            guard connection.cipher != nil else {
+                throw SMBError(.accessDenied, "\(name) needs a client that encrypts")
+            }
+        }
+        guard
+            let tree = self.sessions[request.session]?.trees.insert(
+                TreeConnect(share: share, user: user, maximalAccess: share.maximalAccess)),
+            // The tree's id is its slot: the generation would not fit into 32 bits.
+            let id = UInt32(exactly: tree)
+        else { throw SMBError(.insufficientResources, "too many tree connects") }
+        request.treeID = id
+
+        var flags: TreeConnectResponse.ShareFlags = .manualCaching
+        if share.requiresEncryption, connection.is3 { flags.insert(.encryptData) }
+        var capabilities: TreeConnectResponse.ShareCapabilities = []
+        if share.isContinuouslyAvailable, connection.is3 { capabilities.insert(.continuousAvailability) }
+        TreeConnectResponse(
+            shareType: share.isPipes ? .pipe : .disk, shareFlags: flags, capabilities: capabilities,
+            maximalAccess: share.maximalAccess
+        ).encode(into: &writer)
+        return self.reply(request, into: &writer)
+    }
+}

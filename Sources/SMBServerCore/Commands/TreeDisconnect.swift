@@ -1,0 +1,17 @@
+import SMB2Wire
+
+/// SMB2 TREE_DISCONNECT. [MS-SMB2] 2.2.11, 2.2.12, 3.3.5.8.
+extension ServerState {
+    mutating func treeDisconnect(
+        _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        _ = try parsing { () throws(WireError) in try TreeDisconnectRequest(parsing: message) }
+        let (session, tree) = (request.session, request.treeID)
+        for key in self.opens.keys where self.opens[key]?.session == session && self.opens[key]?.treeID == tree {
+            self.closeOpen(key)
+        }
+        self.sessions[session]?.trees.remove(UInt64(tree))
+        TreeDisconnectResponse().encode(into: &writer)
+        return self.reply(request, into: &writer)
+    }
+}

@@ -1,0 +1,90 @@
+import SMB2Wire
+import StateRecords
+
+// What the core asks of files. SMBServer makes FileStore's types conform; the core's tests bring a file system in
+// memory. All is synchronous: whatever may wait (fsync, the data path) is the shell's (`Work`).
+//
+// Class existentials on purpose: a call is one witness table away (1-2 ns), and the core stays one specialised body.
+
+/// What CREATE asks for, [MS-FSA] 2.1.5.1.
+package struct FileOpenRequest: Sendable {
+    /// Backslashes between components, none in front; may end in ":stream:$DATA". Empty: the share's root.
+    package var path: String
+    /// Specific rights only.
+    package var access: AccessMask
+    package var disposition: CreateDisposition
+    package var options: CreateOptions
+    package var attributes: FileAttributes
+    package var allocationSize: UInt64 = 0
+    /// SMB2_CREATE_SD_BUFFER, self-relative; for a new file.
+    package var securityDescriptor: [UInt8]?
+    /// SMB2_CREATE_EA_BUFFER, a chain of FILE_FULL_EA_INFORMATION; for a new or overwritten file.
+    package var extendedAttributes: [UInt8] = []
+
+    package init(
+        path: String, access: AccessMask, disposition: CreateDisposition, options: CreateOptions,
+        attributes: FileAttributes
+    ) {
+        self.path = path
+        self.access = access
+        self.disposition = disposition
+        self.options = options
+        self.attributes = attributes
+    }
+}
+
+/// What CREATE and CLOSE answer, and what the information levels of times and sizes are made of.
+package struct FileFacts: Equatable, Sendable {
+    package var attributes: FileAttributes = .normal
+    package var creationTime = FileTime.zero
+    package var lastAccessTime = FileTime.zero
+    package var lastWriteTime = FileTime.zero
+    package var changeTime = FileTime.zero
+    package var endOfFile: UInt64 = 0
+    package var allocationSize: UInt64 = 0
+    package var linkCount: UInt32 = 1
+    /// The inode's number: FileInternalInformation, SMB2_CREATE_QUERY_ON_DISK_ID.
+    package var fileID: UInt64 = 0
+    package var isDirectory = false
+    package var reparseTag: UInt32 = 0
+
+    package init() {}
+}
+
+package struct OpenedFile: Sendable {
+    package var handle: any FileHandle
+    /// `.overwritten` and `.superseded`: the old contents are still there, `FileSystem.overwrite` is to follow.
+    package var action: CreateAction
+    package var facts: FileFacts
+
+    package init(handle: any FileHandle, action: CreateAction, facts: FileFacts) {
+        self.handle = handle
+        self.action = action
+        self.facts = facts
+    }
+}
+
+package protocol FileSystem: AnyObject, Sendable {
+    /// The file system's identity, the same on every node that mounts it.
+    var volumeID: UInt64 { get }
+    /// Opens or creates; destroys nothing. A handle that is dropped has changed nothing but what it created.
+    func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile
+    /// The second half of an overwriting open, after the share modes were checked. The file's new facts.
+    func overwriteFile(_ handle: any FileHandle, _ request: FileOpenRequest) throws(SMBError) -> FileFacts
+    /// The same file again, by its identity, wherever it is named now.
+    func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle
+    /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.
+    func checkDeletable(_ handle: any FileHandle) throws(SMBError)
+    /// Takes the open file's name (or stream) away.
+    func deleteFile(_ handle: any FileHandle) throws(SMBError)
+}
+
+package protocol FileHandle: AnyObject, Sendable {
+    var fileKey: FileKey { get }
+    func facts() throws(SMBError) -> FileFacts
+    /// What the file's security descriptor and read-only attribute grant this user at most.
+    func maximalAccess(for user: User) throws(SMBError) -> AccessMask
+}
+
+/// QUERY_DIRECTORY's position in an open directory.
+package protocol DirectoryEnumeration: AnyObject, Sendable {}

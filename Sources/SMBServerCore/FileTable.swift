@@ -1,0 +1,94 @@
+import SMB2Wire
+import StateRecords
+
+/// One stream of one file, by what every node that mounts the file system finds again.
+package struct FileKey: Hashable, Sendable {
+    package var identity: FileIdentity
+    /// Empty for the unnamed stream and for directories. Upper case: stream names are compared without case.
+    package var stream: String
+
+    package init(identity: FileIdentity, stream: String = "") {
+        self.identity = identity
+        self.stream = stream
+    }
+}
+
+/// What all opens of one stream share. [MS-FSA] 2.1.1.5, 2.1.1.3.
+package struct FileEntry: Sendable {
+    package let key: FileKey
+    /// Keys in the table of opens, connected and disconnected ones.
+    package var opens: [UInt64] = []
+    package var locks = ByteRangeLocks()
+    /// Set through any open; the file goes with its last one. New opens are refused. [MS-FSA] 2.1.5.1.2.
+    package var isDeletePending = false
+    /// Blocking LOCK requests, the oldest first: keys in the table of pending requests.
+    package var waitingLocks: [UInt64] = []
+
+    package init(key: FileKey) { self.key = key }
+}
+
+/// Share modes. [MS-FSA] 2.1.5.1.2.2.
+package enum ShareMode {
+    private static let reading: AccessMask = [.readData, .execute]
+    private static let writing: AccessMask = [.writeData, .appendData]
+
+    /// Whether an open with these rights takes part at all: one that only reads attributes does not.
+    package static func matters(_ access: AccessMask) -> Bool {
+        !access.isDisjoint(with: self.reading.union(self.writing).union(.delete))
+    }
+
+    /// Whether one open's rights are refused by the other's share access.
+    private static func denies(_ access: AccessMask, _ share: ShareAccess) -> Bool {
+        if !access.isDisjoint(with: self.reading), !share.contains(.read) { return true }
+        if !access.isDisjoint(with: self.writing), !share.contains(.write) { return true }
+        return access.contains(.delete) && !share.contains(.delete)
+    }
+
+    package static func conflict(
+        _ access: AccessMask, _ share: ShareAccess, with otherAccess: AccessMask, _ otherShare: ShareAccess
+    ) -> Bool {
+        guard self.matters(access), self.matters(otherAccess) else { return false }
+        return self.denies(access, otherShare) || self.denies(otherAccess, share)
+    }
+}
+
+extension ServerState {
+    /// The entry of `key`, made when it is the first use.
+    mutating func fileEntry(for key: FileKey) throws(SMBError) -> UInt64 {
+        if let entry = self.fileIndex[key] { return entry }
+        guard let entry = self.files.insert(FileEntry(key: key)) else {
+            throw SMBError(.insufficientResources, "table of files")
+        }
+        self.fileIndex[key] = entry
+        return entry
+    }
+
+    /// Drops the entry when nothing uses it any more.
+    mutating func dropFileEntryIfUnused(_ entry: UInt64) {
+        guard let file = self.files[entry], file.opens.isEmpty else { return }
+        self.fileIndex[file.key] = nil
+        self.files.remove(entry)
+    }
+
+    /// Whether the file (any of its streams) is to be deleted. The mark sits on the unnamed stream's entry; a marked
+    /// named stream goes alone.
+    func isDeletePending(_ key: FileKey) -> Bool {
+        if let entry = self.fileIndex[key], self.files[entry]?.isDeletePending == true { return true }
+        guard !key.stream.isEmpty, let whole = self.fileIndex[FileKey(identity: key.identity)] else { return false }
+        return self.files[whole]?.isDeletePending == true
+    }
+
+    /// Refuses an open that the file's other opens do not share. [MS-SMB2] 3.3.5.9: a conflict with a disconnected
+    /// persistent open is STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way.
+    mutating func checkShareMode(_ key: FileKey, access: AccessMask, share: ShareAccess) throws(SMBError) {
+        guard let entry = self.fileIndex[key], let file = self.files[entry] else { return }
+        for other in file.opens {
+            guard let open = self.opens[other],
+                ShareMode.conflict(access, share, with: open.grantedAccess, open.shareAccess)
+            else { continue }
+            guard open.session == nil else { throw SMBError(.sharingViolation) }
+            guard !open.isPersistent else { throw SMBError(.fileNotAvailable) }
+            self.closeOpen(other)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/// Every table of the server has a limit; what happens at it stands here.
+package enum Limits {
+    /// More connections are accepted and closed at once.
+    package static let connections = 16384
+    /// SESSION_SETUP then fails with STATUS_INSUFFICIENT_RESOURCES; so do TREE_CONNECT and CREATE at theirs.
+    package static let sessions = 16384
+    package static let sessionsPerConnection = 1024
+    package static let treeConnectsPerSession = 4096
+    package static let opens = 1 << 20
+    /// Channels of one session, [MS-SMB2] 3.3.5.5.2 (Windows: 32).
+    package static let channelsPerSession = 32
+    /// Asynchronous requests of one connection; more fail with STATUS_INSUFFICIENT_RESOURCES. Half of what a
+    /// client can hold in credits, so that a client cannot starve itself. [MS-SMB2] 3.3.4.2.
+    package static let asyncPerConnection = 4096
+    package static let pending = 1 << 18
+    /// Messages of one compound; a longer one closes the connection.
+    package static let messagesPerCompound = 256
+    /// MaxTransactSize, MaxReadSize, MaxWriteSize, [MS-SMB2] 2.2.4: with multi-credit, and without (2.0.2).
+    package static let transfer = 8 << 20
+    package static let transferWithoutCredits = 64 << 10
+    /// The longest message that is read at all: the largest WRITE, its header, and room for a compound around it.
+    package static let message = Limits.transfer + (256 << 10)
+    /// Locks in one LOCK request.
+    package static let locksPerRequest = 1024
+
+    /// Durable and persistent handles, [MS-SMB2] 3.3.5.9.10: what a client gets that asks for 0, and the most it gets.
+    package static let defaultHandleTimeoutMilliseconds: UInt32 = 180_000
+    package static let maximumHandleTimeoutMilliseconds: UInt32 = 300_000
+    /// A connection that negotiated but never authenticated is closed after this.
+    package static let authenticationMilliseconds: UInt64 = 45_000
+}

@@ -1,0 +1,103 @@
+import SMB2Wire
+import StateRecords
+
+// The life of an open: found, closed, left behind by its connection.
+
+extension ServerState {
+    /// The open that a request names. [MS-SMB2] 3.3.5.2.7.2 for the id of a related request; a handle's first use ends
+    /// the time in which its CREATE may be repeated.
+    mutating func findOpen(_ request: inout Request, _ id: FileID) throws(SMBError) -> UInt64 {
+        var id = id
+        if id == .related {
+            guard let related = request.relatedFileID else { throw SMBError(.fileClosed, "no related file") }
+            id = related
+        }
+        guard let open = self.opens[id.volatile], open.persistentID == id.persistent,
+            open.session == request.session, open.treeID == request.treeID
+        else { throw SMBError(.fileClosed) }
+        request.fileID = id
+        if open.isReplayEligible { self.opens[id.volatile]?.isReplayEligible = false }
+        if request.dialect >= .smb30, request.header.channelSequence != open.channelSequence {
+            try self.changeChannel(request, open: id.volatile, from: open.channelSequence)
+        }
+        return id.volatile
+    }
+
+    /// [MS-SMB2] 3.3.5.2.10. A request with an older sequence comes from before the client's failover; it must not
+    /// change anything any more. Requests of earlier sequences are never outstanding here: a connection's reads and
+    /// writes are carried out in the order in which they came, and an open has one connection.
+    private mutating func changeChannel(_ request: Request, open key: UInt64, from old: UInt16) throws(SMBError) {
+        let ahead = request.header.channelSequence &- old
+        if ahead <= 0x7FFF {
+            self.opens[key]?.channelSequence = request.header.channelSequence
+            self.persist(key, awaited: true)
+            return
+        }
+        switch request.header.command {
+        case .write, .setInfo, .ioctl: throw SMBError(.fileNotAvailable, "stale channel sequence")
+        default: break
+        }
+    }
+
+    /// Closes an open for good. [MS-FSA] 2.1.5.4.
+    mutating func closeOpen(_ key: UInt64) {
+        guard let open = self.opens[key] else { return }
+        self.cancelPending(status: .rangeNotLocked, notifyStatus: .notifyCleanup) { $0.open == key }
+        self.opens.remove(key)
+        if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
+        if open.createGUID != .zero {
+            let create = CreateKey(createGUID: open.createGUID, clientGUID: open.clientGUID)
+            if self.creates[create] == key { self.creates[create] = nil }
+        }
+        if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
+        guard open.file != 0, let handle = open.handle else { return }
+        self.files[open.file]?.opens.removeAll { $0 == key }
+        if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
+        let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
+        if hadLocks { self.retryLocks(of: open.file) }
+        if let file = self.files[open.file], file.opens.isEmpty, file.isDeletePending {
+            // The file may be gone or full by now: nobody is left to be told, the handle is closed either way.
+            do throws(SMBError) { try open.share.fileSystem?.deleteFile(handle) } catch { self.note(error) }
+        }
+        self.dropFileEntryIfUnused(open.file)
+    }
+
+    /// The session or connection of an open ends.
+    mutating func leaveOpen(_ key: UInt64, keepsDurable: Bool) {
+        guard let open = self.opens[key] else { return }
+        guard keepsDurable, open.survivesDisconnect else {
+            self.closeOpen(key)
+            return
+        }
+        self.cancelPending(status: .cancelled) { $0.open == key }
+        self.opens[key]?.session = nil
+        self.opens[key]?.connection = nil
+        self.opens[key]?.enumeration = nil
+        self.opens[key]?.notification = nil
+        self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
+    }
+
+    /// Marks the file (or stream) of an open to go with its last open, or takes the mark away.
+    mutating func setDeletePending(_ key: UInt64, _ isPending: Bool) {
+        guard let open = self.opens[key], open.file != 0 else { return }
+        self.files[open.file]?.isDeletePending = isPending
+    }
+
+    /// Appends the record of a persistent open to the mutations; nothing for other opens.
+    mutating func persist(_ key: UInt64, awaited: Bool) {
+        guard let open = self.opens[key], open.isPersistent, let record = self.record(of: open) else { return }
+        self.mutations.append(.putOpen(record))
+        if awaited { self.mutationsAwaited = true }
+    }
+
+    /// Something went wrong that no reply tells anybody; the shell logs it.
+    mutating func note(_ error: SMBError) {
+        if self.notes.count < Self.notesLimit { self.notes.append("\(error.status): \(error.detail ?? "no detail")") }
+    }
+}
+
+/// What a repeated CREATE is recognised by. [MS-SMB2] 3.3.5.9.10.
+package struct CreateKey: Hashable, Sendable {
+    package var createGUID: GUID
+    package var clientGUID: GUID
+}

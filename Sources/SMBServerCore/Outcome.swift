@@ -1,0 +1,65 @@
+import SMB2Wire
+import StateRecords
+
+/// How a reply leaves. The shell signs and encrypts.
+package enum Protection: Equatable, Sendable {
+    case none
+    case sign(session: UInt64)
+    case encrypt(session: UInt64)
+}
+
+/// What the shell must have done before a reply that lies in the writer may leave. It was written for success: when the
+/// work fails the shell overwrites it (`ServerState.replaceReply`).
+package enum Work: Sendable {
+    case none
+    /// `length` bytes are to be read behind the reply's fixed part (its last byte so far); DataLength is then stored.
+    /// Fewer than `minimum` bytes, or none at all: STATUS_END_OF_FILE.
+    case read(any FileHandle, offset: UInt64, length: Int, minimum: Int)
+    /// `data` is a range of the request's message. `isDurable`: the bytes must be on stable storage too.
+    case write(any FileHandle, offset: UInt64, data: Range<Int>, isDurable: Bool)
+    /// All that was written to the file must be on stable storage.
+    case sync(any FileHandle)
+}
+
+/// A reply: header and body lie in the writer from `start` on.
+package struct Reply: Sendable {
+    package var start: Int
+    package var protection: Protection
+    package var work: Work = .none
+}
+
+/// SESSION_SETUP with a security token, which the shell's GSS mechanism must judge. Then `finishSessionSetup`.
+package struct Authentication: Sendable {
+    package var request: Request
+    package var session: UInt64
+    /// A range of the request's message.
+    package var token: Range<Int>
+    /// A valid session authenticates again: its keys stay. 3.3.5.5.2.
+    package var isReauthentication: Bool
+    package var previousSession: UInt64
+}
+
+/// What the mechanism said.
+package enum AuthenticationResult: Equatable, Sendable {
+    case more(token: [UInt8])
+    /// `userName` as the server's configuration spells it.
+    case success(token: [UInt8], userName: String, isAnonymous: Bool)
+    case failure(NTStatus, detail: String)
+}
+
+package enum Outcome: Sendable {
+    case reply(Reply)
+    /// Nothing is to be sent (CANCEL).
+    case silent
+    case authenticate(Authentication)
+    /// The client broke the protocol, or must not go on.
+    case disconnect(String)
+}
+
+/// A message that answers no request of this moment: the end of an asynchronous one.
+package struct Completion: Sendable {
+    package var connection: Connection.ID
+    /// Header and body.
+    package var message: [UInt8]
+    package var protection: Protection
+}

@@ -1,0 +1,106 @@
+import SMB2Wire
+
+/// A request that is answered later; its client got an interim response with an AsyncId. [MS-SMB2] 3.3.4.2.
+package struct PendingRequest: Sendable {
+    package enum Kind: Sendable {
+        /// Waits for a byte range. 3.3.5.14.2.
+        case lock(ByteRangeLock, sequenceIndex: UInt32, sequenceNumber: UInt8)
+        /// Waits for a change in a directory; the answer holds at most this many bytes. 3.3.5.19.
+        case notify(outputLength: Int)
+    }
+
+    /// The request's header.
+    package var header: SMB2Header
+    package var connection: Connection.ID
+    package var session: UInt64
+    package var protection: Protection
+    /// The open it works on.
+    package var open: UInt64
+    package var kind: Kind
+}
+
+extension ServerState {
+    /// Makes a request wait. Its interim response is the returned reply.
+    mutating func pend(
+        _ request: Request, open: UInt64, kind: PendingRequest.Kind, into writer: inout WireWriter
+    ) throws(SMBError) -> (id: UInt64, outcome: Outcome) {
+        guard request.isLastOfFrame else {
+            // Later messages of the compound may need this one's result, and cannot wait with it. 3.3.5.2.7.
+            throw SMBError(.internalError, "asynchronous in the middle of a compound")
+        }
+        guard let count = self.connections[request.connection]?.asyncCount, count < Limits.asyncPerConnection else {
+            throw SMBError(.insufficientResources, "asynchronous requests")
+        }
+        let protection = self.protection(of: request)
+        guard
+            let id = self.pending.insert(
+                PendingRequest(
+                    header: request.header, connection: request.connection, session: request.session,
+                    protection: protection, open: open, kind: kind))
+        else { throw SMBError(.insufficientResources, "table of pending requests") }
+        self.connections[request.connection]?.asyncCount += 1
+
+        writer.truncate(to: request.replyStart + SMB2Header.byteCount)
+        var header = self.replyHeader(request, status: .pending)
+        header.flags.insert(.async)
+        header.asyncID = id
+        header.store(into: &writer, at: request.replyStart)
+        ErrorResponse().encode(into: &writer)
+        // An interim response carries no signature: it has the final one's MessageId, and with it a GMAC's nonce.
+        var reply = Reply(start: request.replyStart, protection: protection)
+        if case .sign = protection { reply.protection = .none }
+        return (id, .reply(reply))
+    }
+
+    /// Answers a pending request. `body` writes the reply behind its header; without it an error response is sent.
+    mutating func complete(
+        _ id: UInt64, status: NTStatus, body: ((inout WireWriter) -> Void)? = nil
+    ) {
+        guard let pending = self.pending.remove(id) else { return }
+        self.connections[pending.connection]?.asyncCount -= 1
+        if case .lock = pending.kind, let file = self.opens[pending.open]?.file {
+            self.files[file]?.waitingLocks.removeAll { $0 == id }
+        }
+        self.opens[pending.open]?.notification?.waiting.removeAll { $0 == id }
+        var writer = WireWriter(capacity: 128)
+        var header = pending.header
+        header.flags = [.response, .async]
+        header.flags.formUnion(pending.header.flags.intersection(.priorityMask))
+        header.asyncID = id
+        header.status = status
+        // The credits were granted with the interim response.
+        header.credits = 0
+        header.nextCommand = 0
+        header.signature = .zero
+        header.sessionID = pending.session
+        header.encode(into: &writer)
+        if let body { body(&writer) } else { ErrorResponse().encode(into: &writer) }
+        self.completions.append(
+            Completion(connection: pending.connection, message: writer.bytes, protection: pending.protection))
+    }
+
+    /// Ends the pending requests that `matches` with an error; a CHANGE_NOTIFY with its own one.
+    mutating func cancelPending(
+        status: NTStatus, notifyStatus: NTStatus? = nil, where matches: (PendingRequest) -> Bool
+    ) {
+        guard self.pending.count > 0 else { return }
+        for id in self.pending.keys {
+            guard let pending = self.pending[id], matches(pending) else { continue }
+            if case .notify = pending.kind {
+                self.complete(id, status: notifyStatus ?? status)
+            } else {
+                self.complete(id, status: status)
+            }
+        }
+    }
+
+    /// Forgets pending requests whose connection is gone: nobody could be answered.
+    mutating func dropPending(where matches: (PendingRequest) -> Bool) {
+        guard self.pending.count > 0 else { return }
+        for id in self.pending.keys {
+            guard let pending = self.pending[id], matches(pending) else { continue }
+            self.complete(id, status: .cancelled)
+            self.completions.removeLast()
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until SMBServerCore's first file lands.

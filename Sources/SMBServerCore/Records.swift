@@ -1,0 +1,112 @@
+import SMB2Wire
+import StateRecords
+
+// Persistent opens and the records that outlive the process.
+
+extension GUID16 {
+    package init(_ guid: GUID) { self.init(low: guid.low, high: guid.high) }
+}
+
+extension GUID {
+    package init(_ guid: GUID16) { self.init(low: guid.low, high: guid.high) }
+}
+
+extension ServerState {
+    /// All that is needed to give this open back after a failover.
+    func record(of open: Open) -> OpenRecord? {
+        guard let handle = open.handle else { return nil }
+        let key = handle.fileKey
+        let file = self.files[open.file]
+        let locks = file?.locks.owned(by: open.key) ?? []
+        return OpenRecord(
+            persistentID: open.persistentID, createGUID: GUID16(open.createGUID),
+            clientGUID: GUID16(open.clientGUID), ownerSID: open.owner.sid, userName: open.owner.name,
+            share: open.share.name, path: open.path, stream: key.stream, file: key.identity,
+            grantedAccess: open.grantedAccess.rawValue, shareAccess: open.shareAccess.rawValue,
+            createOptions: open.createOptions.rawValue, createDisposition: open.createDisposition.rawValue,
+            createAction: open.createAction.rawValue, fileAttributes: open.fileAttributes.rawValue,
+            timeoutMilliseconds: open.timeoutMilliseconds, isPersistent: true,
+            appInstanceID: GUID16(open.appInstanceID), appInstanceVersionHigh: open.appInstanceVersionHigh,
+            appInstanceVersionLow: open.appInstanceVersionLow,
+            deleteOnClose: open.deleteOnClose || file?.isDeletePending == true,
+            replayConsumed: !open.isReplayEligible, channelSequence: open.channelSequence,
+            locks: locks.map { LockRecord(offset: $0.offset, length: $0.length, isExclusive: $0.isExclusive) },
+            lockSequences: open.lockSequences.entries)
+    }
+
+    /// Gives the files of disconnected persistent opens back, after a restart or on the node that takes over. Each keeps
+    /// what it protects until it is reclaimed or its time is over.
+    /// - Returns: how many were opened again, and the ids of those that could not be (the file is gone).
+    package mutating func load(_ records: [OpenRecord]) -> (reopened: Int, lost: [UInt64]) {
+        var reopened = 0
+        var lost: [UInt64] = []
+        for record in records {
+            self.nextPersistentID = max(self.nextPersistentID, record.persistentID &+ 1)
+            do throws(SMBError) {
+                try self.load(record)
+                reopened += 1
+            } catch {
+                self.note(
+                    SMBError(error.status, "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"))
+                lost.append(record.persistentID)
+                self.mutations.append(.removeOpen(persistentID: record.persistentID))
+            }
+        }
+        return (reopened, lost)
+    }
+
+    private mutating func load(_ record: OpenRecord) throws(SMBError) {
+        guard let share = self.shares[record.share.lowercased()], let fileSystem = share.fileSystem else {
+            throw SMBError(.badNetworkName, "no share \(record.share)")
+        }
+        guard self.durableOpens[record.persistentID] == nil else { return }
+        let access = AccessMask(rawValue: record.grantedAccess)
+        let handle = try fileSystem.reopenFile(
+            FileKey(identity: record.file, stream: record.stream), path: record.path, access: access)
+        var open = Open(
+            persistentID: record.persistentID, session: nil, connection: nil, treeID: 0, share: share,
+            owner: User(name: record.userName, sid: record.ownerSID), object: .file(handle), path: record.path,
+            grantedAccess: access, shareAccess: ShareAccess(rawValue: record.shareAccess),
+            createOptions: CreateOptions(rawValue: record.createOptions),
+            createDisposition: CreateDisposition(rawValue: record.createDisposition) ?? .open,
+            fileAttributes: FileAttributes(rawValue: record.fileAttributes))
+        open.createAction = CreateAction(rawValue: record.createAction) ?? .opened
+        open.deleteOnClose = record.deleteOnClose
+        open.isDurable = true
+        open.isPersistent = record.isPersistent
+        open.timeoutMilliseconds = record.timeoutMilliseconds
+        open.createGUID = GUID(record.createGUID)
+        open.clientGUID = GUID(record.clientGUID)
+        open.isReplayEligible = !record.replayConsumed
+        open.appInstanceID = GUID(record.appInstanceID)
+        open.appInstanceVersionHigh = record.appInstanceVersionHigh
+        open.appInstanceVersionLow = record.appInstanceVersionLow
+        open.channelSequence = record.channelSequence
+        open.lockSequences = LockSequences(entries: record.lockSequences)
+        open.isDirectory = open.fileAttributes.contains(.directory)
+        open.expiresAt = self.now &+ UInt64(record.timeoutMilliseconds)
+        let key = try self.insertOpen(open, handle: handle)
+        for lock in record.locks {
+            guard let file = self.opens[key]?.file else { break }
+            _ = self.files[file]?.locks.add(
+                ByteRangeLock(offset: lock.offset, length: lock.length, isExclusive: lock.isExclusive, owner: key))
+        }
+    }
+
+    /// Puts a new open into every table that finds it.
+    mutating func insertOpen(_ open: Open, handle: (any FileHandle)?) throws(SMBError) -> UInt64 {
+        var open = open
+        if let handle { open.file = try self.fileEntry(for: handle.fileKey) }
+        guard let key = self.opens.insert(open) else {
+            if open.file != 0 { self.dropFileEntryIfUnused(open.file) }
+            throw SMBError(.tooManyOpenedFiles, "table of opens")
+        }
+        self.opens[key]?.key = key
+        if open.file != 0 { self.files[open.file]?.opens.append(key) }
+        if open.survivesDisconnect { self.durableOpens[open.persistentID] = key }
+        if open.createGUID != .zero {
+            self.creates[CreateKey(createGUID: open.createGUID, clientGUID: open.clientGUID)] = key
+        }
+        return key
+    }
+}

@@ -1,0 +1,22 @@
+import SMB2Wire
+
+/// Why a request fails: the status is for the client, the detail for the log.
+package struct SMBError: Error, Equatable, Sendable {
+    package var status: NTStatus
+    package var detail: String?
+    /// STATUS_BUFFER_TOO_SMALL: how much would do. [MS-SMB2] 2.2.2.
+    package var requiredLength: UInt32?
+
+    package init(_ status: NTStatus, _ detail: String? = nil, requiredLength: UInt32? = nil) {
+        self.status = status
+        self.detail = detail
+        self.requiredLength = requiredLength
+    }
+
+    package static func == (left: SMBError, right: SMBError) -> Bool { left.status == right.status }
+
+    func response(_ dialect: Dialect) -> ErrorResponse {
+        guard let length = self.requiredLength else { return ErrorResponse() }
+        return ErrorResponse(requiredLength: length, dialect: dialect)
+    }
+}

@@ -1,0 +1,134 @@
+import SMB2Wire
+import StateRecords
+
+/// All that the server knows: decides what to answer, touches no socket and no clock. The shell guards it with one lock,
+/// tells it the time (`now`) and carries out what it returns. [MS-SMB2] 3.3.1.
+package struct ServerState: ~Copyable, Sendable {
+    package var configuration: ServerConfiguration
+    /// By lower-case name. 3.3.1.5 ShareList.
+    package var shares: [String: Share] = ["ipc$": .ipc]
+
+    package var connections = SlotTable<Connection>(limit: Limits.connections)
+    package var sessions: SlotTable<Session>
+    package var opens: SlotTable<Open>
+    package var files = SlotTable<FileEntry>(limit: Limits.opens)
+    package var fileIndex: [FileKey: UInt64] = [:]
+    /// Durable and persistent opens by FileId.Persistent, connected or not.
+    package var durableOpens: [UInt64: UInt64] = [:]
+    /// Opens with a CreateGuid, connected or not.
+    package var creates: [CreateKey: UInt64] = [:]
+    package var pending = SlotTable<PendingRequest>(limit: Limits.pending)
+
+    /// Messages for the shell to send, drained after every call.
+    package var completions: [Completion] = []
+    /// Connections for the shell to close.
+    package var disconnects: [Connection.ID] = []
+    /// Sessions that ended: the shell forgets their keys once the replies of this frame have left.
+    package var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
+    /// State that outlives the process, in order; drained after every call. `mutationsAwaited`: what was answered in this
+    /// call must not leave before they are on stable storage.
+    package var mutations: [Mutation] = []
+    package var mutationsAwaited = false
+
+    /// What went wrong without a reply that says so; for the log, drained after every call.
+    package var notes: [String] = []
+    static let notesLimit = 64
+
+    /// Milliseconds of a monotonic clock, set by the shell before each call.
+    package var now: UInt64 = 0
+    /// The time of day, likewise.
+    package var wallClock = FileTime.zero
+    package var startTime = FileTime.zero
+    package var nextPersistentID: UInt64 = 1
+    package var statistics = ServerStatus()
+
+    /// The token that NEGOTIATE carries: SPNEGO's NegTokenInit2.
+    package let negotiateToken: [UInt8]
+    /// 32 unpredictable bytes for each NEGOTIATE of 3.1.1.
+    package let makeSalt: @Sendable () -> [UInt8]
+    /// Addresses for FSCTL_QUERY_NETWORK_INTERFACE_INFO; the shell refreshes them.
+    package var networkInterfaces: [NetworkInterfaceInfo] = []
+
+    /// - Parameter seed: a random number: session ids of one server mean nothing to the one after it.
+    package init(
+        configuration: ServerConfiguration, negotiateToken: [UInt8], seed: UInt32,
+        makeSalt: @escaping @Sendable () -> [UInt8]
+    ) {
+        self.configuration = configuration
+        self.negotiateToken = negotiateToken
+        self.makeSalt = makeSalt
+        self.sessions = SlotTable(limit: Limits.sessions, seed: seed)
+        self.opens = SlotTable(limit: Limits.opens, seed: seed)
+    }
+
+    /// Takes a new configuration and the file systems of its shares. Shares that are gone or changed stay with those who
+    /// are connected to them.
+    package mutating func configure(_ configuration: ServerConfiguration, shares: [Share]) {
+        self.configuration = configuration
+        self.shares = ["ipc$": .ipc]
+        for share in shares { self.shares[share.name.lowercased()] = share }
+    }
+
+    package func status() -> ServerStatus {
+        var status = self.statistics
+        status.connections = UInt32(clamping: self.connections.count)
+        status.sessions = UInt32(clamping: self.sessions.count)
+        status.opens = UInt32(clamping: self.opens.count)
+        var trees = 0
+        self.sessions.forEach { trees += $1.trees.count }
+        status.treeConnects = UInt32(clamping: trees)
+        self.opens.forEach { _, open in
+            if open.isPersistent { status.persistentOpens += 1 } else if open.isDurable { status.durableOpens += 1 }
+            if open.session == nil { status.disconnectedOpens += 1 }
+        }
+        var locks = 0
+        self.files.forEach { locks += $1.locks.all.count }
+        status.locks = UInt32(clamping: locks)
+        return status
+    }
+
+    // MARK: Connections
+
+    /// A transport connection was accepted. Nil: there are too many, close it.
+    package mutating func connected(_ client: ClientRecord) -> Connection.ID? {
+        guard let id = self.connections.insert(Connection(client: client, acceptedAt: self.now)) else { return nil }
+        self.mutations.append(.putClient(client))
+        return id
+    }
+
+    /// The transport connection is gone: its sessions end; durable and persistent opens stay. [MS-SMB2] 3.3.7.1.
+    package mutating func disconnected(_ id: Connection.ID) {
+        guard let connection = self.connections[id] else { return }
+        for session in connection.sessions { self.endSession(session, keepsDurable: true) }
+        self.dropPending { $0.connection == id }
+        self.connections.remove(id)
+        self.mutations.append(.removeClient(connection.client))
+    }
+
+    /// Ends a session: its trees, its opens, its pending requests. [MS-SMB2] 3.3.4.12, 3.3.5.6, 3.3.7.1.
+    mutating func endSession(_ id: UInt64, keepsDurable: Bool) {
+        guard let session = self.sessions[id] else { return }
+        self.cancelPending(status: .cancelled) { $0.session == id }
+        for key in self.opens.keys where self.opens[key]?.session == id {
+            self.leaveOpen(key, keepsDurable: keepsDurable)
+        }
+        self.connections[session.connection]?.sessions.removeAll { $0 == id }
+        self.sessions.remove(id)
+        self.endedSessions.append((session.connection, id))
+    }
+
+    /// The clock moved on: gives up disconnected opens whose time is over, and connections that never authenticate.
+    package mutating func tick() {
+        for key in self.opens.keys {
+            if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
+        }
+        for id in self.connections.keys {
+            guard let connection = self.connections[id],
+                self.now &- connection.acceptedAt > Limits.authenticationMilliseconds,
+                !connection.sessions.contains(where: { self.sessions[$0]?.state != .inProgress })
+            else { continue }
+            // A connection whose last session logged off counts from then on; see `logoff`.
+            self.disconnects.append(id)
+        }
+    }
+}

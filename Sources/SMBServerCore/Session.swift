@@ -1,0 +1,55 @@
+import SMB2Wire
+
+/// Who authenticated.
+package struct User: Equatable, Sendable {
+    package var name: String
+    /// Its SID in text form; the owner of its handles.
+    package var sid: String
+    package var isAnonymous: Bool
+
+    package init(name: String, sid: String, isAnonymous: Bool = false) {
+        self.name = name
+        self.sid = sid
+        self.isAnonymous = isAnonymous
+    }
+}
+
+/// An authenticated context between a client and the server. [MS-SMB2] 3.3.1.8.
+package struct Session: Sendable {
+    package enum State: Equatable, Sendable {
+        case inProgress
+        case valid
+        case expired
+    }
+
+    package var state: State = .inProgress
+    package var connection: Connection.ID
+    package var user: User?
+    package var isSigningRequired = false
+    package var requiresSigningByClient = false
+    /// Every request must come encrypted, every reply goes so. 3.3.5.5.3.
+    package var isEncryptionRequired = false
+    /// Keys exist: not an anonymous session.
+    package var hasKeys = false
+    package var trees: SlotTable<TreeConnect>
+    package var createdAt: UInt64
+
+    package init(connection: Connection.ID, createdAt: UInt64) {
+        self.connection = connection
+        self.createdAt = createdAt
+        self.trees = SlotTable(limit: Limits.treeConnectsPerSession, width: .narrow)
+    }
+}
+
+/// A session's use of a share. [MS-SMB2] 3.3.1.9.
+package struct TreeConnect: Sendable {
+    package var share: Share
+    package var user: User
+    package var maximalAccess: AccessMask
+
+    package init(share: Share, user: User, maximalAccess: AccessMask) {
+        self.share = share
+        self.user = user
+        self.maximalAccess = maximalAccess
+    }
+}

@@ -1,0 +1,52 @@
+import SMB2Wire
+import StateRecords
+
+/// What clients connect to. [MS-SMB2] 3.3.1.6. A reference: tree connects keep the share they were made with when the
+/// configuration changes.
+package final class Share: Sendable {
+    package enum Kind: Sendable {
+        case disk(any FileSystem)
+        /// IPC$
+        case pipes
+    }
+
+    package let name: String
+    package let comment: String
+    package let kind: Kind
+    package let isContinuouslyAvailable: Bool
+    package let isReadOnly: Bool
+    package let requiresEncryption: Bool
+
+    package init(record: ShareRecord, fileSystem: any FileSystem) {
+        self.name = record.name
+        self.comment = record.comment
+        self.kind = .disk(fileSystem)
+        self.isContinuouslyAvailable = record.isContinuouslyAvailable
+        self.isReadOnly = record.isReadOnly
+        self.requiresEncryption = record.requiresEncryption
+    }
+
+    private init(pipes name: String, comment: String) {
+        self.name = name
+        self.comment = comment
+        self.kind = .pipes
+        self.isContinuouslyAvailable = false
+        self.isReadOnly = false
+        self.requiresEncryption = false
+    }
+
+    /// The share of the named pipes.
+    package static let ipc = Share(pipes: "IPC$", comment: "Remote IPC")
+
+    package var fileSystem: (any FileSystem)? {
+        if case .disk(let fileSystem) = self.kind { return fileSystem }
+        return nil
+    }
+
+    package var isPipes: Bool { self.fileSystem == nil }
+
+    /// What anybody may do at most. [MS-SMB2] 2.2.10 MaximalAccess.
+    package var maximalAccess: AccessMask {
+        self.isReadOnly ? AccessMask.fileGenericRead.union(.fileGenericExecute) : .fileAll
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until FileStoreTests' first file lands.

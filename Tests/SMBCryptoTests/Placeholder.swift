@@ -1,1 +1,0 @@
-// Placeholder until SMBCryptoTests' first file lands.

@@ -1,0 +1,133 @@
+"""The four failures and the revival: what is done to the cluster, and how long a client may stand still for it."""
+
+import time
+
+from .record import LabError
+
+REJOIN_LIMIT = 60
+
+
+class Event:
+    """One thing that happens to the active node while everybody copies."""
+
+    name = ""
+    title = ""
+    limit = 0.0  # seconds that a client may stand still
+    moves = True  # the share is served by the other node afterwards
+
+    def strike(self, laboratory, active):
+        """Does it; returns the monotonic time of it."""
+        raise NotImplementedError
+
+    def after(self, laboratory, active, say):
+        """Puts the laboratory right again; returns the list of what was found wrong."""
+        del laboratory, active, say
+        return []
+
+
+class PowerLoss(Event):
+    name = "power-loss"
+    title = "power loss of the active node"
+    limit = 5.0
+
+    def strike(self, laboratory, active):
+        return active.power_off()
+
+    def after(self, laboratory, active, say):
+        active.power_on()
+        seconds = wait_for_follower(laboratory, active)
+        say(f"{active.name} has its power back and followed after {seconds:.1f} s")
+        return []
+
+
+class ServerKilled(Event):
+    name = "server-killed"
+    title = "smbserverd alone killed"
+    limit = 2.0
+    moves = False
+
+    def strike(self, laboratory, active):
+        return active.kill_process("smbserverd")
+
+
+class BridgeKilled(Event):
+    name = "bridge-killed"
+    title = "lunbridge alone killed"
+    limit = 2.0
+    moves = False
+
+    def strike(self, laboratory, active):
+        return active.kill_process("lunbridge")
+
+
+class PlannedMove(Event):
+    name = "planned-move"
+    title = "planned move"
+    limit = 1.0
+
+    def strike(self, laboratory, active):
+        moment = time.monotonic()
+        active.control("move", timeout=60)
+        return moment
+
+    def after(self, laboratory, active, say):
+        wait_for_follower(laboratory, active)
+        return []
+
+
+class FencedRevival(Event):
+    """The active node stops like a hung machine, with its writes in flight, and comes back after the takeover."""
+
+    name = "fenced-revival"
+    title = "hung node revived with writes in flight"
+    limit = 5.0
+
+    def __init__(self):
+        self.log_length = 0
+
+    def strike(self, laboratory, active):
+        self.log_length = active.log.stat().st_size
+        return active.freeze()
+
+    def after(self, laboratory, active, say):
+        moment = active.thaw()
+        wrong = []
+        refused = self.wait_for_refusal(active)
+        if refused:
+            say(f"{active.name} is back; its writes were refused: {refused}")
+        else:
+            wrong.append(f"{active.name}'s log does not say that the reservation refused its writes")
+        wait_for_follower(laboratory, active)
+        say(f"{active.name} followed {time.monotonic() - moment:.1f} s after it came back, by itself")
+        serving = laboratory.wait_until_serving(10)
+        if serving.name == active.name:
+            wrong.append(f"{active.name} serves again though nobody moved the share back")
+        return wrong
+
+    def wait_for_refusal(self, node):
+        deadline = time.monotonic() + REJOIN_LIMIT
+        while time.monotonic() < deadline:
+            with open(node.log, "rb") as log:
+                log.seek(self.log_length)
+                for line in log.read().decode(errors="replace").splitlines():
+                    if any(words in line.lower() for words in ("reservation conflict", "fenced", "preempted")):
+                        return line.strip()[-160:]
+            time.sleep(0.1)
+        return None
+
+
+EVENTS = (PowerLoss, ServerKilled, BridgeKilled, PlannedMove, FencedRevival)
+
+
+def wait_for_follower(laboratory, node):
+    """Until the cluster counts the node as a follower that has caught up; returns the seconds that it took."""
+    began = time.monotonic()
+    problem = None
+    while time.monotonic() - began < REJOIN_LIMIT:
+        try:
+            if laboratory.is_ready_follower(node.name):
+                return time.monotonic() - began
+        except LabError as error:
+            problem = error
+        time.sleep(0.1)
+    raise LabError(f"{node.name} did not rejoin within {REJOIN_LIMIT} s: {problem or 'it is not a follower'}")
