@@ -103,9 +103,17 @@ def demo(laboratory, words):
     return demonstration.run(laboratory, words)
 
 
+def restart(laboratory, words):
+    from . import demonstration, standalone
+
+    alone = standalone.Standalone(laboratory.record.identity, laboratory.binaries, laboratory.cache)
+    alone.record.lock()
+    return demonstration.run(alone, words, standalone.EVENTS)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo,
+    "demo": demo, "restart": restart,
 }
 
 

@@ -162,15 +162,15 @@ class Demonstration:
         run_command("chmod", "-R", "go-rwx", folder, check=False)
 
 
-def run(laboratory, words):
+def run(laboratory, words, events=EVENTS):
     parser = argparse.ArgumentParser(prog="cluster/lab demo")
-    parser.add_argument("--only", action="append", choices=[event.name for event in EVENTS], help="this event (repeatable)")
+    parser.add_argument("--only", action="append", choices=[event.name for event in events], help="this event (repeatable)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the random moments of another run")
     parser.add_argument("--keep", action="store_true", help="leave the laboratory up")
     options = parser.parse_args(words)
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
     print(f"the moments are drawn from seed {seed}", flush=True)
-    chosen = [event for event in EVENTS if not options.only or event.name in options.only]
+    chosen = [event for event in events if not options.only or event.name in options.only]
     demonstration = Demonstration(laboratory, seed)
     failed = 1
     try:

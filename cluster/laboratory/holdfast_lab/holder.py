@@ -23,7 +23,8 @@ class Client:
         self.log = log
         unc = f"//{VIRTUAL_IP}/{SHARE}/{path}"
         command = laboratory.network.inside(
-            "client", laboratory.binaries / "smbbench", action, unc, "--user", user, "--password-env", "HOLDFAST_PASSWORD")
+            "client", laboratory.binaries / "smbbench", action, unc,
+            "--user", laboratory.account(user), "--password-env", "HOLDFAST_PASSWORD")
         self.output = open(log, "w+b")
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.PIPE, stdout=self.output, stderr=self.output,

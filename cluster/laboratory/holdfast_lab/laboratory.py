@@ -1,6 +1,7 @@
 """The whole laboratory: comes up, tells how it is, goes down."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -30,6 +31,10 @@ class Laboratory:
     @property
     def exists(self):
         return self.record.started.exists()
+
+    def account(self, user):
+        """The name with which a user of the scenario logs on."""
+        return user
 
     def password(self, user):
         """The laboratory's users are made anew with each laboratory and nothing else trusts them."""
@@ -82,6 +87,8 @@ class Laboratory:
         say(f"guest: Linux {kernel} booted in {seconds:.0f} s")
 
     def down(self):
+        # A second Ctrl-C must not leave half of it behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self.guest is not None:
             self.guest.down()
         self.record.clean()

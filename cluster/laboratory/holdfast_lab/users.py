@@ -103,7 +103,7 @@ def mount(guest, laboratory):
     for user in USERS:
         guest.run(
             f"mkdir -p /mnt/{user} && mount.cifs //tshare/{SHARE} /mnt/{user} "
-            f"-o username={user},password={laboratory.password(user)},{MOUNT_OPTIONS}", timeout=60)
+            f"-o username={laboratory.account(user)},password={laboratory.password(user)},{MOUNT_OPTIONS}", timeout=60)
 
 
 def prepare(guest, name):
