@@ -1,0 +1,172 @@
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import NIOTLS
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Our connection to one peer for one class of messages: made, kept and made anew. Only sends.
+final class PeerLink: Sendable {
+    private let node: UInt64
+    private let endpoint: Endpoint
+    private let messageClass: MessageClass
+    private let context: NIOSSLContext
+    private let eventLoop: any EventLoop
+    private let handler: any TransportHandler
+    private let logger: Logger
+    private let state = Mutex(State())
+    /// Bytes handed to the channel and not yet taken by the kernel.
+    private let queuedBytes = Atomic<Int>(0)
+
+    private struct State {
+        var channel: (any Channel)?
+        var isUp = false
+        var isStopped = false
+    }
+
+    init(
+        node: UInt64, endpoint: Endpoint, messageClass: MessageClass, context: NIOSSLContext, eventLoop: any EventLoop,
+        handler: any TransportHandler, logger: Logger
+    ) {
+        self.node = node
+        self.endpoint = endpoint
+        self.messageClass = messageClass
+        self.context = context
+        self.eventLoop = eventLoop
+        self.handler = handler
+        self.logger = logger
+    }
+
+    var isUp: Bool { self.state.withLock { $0.isUp } }
+
+    func start() {
+        guard !self.state.withLock({ $0.isStopped }) else { return }
+        ClientBootstrap(group: self.eventLoop)
+            .connectTimeout(TransportLimits.connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(
+                ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT)),
+                value: CInt(TransportLimits.unacknowledgedMilliseconds)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let sync = channel.pipeline.syncOperations
+                    try sync.addHandler(NIOSSLClientHandler(context: self.context, serverHostname: nil))
+                    try sync.addHandler(MessageToByteHandler(TransportFrameEncoder()))
+                    try sync.addHandler(PeerLinkHandler(link: self, node: self.node))
+                }
+            }
+            .connect(host: self.endpoint.host, port: self.endpoint.port)
+            .whenFailure { _ in self.retry() }
+    }
+
+    func stop() {
+        let channel = self.state.withLock { state in
+            state.isStopped = true
+            return state.channel
+        }
+        channel?.close(promise: nil)
+    }
+
+    func send(_ frame: TransportFrame) {
+        let channel = self.state.withLock { $0.isUp ? $0.channel : nil }
+        let limit =
+            switch self.messageClass {
+            case .urgent: TransportLimits.queuedBytesUrgent
+            case .bulk: TransportLimits.queuedBytesBulk
+            }
+        let byteCount = frame.byteCount
+        guard let channel, self.queuedBytes.load(ordering: .relaxed) + byteCount <= limit else { return }
+        self.queuedBytes.add(byteCount, ordering: .relaxed)
+        channel.writeAndFlush(frame).whenComplete { _ in self.queuedBytes.subtract(byteCount, ordering: .relaxed) }
+    }
+
+    fileprivate func isUp(_ channel: any Channel) {
+        let isWanted = self.state.withLock { state in
+            guard !state.isStopped else { return false }
+            state.channel = channel
+            state.isUp = true
+            return true
+        }
+        guard isWanted else { return channel.close(promise: nil) }
+        if self.messageClass == .urgent { self.handler.peerConnected(self.node) }
+    }
+
+    fileprivate func isDown(reason: String) {
+        let (wasUp, isStopped) = self.state.withLock { state in
+            defer {
+                state.channel = nil
+                state.isUp = false
+            }
+            return (state.isUp, state.isStopped)
+        }
+        self.logger.debug(
+            "the link to a peer is down",
+            metadata: ["node": "\(self.node)", "address": "\(self.endpoint)", "reason": "\(reason)"])
+        guard !isStopped else { return }
+        if wasUp, self.messageClass == .urgent { self.handler.peerDisconnected(self.node) }
+        self.retry()
+    }
+
+    private func retry() {
+        self.eventLoop.scheduleTask(in: TransportLimits.reconnectDelay) { self.start() }
+    }
+}
+
+/// Watches one connection of a link: up once the peer has shown that it is the node we mean to talk to.
+private final class PeerLinkHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let link: PeerLink
+    private let node: UInt64
+    private var failure = "closed by the peer"
+
+    init(link: PeerLink, node: UInt64) {
+        self.link = link
+        self.node = node
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted = event as? TLSUserEvent {
+            do {
+                try PeerIdentity.check(context.pipeline.syncOperations, isNode: self.node)
+                self.link.isUp(context.channel)
+            } catch {
+                self.failure = "\(error)"
+                context.close(promise: nil)
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Nothing is ever sent this way; who does it is not a node of ours.
+        self.failure = "the peer sent data on a link that only sends"
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.failure = "\(error)"
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.link.isDown(reason: self.failure)
+        context.fireChannelInactive()
+    }
+}
+
+enum PeerIdentity {
+    struct WrongNode: Error, Equatable { let expected: UInt64, found: UInt64 }
+
+    /// The chain was verified by TLS; this is about which node of the cluster it is.
+    static func check(_ pipeline: ChannelPipeline.SynchronousOperations, isNode node: UInt64) throws {
+        guard let certificate = try pipeline.nioSSL_peerCertificate() else { throw CertificateError.namesNoNode }
+        let found = try NodeName.nodeID(certificateDER: certificate.toDERBytes())
+        guard found == node else { throw WrongNode(expected: node, found: found) }
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until ClusterTransport's first file lands.

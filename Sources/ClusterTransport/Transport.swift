@@ -1,0 +1,207 @@
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// Who sent a request: a node that showed its certificate, or somebody who wants to become one.
+package enum Requester: Equatable, Sendable {
+    case node(UInt64)
+    case joining(address: String)
+}
+
+/// Called on the transport's own threads: must not block.
+package protocol TransportHandler: AnyObject, Sendable {
+    /// A message of a node that showed its certificate.
+    func received(_ message: [UInt8], from node: UInt64)
+    /// Our link to this node is up.
+    func peerConnected(_ node: UInt64)
+    /// Our link to this node, which had been up, broke. A crash of the process there is seen here at once.
+    func peerDisconnected(_ node: UInt64)
+    /// `reply` is called once, from any thread.
+    func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void)
+}
+
+package enum TransportError: Error, Equatable, Sendable {
+    case cannotListen(address: String, reason: String)
+    case unreachable(address: String, reason: String)
+    /// The other side is not who it should be: another cluster, or a token of another cluster.
+    case notTrusted(address: String, reason: String)
+    case noAnswer(address: String)
+    case credentials(String)
+}
+
+/// How urgent a message is: each kind has a connection of its own, so that a heartbeat never waits behind a snapshot.
+package enum MessageClass: Int, CaseIterable, Sendable {
+    case urgent
+    case bulk
+}
+
+/// An address as the administrator writes it: `host:port`, `[v6]:port`.
+package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (1...65_535).contains(port)
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty else { return nil }
+        self.host = String(host)
+        self.port = port
+    }
+
+    package var description: String {
+        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+    }
+}
+
+/// The links between the nodes of a cluster: mutual TLS 1.3 over TCP, kept up by themselves. Messages may be lost
+/// (Raft sends again); requests are answered or fail.
+package final class Transport: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let credentials: NodeCredentials
+    private let ownID: UInt64
+    private let handler: any TransportHandler
+    private let logger: Logger
+    private let clientContext: NIOSSLContext
+    private let state = Mutex(State())
+
+    private struct State {
+        var listener: (any Channel)?
+        var links: [UInt64: [PeerLink]] = [:]
+        var addresses: [UInt64: Endpoint] = [:]
+        var inbound: [ObjectIdentifier: any Channel] = [:]
+        var isStopped = false
+    }
+
+    package init(
+        credentials: NodeCredentials, ownID: UInt64, handler: any TransportHandler, logger: Logger, threads: Int = 1
+    ) throws(TransportError) {
+        self.credentials = credentials
+        self.ownID = ownID
+        self.handler = handler
+        self.logger = logger
+        do { self.clientContext = try TLS.client(credentials) } catch { throw .credentials("\(error)") }
+        self.group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+    }
+
+    /// Accepts nodes, and machines that want to become nodes.
+    package func listen(on endpoint: Endpoint) throws(TransportError) {
+        do {
+            let context = try TLS.server(self.credentials)
+            let channel = try ServerBootstrap(group: self.group)
+                .serverChannelOption(.backlog, value: 64)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        guard self.admit(channel) else { throw ChannelError.connectPending }
+                        let sync = channel.pipeline.syncOperations
+                        try sync.addHandler(NIOSSLServerHandler(context: context))
+                        try sync.addHandler(
+                            InboundHandler(handler: self.handler, logger: self.logger) { self.forget($0) })
+                    }
+                }
+                .bind(host: endpoint.host, port: endpoint.port).wait()
+            self.state.withLock { $0.listener = channel }
+        } catch {
+            throw .cannotListen(address: "\(endpoint)", reason: "\(error)")
+        }
+    }
+
+    /// The port that the system chose for a listener on port 0.
+    package var listeningPort: Int? { self.state.withLock { $0.listener?.localAddress?.port } }
+
+    /// Links are made to these nodes and to no others; an entry of our own is ignored.
+    package func setPeers(_ peers: [UInt64: Endpoint]) {
+        var obsolete: [PeerLink] = []
+        var fresh: [PeerLink] = []
+        self.state.withLock { state in
+            guard !state.isStopped else { return }
+            for (id, links) in state.links where peers[id] != state.addresses[id] {
+                obsolete += links
+                state.links[id] = nil
+                state.addresses[id] = nil
+            }
+            for (id, endpoint) in peers where id != self.ownID && state.links[id] == nil {
+                let links = MessageClass.allCases.map { messageClass in
+                    PeerLink(
+                        node: id, endpoint: endpoint, messageClass: messageClass, context: self.clientContext,
+                        eventLoop: self.group.next(), handler: self.handler, logger: self.logger)
+                }
+                state.links[id] = links
+                state.addresses[id] = endpoint
+                fresh += links
+            }
+        }
+        for link in obsolete { link.stop() }
+        for link in fresh { link.start() }
+    }
+
+    /// Sends, or drops where the node is not connected or its queue is full.
+    package func send(_ message: [UInt8], to node: UInt64, class messageClass: MessageClass) {
+        let link = self.state.withLock { $0.links[node]?[messageClass.rawValue] }
+        link?.send(.message(message))
+    }
+
+    package func isConnected(to node: UInt64) -> Bool {
+        self.state.withLock { $0.links[node]?[MessageClass.urgent.rawValue] }?.isUp ?? false
+    }
+
+    /// Asks a node something over a connection of its own; for administration, not for the data path.
+    package func request(
+        _ payload: [UInt8], to endpoint: Endpoint, node: UInt64?, timeout: TimeAmount = .seconds(10)
+    ) throws(TransportError) -> [UInt8] {
+        try RequestClient.run(
+            payload, to: endpoint, trust: .cluster(self.clientContext, node: node), group: self.group, timeout: timeout)
+    }
+
+    /// A machine that is not a node yet asks one to let it in.
+    package static func requestJoining(
+        _ payload: [UInt8], to endpoint: Endpoint, fingerprint: [UInt8], timeout: TimeAmount = .seconds(10)
+    ) throws(TransportError) -> [UInt8] {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { group.shutdownGracefully { _ in } }
+        let context: NIOSSLContext
+        do { context = try TLS.joining() } catch { throw .credentials("\(error)") }
+        return try RequestClient.run(
+            payload, to: endpoint, trust: .pinned(context, fingerprint: fingerprint), group: group, timeout: timeout)
+    }
+
+    /// Closes everything. Must not be called on a thread of the transport.
+    package func stop() {
+        let (listener, links, inbound) = self.state.withLock { state in
+            state.isStopped = true
+            defer {
+                state.listener = nil
+                state.links = [:]
+                state.inbound = [:]
+            }
+            return (state.listener, state.links.values.flatMap { $0 }, Array(state.inbound.values))
+        }
+        try? listener?.close().wait()
+        for link in links { link.stop() }
+        for channel in inbound { channel.close(promise: nil) }
+        try? self.group.syncShutdownGracefully()
+    }
+
+    private func admit(_ channel: any Channel) -> Bool {
+        self.state.withLock { state in
+            guard !state.isStopped, state.inbound.count < TransportLimits.inboundConnections else { return false }
+            state.inbound[ObjectIdentifier(channel)] = channel
+            return true
+        }
+    }
+
+    private func forget(_ channel: any Channel) {
+        self.state.withLock { _ = $0.inbound.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+}

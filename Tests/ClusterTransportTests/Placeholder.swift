@@ -1,1 +1,0 @@
-// Placeholder until ClusterTransportTests' first file lands.

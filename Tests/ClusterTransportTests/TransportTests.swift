@@ -1,0 +1,202 @@
+import Logging
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import ClusterTransport
+
+/// Keeps what it is told; answers a request with the requester's description and the payload.
+private final class Recorder: TransportHandler {
+    struct Seen: Equatable {
+        var messages: [[UInt8]] = []
+        var senders: Set<UInt64> = []
+        var connected: [UInt64] = []
+        var disconnected: [UInt64] = []
+        var joining = 0
+    }
+    private let seen = Mutex(Seen())
+
+    func received(_ message: [UInt8], from node: UInt64) {
+        self.seen.withLock {
+            $0.messages.append(message)
+            $0.senders.insert(node)
+        }
+    }
+    func peerConnected(_ node: UInt64) { self.seen.withLock { $0.connected.append(node) } }
+    func peerDisconnected(_ node: UInt64) { self.seen.withLock { $0.disconnected.append(node) } }
+    func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void) {
+        if case .joining = requester { self.seen.withLock { $0.joining += 1 } }
+        reply(payload + [0xFF])
+    }
+
+    var now: Seen { self.seen.withLock { $0 } }
+
+    /// Waits until `condition` holds, at most five seconds.
+    func wait(for condition: (Seen) -> Bool) async throws -> Bool {
+        for _ in 0..<500 {
+            if condition(self.now) { return true }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return condition(self.now)
+    }
+}
+
+private let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+private let anyPort = Endpoint(host: "127.0.0.1", port: 0)
+
+@Suite struct TransportTests {
+    private let authority: CertificateAuthority
+
+    init() throws { self.authority = try CertificateAuthority(clusterName: "tshare") }
+
+    private func node(
+        _ id: UInt64, _ recorder: Recorder, authority: CertificateAuthority? = nil
+    ) throws -> (Transport, Endpoint) {
+        let credentials = try (authority ?? self.authority).issue(nodeName: "node-\(id)", nodeID: id)
+        let transport = try Transport(credentials: credentials, ownID: id, handler: recorder, logger: quiet)
+        try transport.listen(on: anyPort)
+        return (transport, Endpoint(host: "127.0.0.1", port: try #require(transport.listeningPort)))
+    }
+
+    @Test func nodesOfOneClusterTalkAndSeeACrash() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        transport1.setPeers([2: endpoint2])
+        #expect(try await first.wait { $0.connected == [2] })
+        transport1.send([1, 2, 3], to: 2, class: .urgent)
+        transport1.send(Array(repeating: 7, count: 5 << 20), to: 2, class: .bulk)
+        #expect(try await second.wait { $0.messages.count == 2 })
+        #expect(second.now.senders == [1])
+        #expect(second.now.messages.map(\.count).sorted() == [3, 5 << 20])
+        transport2.stop()
+        #expect(try await first.wait { $0.disconnected == [2] })
+        transport1.stop()
+    }
+
+    @Test func aLinkComesBackByItself() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        transport1.setPeers([2: endpoint2])
+        #expect(try await first.wait { $0.connected == [2] })
+        transport2.stop()
+        #expect(try await first.wait { $0.disconnected == [2] })
+        let credentials = try self.authority.issue(nodeName: "node-2", nodeID: 2)
+        let again = try Transport(credentials: credentials, ownID: 2, handler: second, logger: quiet)
+        try again.listen(on: endpoint2)
+        #expect(try await first.wait { $0.connected == [2, 2] })
+        transport1.stop()
+        again.stop()
+    }
+
+    @Test func aNodeOfAnotherClusterIsNotTalkedTo() async throws {
+        let (first, stranger) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, stranger, authority: CertificateAuthority(clusterName: "tshare"))
+        transport1.setPeers([2: endpoint2])
+        try await Task.sleep(for: .milliseconds(600))
+        #expect(first.now.connected.isEmpty)
+        #expect(throws: TransportError.self) { try transport1.request([1], to: endpoint2, node: 2) }
+        transport1.stop()
+        transport2.stop()
+    }
+
+    /// A certificate of the cluster is not enough: it must be the node that was meant, or an address that was given away
+    /// to another node would receive what is not for it.
+    @Test func theWrongNodeAtAnAddressIsNotTalkedTo() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        transport1.setPeers([3: endpoint2])
+        try await Task.sleep(for: .milliseconds(600))
+        #expect(first.now.connected.isEmpty)
+        #expect(throws: TransportError.self) { try transport1.request([1], to: endpoint2, node: 3) }
+        #expect(try transport1.request([1], to: endpoint2, node: 2) == [1, 0xFF])
+        transport1.stop()
+        transport2.stop()
+    }
+
+    @Test func joiningNeedsTheRightFingerprintAndGivesNothingElse() async throws {
+        let recorder = Recorder()
+        let (transport, endpoint) = try self.node(1, recorder)
+        let answer = try Transport.requestJoining([9], to: endpoint, fingerprint: self.authority.fingerprint)
+        #expect(answer == [9, 0xFF])
+        #expect(recorder.now.joining == 1)
+        let other = try CertificateAuthority(clusterName: "tshare")
+        #expect {
+            try Transport.requestJoining([9], to: endpoint, fingerprint: other.fingerprint)
+        } throws: { error in
+            if case .notTrusted = error as? TransportError { true } else { false }
+        }
+        #expect(recorder.now.joining == 1)
+        transport.stop()
+    }
+
+    @Test func nobodyAtTheAddressIsSaidSo() throws {
+        let fingerprint = self.authority.fingerprint
+        #expect {
+            try Transport.requestJoining(
+                [1], to: Endpoint(host: "127.0.0.1", port: 1), fingerprint: fingerprint, timeout: .seconds(2))
+        } throws: { error in
+            if case .unreachable = error as? TransportError { true } else { false }
+        }
+    }
+
+    @Test func theAuthoritySurvivesItsText() throws {
+        let restored = try CertificateAuthority(pem: self.authority.pem)
+        #expect(restored.fingerprint == self.authority.fingerprint)
+        #expect(restored.fingerprint.count == 32)
+        let recorder = Recorder()
+        let (transport, endpoint) = try self.node(1, recorder, authority: restored)
+        #expect(try Transport.requestJoining([1], to: endpoint, fingerprint: self.authority.fingerprint) == [1, 0xFF])
+        transport.stop()
+        #expect(throws: CertificateError.self) { try CertificateAuthority(pem: "nonsense") }
+    }
+}
+
+@Suite struct JoinTokenTests {
+    private let token = JoinToken(secret: Array(0..<16), fingerprint: Array(100..<132))
+
+    @Test func textRoundTrip() throws {
+        let token = try #require(self.token)
+        #expect(try JoinToken(parsing: token.text) == token)
+        #expect(token.text.hasPrefix("hf1-000102"))
+    }
+
+    /// Cut, changed by one digit, or not a token at all: told apart before anything is sent.
+    @Test func damageIsSeen() throws {
+        let text = try #require(self.token).text
+        for count in 4..<text.count {
+            #expect(throws: JoinToken.ParseError.damaged) { try JoinToken(parsing: String(text.prefix(count))) }
+        }
+        for index in text.indices.dropFirst(4) {
+            var changed = text
+            changed.replaceSubrange(index...index, with: text[index] == "0" ? "1" : "0")
+            #expect(throws: JoinToken.ParseError.damaged) { try JoinToken(parsing: changed) }
+        }
+        #expect(throws: JoinToken.ParseError.notAToken) { try JoinToken(parsing: "secret") }
+    }
+
+    @Test func noTwoAreAlike() throws {
+        let first = try #require(JoinToken(fingerprint: Array(repeating: 1, count: 32)))
+        let second = try #require(JoinToken(fingerprint: Array(repeating: 1, count: 32)))
+        #expect(first != second)
+        #expect(first.secretHash != second.secretHash)
+        #expect(first.secretHash.count == 32)
+    }
+}
+
+@Suite struct EndpointTests {
+    @Test(arguments: [
+        ("10.0.0.1:7420", Endpoint(host: "10.0.0.1", port: 7420)),
+        ("[fd00::1]:80", Endpoint(host: "fd00::1", port: 80)),
+    ])
+    func parses(text: String, expected: Endpoint) {
+        #expect(Endpoint(text) == expected)
+        #expect(Endpoint(text)?.description == text)
+    }
+
+    @Test(arguments: ["", ":", "host", "host:", ":1", "host:0", "host:65536", "host:-1", "[]:1"])
+    func refuses(text: String) { #expect(Endpoint(text) == nil) }
+}
