@@ -71,7 +71,7 @@ package struct CertificateAuthority: Sendable {
 
     /// `pem`: what ``pem`` gave.
     package init(pem: String) throws(CertificateError) {
-        guard let cut = pem.range(of: "-----BEGIN PRIVATE KEY-----") else { throw .unreadable("no private key") }
+        guard let cut = pem.firstRange(of: "-----BEGIN PRIVATE KEY-----") else { throw .unreadable("no private key") }
         do {
             self.certificate = try Certificate(pemEncoded: String(pem[..<cut.lowerBound]))
             self.key = try P256.Signing.PrivateKey(pemRepresentation: String(pem[cut.lowerBound...]))

@@ -50,7 +50,7 @@ final class PeerLink: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
                 ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT)),
-                value: CInt(TransportLimits.unacknowledgedMilliseconds)
+                value: TransportLimits.unacknowledgedMilliseconds
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
