@@ -1,0 +1,244 @@
+import Raft
+import StateRecords
+
+package enum ClusterLimits {
+    /// The newest are kept.
+    package static let events = 64
+    package static let tokens = 16
+    package static let shares = 1024
+    package static let users = 4096
+    /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
+    package static let nodes = 9
+}
+
+/// Who serves.
+package struct ActiveNode: Equatable, BinaryRecord {
+    package var node: NodeID
+    /// Also the fence key's and the journal's epoch.
+    package var term: Term
+    /// By its own wall clock, for people.
+    package var sinceUnixMilliseconds: UInt64
+
+    package init(node: NodeID, term: Term, sinceUnixMilliseconds: UInt64) {
+        self.node = node
+        self.term = term
+        self.sinceUnixMilliseconds = sinceUnixMilliseconds
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.node)
+        writer.write(self.term)
+        writer.write(self.sinceUnixMilliseconds)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.node = try reader.read()
+        self.term = try reader.read()
+        self.sinceUnixMilliseconds = try reader.read()
+    }
+}
+
+/// The replicated state machine: the same entries give the same state on every node.
+package struct ClusterState: Equatable, Sendable {
+    package private(set) var configuration: ClusterConfiguration
+    /// Raft's own, as of the last applied configuration entry.
+    package private(set) var membership: Configuration
+    package private(set) var handles: HandleState
+    package private(set) var active: ActiveNode?
+    /// The steps of the node that stopped serving in order, until another serves; nil when it did not.
+    package private(set) var handover: [StepRecord]?
+    /// The data nodes whose takeover failed since the last one that succeeded: leadership is not handed to these.
+    package private(set) var failedNodes: [NodeID]
+    /// The oldest first.
+    package private(set) var events: [EventRecord]
+    package private(set) var tokens: [TokenRecord]
+    package private(set) var appliedIndex: LogIndex
+    package private(set) var appliedTerm: Term
+
+    /// A cluster as `init` makes it: one node, and a state that stands for the log's first entry, so that a node that
+    /// joins (with an empty log) is sent the state and not entries that do not hold it.
+    package init(founding configuration: ClusterConfiguration, membership: Configuration) {
+        self.configuration = configuration
+        self.membership = membership
+        self.handles = HandleState()
+        self.active = nil
+        self.handover = nil
+        self.failedNodes = []
+        self.events = []
+        self.tokens = []
+        self.appliedIndex = Self.foundingIndex
+        self.appliedTerm = Self.foundingTerm
+    }
+
+    package static let foundingIndex: LogIndex = 1
+    package static let foundingTerm: Term = 1
+
+    /// Entries come in the order of their indices, each once.
+    @discardableResult
+    package mutating func apply(_ entry: Entry) -> CommandResult {
+        precondition(entry.index == self.appliedIndex + 1, "an entry was skipped or repeated")
+        self.appliedIndex = entry.index
+        self.appliedTerm = entry.term
+        switch entry.payload {
+        case .empty: return .done
+        case .configuration(let membership):
+            self.membership = membership
+            return .done
+        case .command(let bytes):
+            do throws(RecordError) {
+                return self.apply(try Command(decoding: bytes), term: entry.term)
+            } catch {
+                // Every node refuses it alike. It can only come from a newer version's leader.
+                return .refused(.damaged("\(error)"))
+            }
+        }
+    }
+
+    private mutating func apply(_ command: Command, term: Term) -> CommandResult {
+        switch command {
+        case .mutate(let epoch, let mutations):
+            guard epoch == term else { return .refused(.staleEpoch(epoch, now: term)) }
+            for mutation in mutations { self.handles.apply(mutation) }
+        case .addNode(let node, let hash): return self.addNode(node, tokenHash: hash)
+        case .removeNode(let id):
+            guard let node = self.configuration.node(id) else { return .refused(.unknown("node with the id \(id)")) }
+            guard !self.membership.contains(id) else { return .refused(.inUse("node \(node.name) is still a member")) }
+            self.configuration.nodes.removeAll { $0.id == id }
+            self.failedNodes.removeAll { $0 == id }
+        case .updateNode(let node):
+            guard let index = self.configuration.nodes.firstIndex(where: { $0.id == node.id }) else {
+                return .refused(.unknown("node with the id \(node.id)"))
+            }
+            self.configuration.nodes[index] = node
+        case .addShare(let share): return self.addShare(share)
+        case .removeShare(let name):
+            guard let index = self.configuration.shares.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
+            else { return .refused(.unknown("share \(name)")) }
+            self.configuration.shares.remove(at: index)
+        case .putUser(let name, let hash): return self.putUser(name: name, ntHash: hash)
+        case .removeUser(let name):
+            guard let index = self.configuration.users.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
+            else { return .refused(.unknown("user \(name)")) }
+            self.configuration.users.remove(at: index)
+        case .putToken(let token):
+            guard self.tokens.count < ClusterLimits.tokens else {
+                return .refused(.tooMany("unused join tokens", limit: ClusterLimits.tokens))
+            }
+            self.tokens.append(token)
+        case .removeToken(let hash): self.tokens.removeAll { $0.hash == hash }
+        case .setSettings(let settings): self.configuration.settings = settings
+        case .activate(let node, let epoch, let event):
+            guard epoch == term else { return .refused(.staleEpoch(epoch, now: term)) }
+            self.active = ActiveNode(node: node, term: epoch, sinceUnixMilliseconds: event.unixMilliseconds)
+            self.handover = nil
+            self.failedNodes = []
+            self.append(event)
+        case .deactivate(let node, let epoch, let steps):
+            if let active = self.active, active.node == node, active.term == epoch {
+                self.active = nil
+                self.handover = steps
+            }
+        case .record(let event):
+            if event.kind == .failure, !self.failedNodes.contains(event.node) { self.failedNodes.append(event.node) }
+            self.append(event)
+        }
+        return .done
+    }
+
+    private mutating func append(_ event: EventRecord) {
+        self.events.append(event)
+        if self.events.count > ClusterLimits.events {
+            self.events.removeFirst(self.events.count - ClusterLimits.events)
+        }
+    }
+
+    private mutating func addNode(_ node: NodeRecord, tokenHash: [UInt8]) -> CommandResult {
+        guard self.tokens.contains(where: { $0.hash == tokenHash }) else { return .refused(.tokenUnknown) }
+        guard self.configuration.node(named: node.name) == nil else {
+            return .refused(.exists("a node with the name \(node.name)"))
+        }
+        if let other = self.configuration.nodes.first(where: { $0.address == node.address }) {
+            return .refused(.exists("node \(other.name) with the address \(node.address)"))
+        }
+        guard self.configuration.nodes.count < ClusterLimits.nodes else {
+            return .refused(.tooMany("nodes", limit: ClusterLimits.nodes))
+        }
+        self.tokens.removeAll { $0.hash == tokenHash }
+        var added = node
+        added.id = self.configuration.nextNodeID
+        self.configuration.nextNodeID += 1
+        self.configuration.nodes.append(added)
+        return .added(added)
+    }
+
+    private mutating func addShare(_ share: ShareRecord) -> CommandResult {
+        guard !self.configuration.shares.contains(where: { $0.name.lowercased() == share.name.lowercased() }) else {
+            return .refused(.exists("share \(share.name)"))
+        }
+        guard self.configuration.shares.count < ClusterLimits.shares else {
+            return .refused(.tooMany("shares", limit: ClusterLimits.shares))
+        }
+        self.configuration.shares.append(share)
+        return .done
+    }
+
+    private mutating func putUser(name: String, ntHash: [UInt8]) -> CommandResult {
+        if let index = self.configuration.users.firstIndex(where: { $0.name.lowercased() == name.lowercased() }) {
+            self.configuration.users[index].ntHash = ntHash
+            return .done
+        }
+        guard self.configuration.users.count < ClusterLimits.users else {
+            return .refused(.tooMany("users", limit: ClusterLimits.users))
+        }
+        self.configuration.users.append(
+            UserRecord(name: name, ntHash: ntHash, relativeID: self.configuration.nextRelativeID))
+        self.configuration.nextRelativeID += 1
+        return .done
+    }
+}
+
+/// A snapshot: the whole state as bytes.
+extension ClusterState: BinaryRecord {
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(Self.format)
+        writer.write(self.configuration)
+        writer.write(self.membership)
+        writer.write(self.active)
+        writer.write(self.handover != nil)
+        writer.write(self.handover ?? [])
+        writer.write(UInt32(self.failedNodes.count))
+        for node in self.failedNodes { writer.write(node) }
+        writer.write(self.events)
+        writer.write(self.tokens)
+        writer.write(self.appliedIndex)
+        writer.write(self.appliedTerm)
+        writer.write(self.handles.nextPersistentID)
+        writer.write(self.handles.orderedOpens)
+        writer.write(self.handles.orderedClients)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let format = try reader.read(UInt8.self)
+        guard format == Self.format else { throw .unknownTag(kind: "state format", value: format) }
+        let configuration = try reader.read(ClusterConfiguration.self)
+        self.init(founding: configuration, membership: try reader.read())
+        self.active = try reader.readOptional()
+        let wasHandedOver = try reader.read(Bool.self)
+        let handover = try reader.readArray(StepRecord.self)
+        self.handover = wasHandedOver ? handover : nil
+        let failed = Int(try reader.read(UInt32.self))
+        guard failed <= ClusterLimits.nodes else {
+            throw .tooLong(kind: "failed nodes", count: failed, limit: ClusterLimits.nodes)
+        }
+        for _ in 0..<failed { self.failedNodes.append(try reader.read()) }
+        self.events = try reader.readArray()
+        self.tokens = try reader.readArray()
+        self.appliedIndex = try reader.read()
+        self.appliedTerm = try reader.read()
+        self.handles.apply(.reserveIDs(below: try reader.read()))
+        for open in try reader.readArray(OpenRecord.self) { self.handles.apply(.putOpen(open)) }
+        for client in try reader.readArray(ClientRecord.self) { self.handles.apply(.putClient(client)) }
+    }
+
+    private static let format: UInt8 = 1
+}

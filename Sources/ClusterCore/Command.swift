@@ -1,0 +1,134 @@
+import Raft
+import StateRecords
+
+/// One change of the replicated state: what an entry of the Raft log carries.
+package enum Command: Equatable, BinaryRecord {
+    /// What smbserverd journals. `epoch` is the term that the server was started in; an entry of any other term is void
+    /// (one rule: the term is the journal's epoch).
+    case mutate(epoch: Term, [Mutation])
+    /// A node joins with a token, which is used up. The id in the record is ignored: the state gives it out.
+    case addNode(NodeRecord, tokenHash: [UInt8])
+    case removeNode(NodeID)
+    /// A node's clusterd started, or its certificate, address or interface changed.
+    case updateNode(NodeRecord)
+    case addShare(ShareRecord)
+    case removeShare(name: String)
+    /// Adds the user or replaces the password.
+    case putUser(name: String, ntHash: [UInt8])
+    case removeUser(name: String)
+    case putToken(TokenRecord)
+    case removeToken(hash: [UInt8])
+    case setSettings(ClusterSettings)
+    /// This node serves, with the fence key of this term.
+    case activate(node: NodeID, term: Term, EventRecord)
+    /// It stopped serving, in order; `steps` is what it did for that, and what the next node's record begins with.
+    case deactivate(node: NodeID, term: Term, steps: [StepRecord])
+    case record(EventRecord)
+
+    package func encode(into writer: inout BinaryWriter) {
+        switch self {
+        case .mutate(let epoch, let mutations):
+            writer.write(UInt8(1))
+            writer.write(epoch)
+            writer.write(mutations)
+        case .addNode(let node, let hash):
+            writer.write(UInt8(2))
+            writer.write(node)
+            writer.write(hash)
+        case .removeNode(let id):
+            writer.write(UInt8(3))
+            writer.write(id)
+        case .updateNode(let node):
+            writer.write(UInt8(4))
+            writer.write(node)
+        case .addShare(let share):
+            writer.write(UInt8(5))
+            writer.write(share)
+        case .removeShare(let name):
+            writer.write(UInt8(6))
+            writer.write(name)
+        case .putUser(let name, let hash):
+            writer.write(UInt8(7))
+            writer.write(name)
+            writer.write(hash)
+        case .removeUser(let name):
+            writer.write(UInt8(8))
+            writer.write(name)
+        case .putToken(let token):
+            writer.write(UInt8(9))
+            writer.write(token)
+        case .removeToken(let hash):
+            writer.write(UInt8(10))
+            writer.write(hash)
+        case .setSettings(let settings):
+            writer.write(UInt8(11))
+            writer.write(settings)
+        case .activate(let node, let term, let event):
+            writer.write(UInt8(12))
+            writer.write(node)
+            writer.write(term)
+            writer.write(event)
+        case .deactivate(let node, let term, let steps):
+            writer.write(UInt8(13))
+            writer.write(node)
+            writer.write(term)
+            writer.write(steps)
+        case .record(let event):
+            writer.write(UInt8(14))
+            writer.write(event)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        switch tag {
+        case 1: self = .mutate(epoch: try reader.read(), try reader.readArray())
+        case 2: self = .addNode(try reader.read(), tokenHash: try reader.read())
+        case 3: self = .removeNode(try reader.read())
+        case 4: self = .updateNode(try reader.read())
+        case 5: self = .addShare(try reader.read())
+        case 6: self = .removeShare(name: try reader.read())
+        case 7: self = .putUser(name: try reader.read(), ntHash: try reader.read())
+        case 8: self = .removeUser(name: try reader.read())
+        case 9: self = .putToken(try reader.read())
+        case 10: self = .removeToken(hash: try reader.read())
+        case 11: self = .setSettings(try reader.read())
+        case 12: self = .activate(node: try reader.read(), term: try reader.read(), try reader.read())
+        case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
+        case 14: self = .record(try reader.read())
+        default: throw .unknownTag(kind: "command", value: tag)
+        }
+    }
+}
+
+/// What became of a command when it was applied, the same on every node.
+package enum CommandResult: Equatable, Sendable {
+    case done
+    /// The node with the id that it was given.
+    case added(NodeRecord)
+    case refused(Refusal)
+}
+
+/// Why a command changed nothing. For people.
+package enum Refusal: Equatable, Sendable, CustomStringConvertible {
+    case staleEpoch(Term, now: Term)
+    case exists(String)
+    case unknown(String)
+    case tokenUnknown
+    case tooMany(String, limit: Int)
+    case inUse(String)
+    case damaged(String)
+
+    package var description: String {
+        switch self {
+        case .staleEpoch(let epoch, let now): "the journal's epoch \(epoch) is not the term \(now)"
+        case .exists(let what): "\(what) exists already"
+        case .unknown(let what): "there is no \(what)"
+        case .tokenUnknown:
+            "the join token is unknown, used or expired: make a new one with 'clusterctl token' on a member"
+        case .tooMany(let what, let limit): "there are already \(limit) \(what), which is the limit"
+        case .inUse(let what): "\(what)"
+        case .damaged(let what): "the command cannot be read: \(what)"
+        }
+    }
+}

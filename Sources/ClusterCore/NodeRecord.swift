@@ -1,0 +1,80 @@
+import Raft
+import StateRecords
+
+/// What a node is there for.
+package enum NodeRole: UInt8, Sendable, CaseIterable {
+    /// Can mount the LUN and serve.
+    case data = 0
+    /// Votes, and never serves.
+    case witness = 1
+
+    package var name: String {
+        switch self {
+        case .data: "data"
+        case .witness: "witness"
+        }
+    }
+
+    package init?(name: String) {
+        guard let role = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = role
+    }
+}
+
+/// A member of the cluster, as it joined.
+package struct NodeRecord: Equatable, BinaryRecord {
+    /// Given once, never reused; also the node's part of the fence key and of the initiator's session identifier.
+    package var id: NodeID
+    package var name: String
+    /// `host:port` where the other nodes reach it.
+    package var address: String
+    package var role: NodeRole
+    /// The network interface that carries the virtual IP on this node.
+    package var interface: String
+    /// Counts the starts of its clusterd.
+    package var incarnation: UInt64
+    /// SHA-256 of its certificate's DER.
+    package var certificateFingerprint: [UInt8]
+
+    package init(
+        id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0,
+        certificateFingerprint: [UInt8] = []
+    ) {
+        self.id = id
+        self.name = name
+        self.address = address
+        self.role = role
+        self.interface = interface
+        self.incarnation = incarnation
+        self.certificateFingerprint = certificateFingerprint
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.id)
+            writer.write(self.name)
+            writer.write(self.address)
+            writer.write(self.role.rawValue)
+            writer.write(self.interface)
+            writer.write(self.incarnation)
+            writer.write(self.certificateFingerprint)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            NodeRecord(
+                id: try reader.read(), name: try reader.read(), address: try reader.read(),
+                role: try reader.readRole(), interface: try reader.read(), incarnation: try reader.read(),
+                certificateFingerprint: try reader.read())
+        }
+    }
+}
+
+extension BinaryReader {
+    mutating func readRole() throws(RecordError) -> NodeRole {
+        let value = try self.read(UInt8.self)
+        guard let role = NodeRole(rawValue: value) else { throw .unknownTag(kind: "node role", value: value) }
+        return role
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until ClusterCore's first file lands.

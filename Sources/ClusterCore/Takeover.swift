@@ -1,0 +1,563 @@
+import Raft
+import StateRecords
+
+/// What a node holds and does about the share, for its whole life: decides, does nothing.
+///
+/// The rule: the term is the fence key is the journal's epoch. A node serves only between its own election and the loss of
+/// that leadership or of the serving lease, and only after each step of the takeover was done for that term.
+package struct Takeover: Sendable {
+    package enum Step: String, Equatable, Sendable {
+        case fence, attach, load, address, tickle
+    }
+
+    /// What the node is doing, as `clusterctl status` shows it.
+    package enum Phase: Equatable, Sendable {
+        /// Holds nothing, warm.
+        case standby
+        /// Leads; its own term's first entry is not applied yet.
+        case elected
+        case taking(Step)
+        case serving
+        case moving(MoveStep)
+        /// Giving up whatever it holds, unclean.
+        case clearing
+        /// Leads and cannot serve; tries again.
+        case waiting
+        case handingOver
+        /// A witness that leads hands on.
+        case witnessLeading
+    }
+
+    package enum MoveStep: String, Equatable, Sendable {
+        case freeze, address, server, detach, transfer
+    }
+
+    package private(set) var phase = Phase.standby
+    package private(set) var term: Term = 0
+    package private(set) var isLeader = false
+    /// Why the last takeover failed, until one succeeds.
+    package private(set) var lastFailure: String?
+
+    private let node: NodeID
+    private let role: NodeRole
+    private let limits: TakeoverLimits
+
+    private var lease = false
+    private var heirs: [NodeID] = []
+    private var appliedTerm: Term = 0
+    private var handedOver = false
+    private var predecessorSteps: [StepRecord] = []
+
+    private var nextOperation: Operation = 1
+    /// The step under way.
+    private var operation: Operation = 0
+    private var stepStart: Moment = 0
+    private var steps: [StepRecord] = []
+    private var attempts = 0
+    private var deadline: Moment = 0
+
+    /// What has to be over before the node holds nothing.
+    private var clearing: Set<Operation> = []
+    private var clearingReason = ""
+    private var givesAway = false
+
+    private var moveTarget: NodeID?
+    private var moveWasAsked = false
+    private var stops = false
+
+    private var serverRestart: (operation: Operation, start: Moment)?
+    private var serverRestarts: [Moment] = []
+    private var bridgeRestart: (operation: Operation, start: Moment)?
+    private var bridgeRestarts: [Moment] = []
+    private var confirmation: Operation?
+
+    private var directives: [Directive] = []
+
+    package init(node: NodeID, role: NodeRole, limits: TakeoverLimits = TakeoverLimits()) {
+        self.node = node
+        self.role = role
+        self.limits = limits
+    }
+
+    package var isServing: Bool { self.phase == .serving }
+
+    package mutating func step(_ event: Event, at now: Moment) -> [Directive] {
+        self.directives = []
+        switch event {
+        case .leadership(let isLeader, let term): self.leadership(isLeader, term, now)
+        case .ownTermApplied(let term):
+            self.appliedTerm = max(self.appliedTerm, term)
+            if self.phase == .elected { self.begin(now) }
+        case .lease(let held): self.lease(held, now)
+        case .heirs(let heirs): self.heirs = heirs
+        case .predecessor(let handedOver, let steps):
+            self.handedOver = handedOver
+            self.predecessorSteps = steps
+        case .finished(let operation, let details): self.finished(operation, details, now)
+        case .failed(let operation, let failure): self.failed(operation, failure, now)
+        case .serverExited(let how): self.serverExited(how, now)
+        case .serverStorageFailed(let what):
+            if self.holdsStorage { self.giveUp("the server reports that the storage failed: \(what)", now) }
+        case .bridgeExited(let how): self.bridgeExited(how, now)
+        case .bridgeFenced(let who):
+            if self.holdsStorage { self.giveUp("fenced: \(who)", now) }
+        case .bridgeAsksToRetake(let why): self.bridgeAsksToRetake(why)
+        case .move(let target): self.move(to: target, now)
+        case .stop: self.stop(now)
+        case .tick: self.tick(now)
+        }
+        defer { self.directives = [] }
+        return self.directives
+    }
+
+    // MARK: Leadership
+
+    private mutating func leadership(_ isLeader: Bool, _ term: Term, _ now: Moment) {
+        let wasLeader = self.isLeader && self.term == term
+        self.isLeader = isLeader
+        self.term = term
+        guard isLeader else {
+            self.lease = false
+            switch self.phase {
+            case .standby, .clearing: break
+            case .elected, .waiting, .witnessLeading, .handingOver: self.enterStandby()
+            case .moving(.transfer):
+                self.answerMove(nil)
+                self.enterStandby()
+            case .taking, .serving, .moving: self.giveUp("lost the leadership", now)
+            }
+            return
+        }
+        guard !wasLeader else { return }
+        self.attempts = 0
+        switch self.phase {
+        case .clearing: break
+        case .taking, .serving, .moving: self.giveUp("elected anew: the fence must carry the new term", now)
+        case .standby, .elected, .waiting, .handingOver, .witnessLeading: self.elected(now)
+        }
+    }
+
+    private mutating func enterStandby() {
+        self.phase = .standby
+        if self.stops { self.directives.append(.mayExit) }
+    }
+
+    private mutating func elected(_ now: Moment) {
+        self.steps = []
+        self.stepStart = now
+        guard !self.stops else {
+            self.phase = .waiting
+            self.deadline = .max
+            self.directives.append(.mayExit)
+            return
+        }
+        self.phase = .elected
+        if self.appliedTerm == self.term { self.begin(now) }
+    }
+
+    private mutating func lease(_ held: Bool, _ now: Moment) {
+        guard held != self.lease else { return }
+        self.lease = held
+        guard !held else { return }
+        switch self.phase {
+        case .taking, .serving: self.giveUp("lost the quorum: no majority has answered within the lease", now)
+        // A frozen server answers nothing, and the reservation still guards the LUN: the move may finish.
+        case .standby, .elected, .moving, .clearing, .waiting, .handingOver, .witnessLeading: break
+        }
+    }
+
+    // MARK: Taking over
+
+    private mutating func begin(_ now: Moment) {
+        guard self.role == .data else {
+            self.phase = .witnessLeading
+            self.deadline = now
+            self.witnessHandsOn(now)
+            return
+        }
+        self.endStep("commit", [], now)
+        self.start(.fence, now)
+    }
+
+    /// A witness cannot serve. It leads only when it alone held the newest log (a data node lacked what the dead one and the
+    /// witness had committed); a data node has it as soon as it is caught up.
+    private mutating func witnessHandsOn(_ now: Moment) {
+        guard now >= self.deadline else { return }
+        self.deadline = now + self.limits.witnessTransferInterval
+        guard let heir = self.heirs.first else { return }
+        self.directives.append(.transferLeadership(to: heir))
+    }
+
+    private mutating func start(_ step: Step, _ now: Moment) {
+        // The first step may come before the first heartbeat was answered; the majority that committed the no-op is
+        // fresh enough for a step that the target itself arbitrates.
+        if step != .fence, !self.lease {
+            self.giveUp("lost the quorum during the takeover", now)
+            return
+        }
+        self.phase = .taking(step)
+        self.stepStart = now
+        let operation = self.newOperation()
+        self.operation = operation
+        switch step {
+        case .fence: self.directives.append(.takeFence(operation, term: self.term))
+        case .attach: self.directives.append(.attach(operation, term: self.term))
+        case .load: self.directives.append(.serve(operation, epoch: self.term))
+        case .address: self.directives.append(.raiseAddress(operation))
+        case .tickle: self.directives.append(.tickle(operation))
+        }
+    }
+
+    private mutating func newOperation() -> Operation {
+        defer { self.nextOperation += 1 }
+        return self.nextOperation
+    }
+
+    private mutating func endStep(_ name: String, _ details: [StepRecord], _ now: Moment) {
+        let whole = now - self.stepStart
+        let known = details.reduce(0) { $0 &+ $1.microseconds }
+        self.steps += details
+        // What the parts do not account for is the step's own: the sum of all stays the time that really passed.
+        if details.isEmpty {
+            self.steps.append(StepRecord(name: name, microseconds: whole))
+        } else if known < whole {
+            self.steps.append(StepRecord(name: "\(name), the rest", microseconds: whole - known))
+        }
+        self.stepStart = now
+    }
+
+    private mutating func finished(_ operation: Operation, _ details: [StepRecord], _ now: Moment) {
+        if self.clearing.remove(operation) != nil {
+            if self.clearing.isEmpty { self.cleared(now) }
+            return
+        }
+        if let restart = self.serverRestart, restart.operation == operation {
+            self.serverRestart = nil
+            self.recordRestart(.serverRestart, since: restart.start, details, now)
+            return
+        }
+        if let restart = self.bridgeRestart, restart.operation == operation {
+            self.bridgeRestart = nil
+            self.recordRestart(.bridgeRestart, since: restart.start, details, now)
+            return
+        }
+        if self.confirmation == operation {
+            self.confirmation = nil
+            self.directives.append(self.holdsStorage ? .allowRetake : .refuseRetake)
+            return
+        }
+        guard operation == self.operation else { return }
+        switch self.phase {
+        case .taking(let step):
+            self.endStep(step.rawValue, details, now)
+            switch step {
+            case .fence: self.start(.attach, now)
+            case .attach: self.start(.load, now)
+            case .load: self.start(.address, now)
+            case .address: self.start(.tickle, now)
+            case .tickle: self.serving()
+            }
+        case .moving(let step): self.moved(step, details, now)
+        case .standby, .elected, .serving, .clearing, .waiting, .handingOver, .witnessLeading: break
+        }
+    }
+
+    private mutating func serving() {
+        self.phase = .serving
+        self.attempts = 0
+        self.lastFailure = nil
+        self.serverRestarts = []
+        self.bridgeRestarts = []
+        let event = EventRecord(
+            kind: self.handedOver ? .move : .takeover, node: self.node, term: self.term,
+            steps: (self.handedOver ? self.predecessorSteps : []) + self.steps)
+        self.directives.append(.activate(term: self.term, event))
+    }
+
+    private mutating func failed(_ operation: Operation, _ failure: Failure, _ now: Moment) {
+        if self.clearing.remove(operation) != nil {
+            self.directives.append(.log("while giving up: \(failure.message)"))
+            if self.clearing.isEmpty { self.cleared(now) }
+            return
+        }
+        if self.confirmation == operation {
+            self.confirmation = nil
+            self.directives.append(.refuseRetake)
+            return
+        }
+        if self.serverRestart?.operation == operation || self.bridgeRestart?.operation == operation {
+            self.fail("restart in place", Failure(.permanent, failure.message), now)
+            return
+        }
+        guard operation == self.operation else { return }
+        switch self.phase {
+        case .taking(let step): self.fail(step.rawValue, failure, now)
+        case .moving(.freeze):
+            self.directives.append(.log("the server did not freeze: \(failure.message)"))
+            self.moved(.freeze, [], now)
+        case .moving:
+            self.answerMove("the move failed, the share is taken up anew: \(failure.message)")
+            self.giveUp(failure.message, now)
+        case .standby, .elected, .serving, .clearing, .waiting, .handingOver, .witnessLeading: break
+        }
+    }
+
+    private mutating func fail(_ step: String, _ failure: Failure, _ now: Moment) {
+        self.attempts += 1
+        self.lastFailure = "\(step): \(failure.message)"
+        self.givesAway = failure.kind == .permanent || self.attempts >= self.limits.attempts
+        if self.givesAway {
+            self.directives.append(
+                .record(
+                    EventRecord(
+                        kind: .failure, node: self.node, term: self.term, steps: self.steps,
+                        detail: "\(step): \(failure.message)")))
+        }
+        self.clear("\(step) failed: \(failure.message)")
+    }
+
+    // MARK: Giving up
+
+    private var holdsStorage: Bool {
+        switch self.phase {
+        case .taking, .serving, .moving: true
+        case .standby, .elected, .clearing, .waiting, .handingOver, .witnessLeading: false
+        }
+    }
+
+    /// The self-fence: answers nothing more, lets nothing more reach the LUN, leaves the address. The order between the
+    /// three does not matter for safety, the reservation decides; each is told at once so that none waits for another.
+    private mutating func giveUp(_ reason: String, _ now: Moment) {
+        if case .moving = self.phase { self.answerMove("the move was broken off: \(reason)") }
+        if self.phase == .serving, self.isLeader {
+            self.directives.append(
+                .record(EventRecord(kind: .fenced, node: self.node, term: self.term, detail: reason)))
+        }
+        self.clear(reason)
+    }
+
+    private mutating func clear(_ reason: String) {
+        self.directives.append(.log("gives up the share: \(reason)"))
+        self.serverRestart = nil
+        self.bridgeRestart = nil
+        if self.confirmation != nil {
+            self.confirmation = nil
+            self.directives.append(.refuseRetake)
+        }
+        self.operation = 0
+        self.phase = .clearing
+        self.clearingReason = reason
+        let server = self.newOperation()
+        let address = self.newOperation()
+        let storage = self.newOperation()
+        self.clearing = [server, address, storage]
+        self.directives += [.endServer(server), .dropAddress(address), .tearDown(storage)]
+    }
+
+    private mutating func cleared(_ now: Moment) {
+        guard self.isLeader else {
+            self.givesAway = false
+            self.enterStandby()
+            return
+        }
+        if self.givesAway {
+            self.givesAway = false
+            self.handOver(now)
+        } else {
+            self.wait(self.limits.retryDelay, now)
+        }
+    }
+
+    private mutating func handOver(_ now: Moment) {
+        guard let heir = self.heirs.first(where: { $0 != self.node }) else {
+            self.wait(self.limits.patientDelay, now)
+            return
+        }
+        self.phase = .handingOver
+        self.deadline = now + self.limits.transferTime
+        self.directives.append(.log("cannot serve and hands the leadership to node \(heir)"))
+        self.directives.append(.transferLeadership(to: heir))
+    }
+
+    private mutating func wait(_ delay: Moment, _ now: Moment) {
+        self.phase = .waiting
+        self.deadline = now + delay
+        if self.stops { self.directives.append(.mayExit) }
+    }
+
+    // MARK: In-place restarts
+
+    private mutating func recordRestart(
+        _ kind: EventRecord.Kind, since start: Moment, _ details: [StepRecord], _ now: Moment
+    ) {
+        let whole = now - start
+        let known = details.reduce(0) { $0 &+ $1.microseconds }
+        var steps = details
+        if known < whole { steps.append(StepRecord(name: "restart", microseconds: whole - known)) }
+        self.directives.append(
+            .record(EventRecord(kind: kind, node: self.node, term: self.term, steps: steps)))
+    }
+
+    private mutating func mayRestart(_ earlier: inout [Moment], _ now: Moment) -> Bool {
+        let window = self.limits.restartWindow
+        earlier.removeAll { now - $0 > window }
+        guard earlier.count < self.limits.restarts else { return false }
+        earlier.append(now)
+        return true
+    }
+
+    private mutating func serverExited(_ how: String, _ now: Moment) {
+        switch self.phase {
+        case .serving:
+            self.directives.append(.log("smbserverd ended (\(how)); a new one takes its place"))
+            var earlier = self.serverRestarts
+            let may = self.mayRestart(&earlier, now)
+            self.serverRestarts = earlier
+            guard may else {
+                self.fail(
+                    "server",
+                    Failure(.permanent, "smbserverd ended \(self.limits.restarts + 1) times in a minute, last: \(how)"),
+                    now)
+                return
+            }
+            let operation = self.newOperation()
+            self.serverRestart = (operation, now)
+            self.directives.append(.serve(operation, epoch: self.term))
+        case .taking(.load): self.fail("load", Failure(.transient, "smbserverd ended: \(how)"), now)
+        // Its handles are in the state and its sockets are clusterd's: as good as loaded anew, from the fence on.
+        case .taking(.address), .taking(.tickle):
+            self.fail("load", Failure(.transient, "smbserverd ended: \(how)"), now)
+        case .moving(.freeze): self.moved(.freeze, [], now)
+        // Not in use yet, or no more: whoever runs it warms up another.
+        case .taking, .moving, .standby, .elected, .clearing, .waiting, .handingOver, .witnessLeading: break
+        }
+    }
+
+    private mutating func bridgeExited(_ how: String, _ now: Moment) {
+        guard self.holdsStorage else { return }
+        if case .taking(.attach) = self.phase { return }  // attach itself reports it
+        self.directives.append(.log("lunbridge ended (\(how)); a new one takes its place"))
+        var earlier = self.bridgeRestarts
+        let may = self.mayRestart(&earlier, now)
+        self.bridgeRestarts = earlier
+        guard may else {
+            self.fail(
+                "bridge",
+                Failure(.permanent, "lunbridge ended \(self.limits.restarts + 1) times in a minute, last: \(how)"), now)
+            return
+        }
+        let operation = self.newOperation()
+        self.bridgeRestart = (operation, now)
+        self.directives.append(.restartBridge(operation))
+    }
+
+    private mutating func bridgeAsksToRetake(_ why: String) {
+        guard self.holdsStorage, self.confirmation == nil else {
+            if !self.holdsStorage { self.directives.append(.refuseRetake) }
+            return
+        }
+        let operation = self.newOperation()
+        self.confirmation = operation
+        self.directives.append(.log("the target forgot the reservation (\(why)): asking the quorum"))
+        self.directives.append(.confirmLeadership(operation))
+    }
+
+    // MARK: Planned moves
+
+    private mutating func move(to target: NodeID, _ now: Moment) {
+        guard self.phase == .serving, self.serverRestart == nil else {
+            self.directives.append(
+                .answerMove("this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
+            return
+        }
+        guard self.heirs.contains(target) else {
+            self.directives.append(
+                .answerMove("the other node is not connected, lags behind or failed to take over: see 'clusterctl status'"))
+            return
+        }
+        self.moveWasAsked = true
+        self.beginMove(to: target, now)
+    }
+
+    private mutating func beginMove(to target: NodeID?, _ now: Moment) {
+        self.moveTarget = target
+        self.steps = []
+        self.phase = .moving(.freeze)
+        self.stepStart = now
+        self.deadline = now + self.limits.freezeTime
+        self.operation = self.newOperation()
+        self.directives.append(.freeze(self.operation))
+    }
+
+    private mutating func answerMove(_ problem: String?) {
+        guard self.moveWasAsked else { return }
+        self.moveWasAsked = false
+        self.directives.append(.answerMove(problem))
+    }
+
+    private mutating func moved(_ step: MoveStep, _ details: [StepRecord], _ now: Moment) {
+        self.endStep(step.rawValue, details, now)
+        self.operation = self.newOperation()
+        switch step {
+        case .freeze:
+            // The address goes before the process: what its end sends (FIN, reset) must find no way out.
+            self.phase = .moving(.address)
+            self.directives.append(.dropAddress(self.operation))
+        case .address:
+            self.phase = .moving(.server)
+            self.directives.append(.endServer(self.operation))
+        case .server:
+            self.phase = .moving(.detach)
+            self.directives.append(.detach(self.operation, term: self.term))
+        case .detach:
+            self.phase = .moving(.transfer)
+            self.deadline = now + self.limits.transferTime
+            self.directives.append(.deactivate(term: self.term, self.steps))
+            if let target = self.moveTarget {
+                self.directives.append(.transferLeadership(to: target))
+            } else {
+                self.directives.append(.mayExit)
+            }
+        case .transfer: break
+        }
+    }
+
+    private mutating func stop(_ now: Moment) {
+        guard !self.stops else { return }
+        self.stops = true
+        switch self.phase {
+        case .standby, .elected, .waiting, .handingOver, .witnessLeading: self.directives.append(.mayExit)
+        case .serving where self.serverRestart == nil:
+            self.beginMove(to: self.heirs.first { $0 != self.node }, now)
+        case .serving, .taking: self.giveUp("stopping", now)
+        case .moving, .clearing: break
+        }
+    }
+
+    private mutating func tick(_ now: Moment) {
+        switch self.phase {
+        case .waiting:
+            guard now >= self.deadline, self.isLeader else { return }
+            self.elected(now)
+        case .handingOver:
+            guard now >= self.deadline else { return }
+            self.attempts = 0
+            self.wait(self.limits.patientDelay, now)
+        case .witnessLeading: self.witnessHandsOn(now)
+        case .moving(.freeze):
+            guard now >= self.deadline else { return }
+            self.directives.append(.log("the server did not freeze in time; the move goes on without"))
+            self.moved(.freeze, [], now)
+        case .moving(.transfer):
+            guard now >= self.deadline else { return }
+            self.answerMove("the other node did not take over in time; this node takes the share up again")
+            guard !self.stops else {
+                self.directives.append(.mayExit)
+                return
+            }
+            self.attempts = 0
+            self.elected(now)
+        case .standby, .elected, .taking, .serving, .moving, .clearing: break
+        }
+    }
+}

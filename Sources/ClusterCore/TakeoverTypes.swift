@@ -1,0 +1,116 @@
+import Raft
+import StateRecords
+
+/// Microseconds on the node's monotonic clock.
+package typealias Moment = UInt64
+
+extension Takeover {
+    /// Names one thing that the shell was told to do: an answer to an older one is void.
+    package typealias Operation = UInt64
+
+    package struct Failure: Equatable, Sendable {
+        package enum Kind: Equatable, Sendable {
+            /// May work the next time: the target did not answer, something was still busy.
+            case transient
+            /// Will not work here without a person or a repair.
+            case permanent
+            /// The reservation carries a newer term: this node's election is history.
+            case superseded
+        }
+
+        package var kind: Kind
+        /// What happened and what to do next.
+        package var message: String
+
+        package init(_ kind: Kind, _ message: String) {
+            self.kind = kind
+            self.message = message
+        }
+    }
+
+    package enum Event: Equatable, Sendable {
+        /// Raft's view changed.
+        case leadership(isLeader: Bool, term: Term)
+        /// The no-op of this node's own term is applied: the state is whole.
+        case ownTermApplied(Term)
+        /// The serving lease was gained or lost.
+        case lease(Bool)
+        /// The data nodes that could take over, the best first: connected, caught up, without a failed takeover.
+        case heirs([NodeID])
+        /// Whether the node that served before handed over in order, and its steps.
+        case predecessor(handedOver: Bool, steps: [StepRecord])
+
+        case finished(Operation, [StepRecord])
+        case failed(Operation, Failure)
+
+        case serverExited(String)
+        case serverStorageFailed(String)
+        case bridgeExited(String)
+        case bridgeFenced(String)
+        case bridgeAsksToRetake(String)
+
+        /// `clusterctl move`.
+        case move(to: NodeID)
+        /// The node is to stop in order.
+        case stop
+        case tick
+    }
+
+    package enum Directive: Equatable, Sendable {
+        // The storage thread, in this order.
+        case takeFence(Operation, term: Term)
+        case attach(Operation, term: Term)
+        case restartBridge(Operation)
+        case allowRetake
+        case refuseRetake
+        /// Clean: flush, unmount, release the reservation.
+        case detach(Operation, term: Term)
+        /// Unclean: nothing more may reach the LUN. Also ends whatever an earlier step left. Never fails.
+        case tearDown(Operation)
+
+        // The server.
+        /// Load the records into the warm server (or a new one) and let it serve.
+        case serve(Operation, epoch: Term)
+        case freeze(Operation)
+        /// Answers nothing from now on; ends the process; a new one is warmed up. Never fails.
+        case endServer(Operation)
+
+        // The network.
+        case raiseAddress(Operation)
+        case tickle(Operation)
+        /// Nothing leaves: no FIN, no reset. Never fails.
+        case dropAddress(Operation)
+
+        // Raft.
+        case activate(term: Term, EventRecord)
+        case deactivate(term: Term, [StepRecord])
+        case record(EventRecord)
+        case confirmLeadership(Operation)
+        case transferLeadership(to: NodeID)
+
+        /// The outcome of `move`; nil is success so far: the other node has been elected.
+        case answerMove(String?)
+        /// Nothing is held any more: the process may end.
+        case mayExit
+        case log(String)
+    }
+}
+
+/// Every limit of a takeover. Microseconds.
+package struct TakeoverLimits: Equatable, Sendable {
+    /// Attempts of a takeover on this node before leadership is given away.
+    package var attempts = 3
+    package var retryDelay: Moment = 300_000
+    /// Between attempts when nobody else can take over.
+    package var patientDelay: Moment = 2_000_000
+    /// In-place restarts of one process within `restartWindow`; at it the node gives up.
+    package var restarts = 3
+    package var restartWindow: Moment = 60_000_000
+    /// How long a frozen server may take to finish what runs; after it the move goes on without.
+    package var freezeTime: Moment = 3_000_000
+    package var transferTime: Moment = 3_000_000
+    /// Between attempts of a witness to hand leadership to a data node.
+    package var witnessTransferInterval: Moment = 500_000
+
+    package init() {}
+}
