@@ -61,7 +61,8 @@ package struct EventRecord: Equatable, BinaryRecord {
     package var detail: String
 
     package init(
-        kind: Kind, node: NodeID, term: Term, unixMilliseconds: UInt64 = 0, steps: [StepRecord] = [], detail: String = ""
+        kind: Kind, node: NodeID, term: Term, unixMilliseconds: UInt64 = 0, steps: [StepRecord] = [],
+        detail: String = ""
     ) {
         self.kind = kind
         self.node = node

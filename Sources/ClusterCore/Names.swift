@@ -57,7 +57,8 @@ package enum Names {
         guard !path.isEmpty, path.utf8.count <= 1024,
             components.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." && !$0.utf8.contains(0) })
         else {
-            return "the share's path \"\(path)\" must be relative to the LUN's root, without empty parts, \".\" or \"..\""
+            return
+                "the share's path \"\(path)\" must be relative to the LUN's root, without empty parts, \".\" or \"..\""
         }
         return nil
     }

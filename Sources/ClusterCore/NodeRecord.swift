@@ -72,7 +72,7 @@ package struct NodeRecord: Equatable, BinaryRecord {
 }
 
 extension BinaryReader {
-    mutating func readRole() throws(RecordError) -> NodeRole {
+    package mutating func readRole() throws(RecordError) -> NodeRole {
         let value = try self.read(UInt8.self)
         guard let role = NodeRole(rawValue: value) else { throw .unknownTag(kind: "node role", value: value) }
         return role

@@ -467,12 +467,14 @@ package struct Takeover: Sendable {
     private mutating func move(to target: NodeID, _ now: Moment) {
         guard self.phase == .serving, self.serverRestart == nil else {
             self.directives.append(
-                .answerMove("this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
+                .answerMove(
+                    "this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
             return
         }
         guard self.heirs.contains(target) else {
             self.directives.append(
-                .answerMove("the other node is not connected, lags behind or failed to take over: see 'clusterctl status'"))
+                .answerMove(
+                    "the other node is not connected, lags behind or failed to take over: see 'clusterctl status'"))
             return
         }
         self.moveWasAsked = true

@@ -1,0 +1,9 @@
+#define _GNU_SOURCE
+#include "clinux_thread.h"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -1,1 +1,0 @@
-// Placeholder until ClusterStore's first file lands.

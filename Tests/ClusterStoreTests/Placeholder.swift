@@ -1,1 +1,0 @@
-// Placeholder until ClusterStoreTests' first file lands.
