@@ -87,7 +87,7 @@ package struct Takeover: Sendable {
         case .leadership(let isLeader, let term): self.leadership(isLeader, term, now)
         case .ownTermApplied(let term):
             self.appliedTerm = max(self.appliedTerm, term)
-            if self.phase == .elected { self.begin(now) }
+            if self.phase == .elected, self.appliedTerm == self.term { self.begin(now) }
         case .lease(let held): self.lease(held, now)
         case .heirs(let heirs): self.heirs = heirs
         case .predecessor(let handedOver, let steps):
@@ -286,7 +286,7 @@ package struct Takeover: Sendable {
             return
         }
         if self.serverRestart?.operation == operation || self.bridgeRestart?.operation == operation {
-            self.fail("restart in place", Failure(.permanent, failure.message), now)
+            self.fail("restart in place", failure, now)
             return
         }
         guard operation == self.operation else { return }

@@ -68,14 +68,21 @@ package struct StateDatabase: ~Copyable {
         if made >= 0 { close(made) }
         let database = try Database(path: path)
         try database.execute(Self.schema)
-        self.putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)")
-        self.putHardState = try database.prepare(
+        let putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)")
+        let putHardState = try database.prepare(
             "INSERT OR REPLACE INTO hard_state(id, term, voted_for, commit_index) VALUES(1, ?1, ?2, ?3)")
-        self.putEntry = try database.prepare("INSERT INTO log(idx, term, payload) VALUES(?1, ?2, ?3)")
-        self.cutFrom = try database.prepare("DELETE FROM log WHERE idx >= ?1")
-        self.cutThrough = try database.prepare("DELETE FROM log WHERE idx <= ?1")
-        self.putState = try database.prepare(
+        let putEntry = try database.prepare("INSERT INTO log(idx, term, payload) VALUES(?1, ?2, ?3)")
+        let cutFrom = try database.prepare("DELETE FROM log WHERE idx >= ?1")
+        let cutThrough = try database.prepare("DELETE FROM log WHERE idx <= ?1")
+        let putState = try database.prepare(
             "INSERT OR REPLACE INTO state(id, applied_index, value) VALUES(1, ?1, ?2)")
+        // All at once: a value that cannot be copied cannot be left half made.
+        self.putMeta = putMeta
+        self.putHardState = putHardState
+        self.putEntry = putEntry
+        self.cutFrom = cutFrom
+        self.cutThrough = cutThrough
+        self.putState = putState
         self.database = database
     }
 

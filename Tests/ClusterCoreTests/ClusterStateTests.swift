@@ -1,0 +1,234 @@
+import Raft
+import StateRecords
+import Testing
+
+@testable import ClusterCore
+
+private let nodeA = NodeRecord(id: 1, name: "node-a", address: "10.0.0.1:7420", role: .data, interface: "eth0")
+private let nodeB = NodeRecord(id: 0, name: "node-b", address: "10.0.0.2:7420", role: .data, interface: "eth0")
+private let open = OpenRecord(
+    persistentID: 40, createGUID: GUID16(low: 1, high: 2), clientGUID: GUID16(low: 3, high: 4), ownerSID: "S-1-5-21-1",
+    userName: "alice", share: "test", path: "a.txt", file: FileIdentity(fileSystem: .zero, handleType: 1, handle: [1]),
+    grantedAccess: 1, shareAccess: 1, createOptions: 0, createDisposition: 1, createAction: 1, fileAttributes: 0,
+    timeoutMilliseconds: 60_000, isPersistent: true)
+private let client = ClientRecord(
+    clientAddress: [10, 0, 0, 9], clientPort: 50_000, serverAddress: [10, 0, 0, 10], serverPort: 445)
+
+private struct Cluster {
+    var state = ClusterState(
+        founding: ClusterConfiguration(
+            name: "tshare", guid: GUID16(low: 1, high: 2), domain: [1, 2, 3], certificateAuthority: "THE KEY",
+            nodes: [nodeA], virtualIPs: ["10.0.0.10/24"], lun: "iscsi://user%password@h/iqn/1",
+            fileSystem: Array(0..<16)),
+        membership: Configuration(voters: [1]))
+
+    @discardableResult
+    mutating func apply(_ command: Command, term: Term = 5) -> CommandResult {
+        self.state.apply(
+            Entry(index: self.state.appliedIndex + 1, term: term, payload: .command(command.encoded)))
+    }
+}
+
+@Suite struct ClusterStateTests {
+    private let token = TokenRecord(hash: Array(0..<32), validMilliseconds: 600_000)
+
+    @Test func aNodeJoinsWithATokenOnce() {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        let added = cluster.apply(.addNode(nodeB, tokenHash: self.token.hash))
+        guard case .added(let record) = added else {
+            Issue.record("\(added)")
+            return
+        }
+        #expect(record.id == 2)
+        #expect(cluster.state.configuration.node(named: "node-b") == record)
+        var third = nodeB
+        third.name = "node-c"
+        third.address = "10.0.0.3:7420"
+        #expect(cluster.apply(.addNode(third, tokenHash: self.token.hash)) == .refused(.tokenUnknown))
+    }
+
+    /// A refusal leaves the token for the next try.
+    @Test func aSecondNodeOfTheSameNameOrAddressIsRefused() {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        var twin = nodeB
+        twin.name = "node-a"
+        #expect(
+            cluster.apply(.addNode(twin, tokenHash: self.token.hash))
+                == .refused(.exists("a node with the name node-a")))
+        twin = nodeB
+        twin.address = nodeA.address
+        guard case .refused(.exists) = cluster.apply(.addNode(twin, tokenHash: self.token.hash)) else {
+            Issue.record("the same address twice")
+            return
+        }
+        guard case .added = cluster.apply(.addNode(nodeB, tokenHash: self.token.hash)) else {
+            Issue.record("the token was lost")
+            return
+        }
+    }
+
+    @Test func idsAreNeverUsedTwice() {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        cluster.apply(.addNode(nodeB, tokenHash: self.token.hash))
+        #expect(cluster.apply(.removeNode(2)) == .done)
+        cluster.apply(.putToken(self.token))
+        guard case .added(let record) = cluster.apply(.addNode(nodeB, tokenHash: self.token.hash)) else { return }
+        #expect(record.id == 3)
+    }
+
+    /// One rule: what a server of another term journals is void.
+    @Test func aJournalOfAnotherTermIsVoid() {
+        var cluster = Cluster()
+        #expect(cluster.apply(.mutate(epoch: 4, [.putOpen(open)]), term: 5) == .refused(.staleEpoch(4, now: 5)))
+        #expect(cluster.state.handles.opens.isEmpty)
+        #expect(cluster.apply(.mutate(epoch: 5, [.putOpen(open)]), term: 5) == .done)
+        #expect(cluster.state.handles.opens[40] == open)
+    }
+
+    @Test func sharesAndUsersHaveOneNameWhateverItsCase() {
+        var cluster = Cluster()
+        let share = ShareRecord(name: "Test", path: "test")
+        #expect(cluster.apply(.addShare(share)) == .done)
+        #expect(cluster.apply(.addShare(ShareRecord(name: "tEST", path: "x"))) == .refused(.exists("share tEST")))
+        #expect(cluster.apply(.removeShare(name: "TEST")) == .done)
+        #expect(cluster.apply(.removeShare(name: "TEST")) == .refused(.unknown("share TEST")))
+        cluster.apply(.putUser(name: "alice", ntHash: [1]))
+        cluster.apply(.putUser(name: "Alice", ntHash: [2]))
+        cluster.apply(.putUser(name: "bob", ntHash: [3]))
+        #expect(cluster.state.configuration.users.map(\.relativeID) == [1001, 1002])
+        #expect(cluster.state.configuration.users[0].ntHash == [2])
+        cluster.apply(.removeUser(name: "bob"))
+        cluster.apply(.putUser(name: "carol", ntHash: [4]))
+        #expect(cluster.state.configuration.users.last?.relativeID == 1003)
+    }
+
+    @Test func onlyTheTermThatServesIsActive() {
+        var cluster = Cluster()
+        let event = EventRecord(kind: .takeover, node: 1, term: 5, unixMilliseconds: 99)
+        #expect(cluster.apply(.activate(node: 1, term: 4, event), term: 5) == .refused(.staleEpoch(4, now: 5)))
+        cluster.apply(.record(EventRecord(kind: .failure, node: 2, term: 5)))
+        #expect(cluster.state.failedNodes == [2])
+        cluster.apply(.activate(node: 1, term: 5, event))
+        #expect(cluster.state.active == ActiveNode(node: 1, term: 5, sinceUnixMilliseconds: 99))
+        #expect(cluster.state.failedNodes.isEmpty)
+        cluster.apply(.deactivate(node: 1, term: 4, steps: []))
+        #expect(cluster.state.active != nil)
+        cluster.apply(.deactivate(node: 1, term: 5, steps: [StepRecord(name: "freeze", microseconds: 1)]))
+        #expect(cluster.state.active == nil)
+        #expect(cluster.state.handover?.count == 1)
+    }
+
+    @Test func eventsAreBounded() {
+        var cluster = Cluster()
+        for term in 1...100 { cluster.apply(.record(EventRecord(kind: .fenced, node: 1, term: Term(term)))) }
+        #expect(cluster.state.events.count == ClusterLimits.events)
+        #expect(cluster.state.events.last?.term == 100)
+    }
+
+    /// What this version cannot read changes nothing, on every node alike.
+    @Test func anUnreadableCommandIsRefusedAndCounted() {
+        var cluster = Cluster()
+        let before = cluster.state.configuration
+        let result = cluster.state.apply(Entry(index: 2, term: 1, payload: .command([250, 1])))
+        guard case .refused(.damaged) = result else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(cluster.state.appliedIndex == 2)
+        #expect(cluster.state.configuration == before)
+    }
+
+    @Test func aSnapshotIsTheWholeState() throws {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        cluster.apply(.addShare(ShareRecord(name: "test", path: "test", isContinuouslyAvailable: true)))
+        cluster.apply(.putUser(name: "alice", ntHash: Array(0..<16)))
+        cluster.apply(.mutate(epoch: 5, [.putOpen(open), .putClient(client), .reserveIDs(below: 4096)]))
+        cluster.apply(.record(EventRecord(kind: .failure, node: 1, term: 5, detail: "x")))
+        cluster.apply(.activate(node: 1, term: 5, EventRecord(kind: .takeover, node: 1, term: 5)))
+        cluster.apply(.deactivate(node: 1, term: 5, steps: []))
+        let bytes = cluster.state.encoded
+        #expect(try ClusterState(decoding: bytes) == cluster.state)
+        #expect(try ClusterState(decoding: bytes).handles.nextPersistentID == 4096)
+        for count in stride(from: 0, to: bytes.count, by: 7) {
+            #expect(throws: RecordError.self) { try ClusterState(decoding: Array(bytes[..<count])) }
+        }
+    }
+
+    @Test func secretsAreNotPrinted() {
+        let text = "\(Cluster().state.configuration)"
+        #expect(!text.contains("password") && !text.contains("KEY"))
+    }
+}
+
+@Suite struct CodingTests {
+    private func check<Value: BinaryRecord>(_ value: Value) throws {
+        let bytes = value.encoded
+        #expect(try Value(decoding: bytes) == value)
+        for count in 0..<bytes.count {
+            #expect(throws: RecordError.self) { try Value(decoding: Array(bytes[..<count])) }
+        }
+    }
+
+    @Test func commands() throws {
+        let event = EventRecord(
+            kind: .move, node: 2, term: 3, unixMilliseconds: 4, steps: [StepRecord(name: "fence", microseconds: 5)],
+            detail: "x")
+        let commands: [Command] = [
+            .mutate(epoch: 3, [.putOpen(open), .removeOpen(persistentID: 4), .putClient(client)]),
+            .addNode(nodeB, tokenHash: [1, 2]), .removeNode(7), .updateNode(nodeA),
+            .addShare(ShareRecord(name: "a", path: "b")), .removeShare(name: "a"),
+            .putUser(name: "u", ntHash: [9]), .removeUser(name: "u"),
+            .putToken(TokenRecord(hash: [1], validMilliseconds: 2)), .removeToken(hash: [1]),
+            .setSettings(ClusterSettings()), .activate(node: 1, term: 2, event),
+            .deactivate(node: 1, term: 2, steps: event.steps), .record(event),
+        ]
+        for command in commands { try self.check(command) }
+    }
+
+    @Test func raftMessages() throws {
+        let entries = [
+            Entry(index: 5, term: 2, payload: .empty), Entry(index: 6, term: 2, payload: .command([1, 2, 3])),
+            Entry(index: 7, term: 2, payload: .configuration(Configuration(voters: [1, 2], learners: [3]))),
+        ]
+        let bodies: [Message.Body] = [
+            .preVoteRequest(lastIndex: 1, lastTerm: 2), .preVoteResponse(granted: true),
+            .voteRequest(lastIndex: 1, lastTerm: 2, force: true), .voteResponse(granted: false),
+            .append(.init(previousIndex: 4, previousTerm: 1, entries: entries, commitIndex: 3)),
+            .appendAccepted(matchIndex: 9), .appendRejected(previousIndex: 1, hintIndex: 2, hintTerm: 3),
+            .heartbeat(round: 4, commitIndex: 5), .heartbeatResponse(round: 4),
+            .snapshot(Snapshot(index: 1, term: 2, configuration: Configuration(voters: [1]))),
+            .timeoutNow(round: 8),
+        ]
+        for body in bodies { try self.check(Message(from: 1, to: 2, term: 3, body: body)) }
+    }
+}
+
+@Suite struct NamesTests {
+    @Test(arguments: ["", "-a", "a-", "a b", "a_b", "sixteen-chars-xx"]) func badClusterNames(name: String) {
+        #expect(Names.problem(clusterName: name) != nil)
+    }
+
+    @Test(arguments: ["IPC$", "", "a/b", "a\\b", "x:", " a", "a\u{1}"]) func badShareNames(name: String) {
+        #expect(Names.problem(shareName: name) != nil)
+    }
+
+    @Test(arguments: ["/abs", "../x", "a//b", "a/./b", "", "a/..", "a/"]) func badSharePaths(path: String) {
+        #expect(Names.problem(sharePath: path) != nil)
+    }
+
+    @Test(arguments: ["a", ":1", "h:", "h:0", "h:65536", "::1:7420", "h h:1"]) func badAddresses(address: String) {
+        #expect(Names.problem(nodeAddress: address) != nil)
+    }
+
+    @Test func goodNames() {
+        #expect(Names.problem(clusterName: "tshare") == nil)
+        #expect(Names.problem(shareName: "Daten & Bücher$") == nil)
+        #expect(Names.problem(sharePath: "a/b c") == nil)
+        #expect(Names.problem(userName: "Jörg Müller") == nil)
+        #expect(Names.splitAddress("[fd00::1]:7420")?.host == "fd00::1")
+    }
+}

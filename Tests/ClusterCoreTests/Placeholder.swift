@@ -1,1 +1,0 @@
-// Placeholder until ClusterCoreTests' first file lands.

@@ -1,0 +1,337 @@
+import Raft
+import StateRecords
+import Testing
+
+@testable import ClusterCore
+
+/// Plays a node's shell: remembers what it was told, and answers.
+private struct Shell {
+    var takeover: Takeover
+    var now: Moment = 1_000_000
+    var told: [Takeover.Directive] = []
+
+    init(role: NodeRole = .data, limits: TakeoverLimits = TakeoverLimits()) {
+        self.takeover = Takeover(node: 1, role: role, limits: limits)
+    }
+
+    @discardableResult
+    mutating func step(_ event: Takeover.Event, after delay: Moment = 1000) -> [Takeover.Directive] {
+        self.now += delay
+        self.told = self.takeover.step(event, at: self.now)
+        return self.told
+    }
+
+    /// The operations in what was told last.
+    var operations: [Takeover.Operation] {
+        self.told.compactMap {
+            switch $0 {
+            case .takeFence(let operation, _), .attach(let operation, _), .restartBridge(let operation),
+                .detach(let operation, _), .tearDown(let operation), .serve(let operation, _), .freeze(let operation),
+                .endServer(let operation), .raiseAddress(let operation), .tickle(let operation),
+                .dropAddress(let operation), .confirmLeadership(let operation):
+                operation
+            default: nil
+            }
+        }
+    }
+
+    /// Answers everything that was told last, and returns what that led to.
+    @discardableResult
+    mutating func finish(_ details: [StepRecord] = [], after delay: Moment = 1000) -> [Takeover.Directive] {
+        var all: [Takeover.Directive] = []
+        for operation in self.operations { all += self.step(.finished(operation, details), after: delay) }
+        self.told = all
+        return all
+    }
+
+    @discardableResult
+    mutating func fail(_ kind: Takeover.Failure.Kind) -> [Takeover.Directive] {
+        self.step(.failed(self.operations[0], Takeover.Failure(kind, "broken")))
+    }
+
+    mutating func elect(term: Term = 7) {
+        self.step(.leadership(isLeader: true, term: term))
+        self.step(.lease(true))
+        self.step(.ownTermApplied(term))
+    }
+
+    mutating func serve(term: Term = 7) {
+        self.step(.heirs([2]))
+        self.elect(term: term)
+        for _ in 0..<5 { self.finish() }
+    }
+}
+
+extension [Takeover.Directive] {
+    fileprivate var names: [String] { self.map { String("\($0)".prefix { $0 != "(" }) } }
+    fileprivate var recorded: EventRecord? {
+        for case .record(let event) in self { return event }
+        return nil
+    }
+}
+
+@Suite struct TakeoverTests {
+    @Test func nothingIsTouchedBeforeTheOwnTermIsCommitted() {
+        var shell = Shell()
+        #expect(shell.step(.leadership(isLeader: true, term: 7)).isEmpty)
+        #expect(shell.step(.lease(true)).isEmpty)
+        #expect(shell.step(.ownTermApplied(6)).isEmpty)
+        #expect(shell.step(.ownTermApplied(7)).names == ["takeFence"])
+    }
+
+    @Test func theStepsComeInTheDesignsOrderAndAreTimed() throws {
+        var shell = Shell()
+        shell.elect()
+        #expect(shell.told == [.takeFence(1, term: 7)])
+        #expect(shell.finish(after: 10_000) == [.attach(2, term: 7)])
+        let mount = StepRecord(name: "mount", microseconds: 60_000)
+        #expect(shell.finish([mount], after: 70_000) == [.serve(3, epoch: 7)])
+        #expect(shell.finish() == [.raiseAddress(4)])
+        #expect(shell.finish() == [.tickle(5)])
+        let last = shell.finish()
+        #expect(shell.takeover.isServing)
+        guard case .activate(7, let event)? = last.first else {
+            Issue.record("not recorded: \(last)")
+            return
+        }
+        #expect(event.kind == .takeover)
+        #expect(
+            event.steps.map(\.name) == ["commit", "fence", "mount", "attach, the rest", "load", "address", "tickle"])
+        #expect(event.steps.first { $0.name == "fence" }?.microseconds == 10_000)
+        #expect(event.steps.first { $0.name == "mount" }?.microseconds == 60_000)
+        #expect(event.steps.first { $0.name == "attach, the rest" }?.microseconds == 10_000)
+        // 2 ms from the election to its commit, then the steps: no time is lost and none is invented.
+        #expect(event.totalMicroseconds == 2_000 + 10_000 + 70_000 + 3_000)
+    }
+
+    @Test func losingTheLeadershipEndsServingAtOnce() {
+        var shell = Shell()
+        shell.serve()
+        let told = shell.step(.leadership(isLeader: false, term: 8))
+        #expect(Set(told.names) == ["log", "endServer", "dropAddress", "tearDown"])
+        #expect(shell.takeover.phase == .clearing)
+        shell.finish()
+        #expect(shell.takeover.phase == .standby)
+    }
+
+    @Test func losingTheLeaseEndsServingAlthoughStillLeading() {
+        var shell = Shell()
+        shell.serve()
+        let told = shell.step(.lease(false))
+        #expect(told.names.contains("endServer") && told.names.contains("dropAddress"))
+        #expect(told.recorded?.kind == .fenced)
+        shell.finish()
+        #expect(shell.takeover.phase == .waiting)
+    }
+
+    /// A takeover that lost its majority half way must not raise the address.
+    @Test(arguments: 0..<5) func losingTheLeaseDuringAnyStepBreaksOff(steps: Int) {
+        var shell = Shell()
+        shell.elect()
+        for _ in 0..<steps { shell.finish() }
+        #expect(shell.step(.lease(false)).names.contains("tearDown"))
+        shell.finish()
+        #expect(!shell.takeover.isServing)
+    }
+
+    /// The fence of an older term is no fence of this one.
+    @Test func aNewTermBeginsAnew() {
+        var shell = Shell()
+        shell.serve(term: 7)
+        #expect(shell.step(.leadership(isLeader: true, term: 9)).names.contains("tearDown"))
+        shell.step(.ownTermApplied(9))
+        for operation in shell.takeoverClearing { shell.step(.finished(operation, [])) }
+        shell.step(.lease(true))
+        let told = shell.step(.tick, after: 1_000_000)
+        #expect(told == [.takeFence(told.fenceOperation, term: 9)])
+    }
+
+    @Test func aLateAnswerOfAnOlderStepIsVoid() {
+        var shell = Shell()
+        shell.elect()
+        shell.finish()
+        #expect(shell.takeover.phase == .taking(.attach))
+        #expect(shell.step(.finished(1, [])).isEmpty)
+        #expect(shell.takeover.phase == .taking(.attach))
+    }
+
+    @Test func aTransientFailureIsRetriedHereFirst() {
+        var shell = Shell()
+        shell.step(.heirs([2]))
+        shell.elect()
+        shell.fail(.transient)
+        shell.finish()
+        #expect(shell.takeover.phase == .waiting)
+        #expect(shell.step(.tick, after: 10).isEmpty)
+        #expect(shell.step(.tick, after: 400_000).names == ["takeFence"])
+    }
+
+    @Test func afterThreeFailuresTheOtherNodeIsAskedToLead() {
+        var shell = Shell()
+        shell.step(.heirs([2]))
+        shell.elect()
+        for attempt in 1...3 {
+            let told = shell.fail(.transient)
+            #expect((told.recorded?.kind == .failure) == (attempt == 3))
+            let after = shell.finish()
+            if attempt < 3 {
+                shell.step(.tick, after: 400_000)
+            } else {
+                #expect(after.contains(.transferLeadership(to: 2)))
+            }
+        }
+        shell.step(.leadership(isLeader: false, term: 8))
+        #expect(shell.takeover.phase == .standby)
+    }
+
+    @Test func withoutAnHeirItTriesOnForEver() {
+        var shell = Shell()
+        shell.elect()
+        shell.fail(.permanent)
+        shell.finish()
+        for _ in 0..<20 {
+            #expect(shell.step(.tick, after: 2_100_000).names == ["takeFence"])
+            shell.fail(.permanent)
+            shell.finish()
+        }
+        #expect(shell.takeover.lastFailure == "fence: broken")
+    }
+
+    @Test func aWitnessNeverServes() {
+        var shell = Shell(role: .witness)
+        shell.step(.heirs([2, 3]))
+        shell.elect()
+        #expect(shell.told == [.transferLeadership(to: 2)])
+        #expect(shell.step(.tick, after: 10).isEmpty)
+        #expect(shell.step(.tick, after: 600_000) == [.transferLeadership(to: 2)])
+        shell.step(.leadership(isLeader: false, term: 8))
+        #expect(shell.takeover.phase == .standby)
+    }
+
+    @Test func aDeadServerIsReplacedInPlace() {
+        var shell = Shell()
+        shell.serve()
+        let told = shell.step(.serverExited("signal 9"))
+        #expect(told.names == ["log", "serve"])
+        #expect(shell.takeover.isServing)
+        let event = shell.finish(after: 400_000).recorded
+        #expect(event?.kind == .serverRestart)
+        #expect(event?.totalMicroseconds == 400_000)
+    }
+
+    @Test func aServerThatKeepsDyingIsNotRestartedForEver() {
+        var shell = Shell()
+        shell.serve()
+        for _ in 0..<3 {
+            shell.step(.serverExited("signal 11"))
+            shell.finish()
+        }
+        let told = shell.step(.serverExited("signal 11"))
+        #expect(told.recorded?.kind == .failure)
+        #expect(shell.finish().contains(.transferLeadership(to: 2)))
+    }
+
+    @Test func aDeadBridgeIsReplacedInPlace() {
+        var shell = Shell()
+        shell.serve()
+        #expect(shell.step(.bridgeExited("signal 9")).names == ["log", "restartBridge"])
+        #expect(shell.takeover.isServing)
+        #expect(shell.finish().recorded?.kind == .bridgeRestart)
+    }
+
+    @Test func aFencedNodeGivesUpAtOnce() {
+        var shell = Shell()
+        shell.serve()
+        let told = shell.step(.bridgeFenced("node 2, term 8"))
+        #expect(Set(told.names).isSuperset(of: ["endServer", "dropAddress", "tearDown"]))
+    }
+
+    @Test func aTargetThatForgotIsRetakenOnlyWithTheQuorumsWord() {
+        var shell = Shell()
+        shell.serve()
+        #expect(shell.step(.bridgeAsksToRetake("unit attention 29/00")).names == ["log", "confirmLeadership"])
+        #expect(shell.finish() == [.allowRetake])
+        #expect(shell.step(.bridgeAsksToRetake("again")).names == ["log", "confirmLeadership"])
+        #expect(shell.fail(.transient) == [.refuseRetake])
+    }
+
+    @Test func aMoveHoldsBackEveryFinAndHandsOver() {
+        var shell = Shell()
+        shell.serve()
+        #expect(shell.step(.move(to: 2)).names == ["freeze"])
+        #expect(shell.finish().names == ["dropAddress"])
+        #expect(shell.finish().names == ["endServer"])
+        #expect(shell.finish().names == ["detach"])
+        let told = shell.finish()
+        #expect(told.names == ["deactivate", "transferLeadership"])
+        guard case .deactivate(7, let steps)? = told.first else { return }
+        #expect(steps.map(\.name) == ["freeze", "address", "server", "detach"])
+        #expect(shell.step(.leadership(isLeader: false, term: 8)) == [.answerMove(nil)])
+        #expect(shell.takeover.phase == .standby)
+    }
+
+    @Test func theNewNodesRecordBeginsWithTheOldOnesSteps() {
+        var shell = Shell()
+        shell.step(.predecessor(handedOver: true, steps: [StepRecord(name: "freeze", microseconds: 5)]))
+        shell.elect()
+        for _ in 0..<4 { shell.finish() }
+        guard case .activate(_, let event)? = shell.finish().first else { return }
+        #expect(event.kind == .move)
+        #expect(event.steps.first?.name == "freeze")
+    }
+
+    @Test func aServerThatDoesNotFreezeDelaysAMoveOnlySoLong() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.move(to: 2))
+        #expect(shell.step(.tick, after: 1_000_000).isEmpty)
+        #expect(shell.step(.tick, after: 3_000_000).names == ["log", "dropAddress"])
+    }
+
+    @Test func aMoveThatNobodyTakesUpIsTakenBack() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.move(to: 2))
+        for _ in 0..<4 { shell.finish() }
+        let told = shell.step(.tick, after: 3_100_000)
+        #expect(told.names == ["answerMove", "takeFence"])
+    }
+
+    @Test func aMoveToANodeThatCannotIsRefused() {
+        var shell = Shell()
+        shell.serve()
+        #expect(shell.step(.move(to: 3)).names == ["answerMove"])
+        #expect(shell.takeover.isServing)
+    }
+
+    @Test func stoppingHandsOverFirst() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.stop)
+        for _ in 0..<4 { shell.finish() }
+        #expect(shell.told.names.contains("transferLeadership"))
+        #expect(shell.step(.leadership(isLeader: false, term: 8)) == [.mayExit])
+    }
+
+    @Test func stoppingAloneStillDetachesCleanly() {
+        var shell = Shell()
+        shell.elect()
+        for _ in 0..<5 { shell.finish() }
+        shell.step(.stop)
+        for _ in 0..<3 { shell.finish() }
+        #expect(shell.told.names == ["detach"])
+        #expect(shell.finish().names == ["deactivate", "mayExit"])
+    }
+}
+
+extension Shell {
+    /// The operations of the teardown that is under way: three, the last that were given out.
+    fileprivate var takeoverClearing: [Takeover.Operation] { (6...8).map { $0 } }
+}
+
+extension [Takeover.Directive] {
+    fileprivate var fenceOperation: Takeover.Operation {
+        for case .takeFence(let operation, _) in self { return operation }
+        return 0
+    }
+}
