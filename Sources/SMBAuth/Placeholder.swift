@@ -1,1 +1,0 @@
-// Placeholder until SMBAuth's first file lands.

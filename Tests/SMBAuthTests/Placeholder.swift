@@ -1,1 +1,0 @@
-// Placeholder until SMBAuthTests' first file lands.
