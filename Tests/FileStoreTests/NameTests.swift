@@ -73,7 +73,10 @@ import Testing
 
     @Test func oddBytesAreNotAName() {
         let bytes: [UInt8] = [0x61, 0, 0x62]
-        #expect(throws: FileError.self) { try NTPath(utf16: bytes.span.bytes) }
+        #expect(throws: FileError.self) {
+            let path = try NTPath(utf16: bytes.span.bytes)
+            return path
+        }
     }
 
     /// Linux names that Windows could not show are shown changed, and what is shown opens the file.

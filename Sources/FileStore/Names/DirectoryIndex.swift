@@ -245,7 +245,11 @@ final class DirectoryIndexes: Sendable {
         let result = try body()
         guard slot != nil else { return result }
         if let removing { slot?.index.remove(removing) }
-        if let adding { adding.withUnsafeBufferPointer { slot?.index.insert($0) } }
+        if let adding {
+            // A name that was replaced is there already.
+            slot?.index.remove(adding)
+            adding.withUnsafeBufferPointer { slot?.index.insert($0) }
+        }
         slot?.stamp = Stamp(try FileStatus(number: directory))
         return result
     }

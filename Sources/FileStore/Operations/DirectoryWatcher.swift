@@ -1,0 +1,301 @@
+import CLinux
+import Glibc
+import SMB2Wire
+import Synchronization
+
+/// Change notification for any number of directories, [MS-SMB2] 3.3.5.19, [MS-FSA] 2.1.5.11, through one inotify descriptor.
+///
+/// The kernel watches single directories: a recursive watch holds one for each directory below, and follows as they come and
+/// go. What was made in a new directory before the kernel watched it is reported from a listing, so that a change may be told
+/// twice, but not missed. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a recursive watch is told once
+/// that it has overflowed, and hears nothing from deeper down.
+package final class DirectoryWatcher: Sendable {
+    /// What the kernel is asked for, whatever a watch's filter: one directory can have several.
+    private static let mask = UInt32(
+        IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR
+            | IN_EXCL_UNLINK)
+    private static let bufferBytes = 64 * 1024
+
+    private let inotify: Descriptor
+    private let state = Mutex(State())
+
+    package init() throws(FileError) {
+        self.inotify = try Descriptor(result: clinux_inotify_init(), "inotify_init")
+    }
+
+    /// Readable when `drain` has something to say.
+    package var descriptor: Int32 { self.inotify.number }
+
+    private struct Watch: Sendable {
+        var root: WatchRoot
+        var filter: CompletionFilter
+        var isRecursive: Bool
+        var hasOverflowed = false
+    }
+
+    /// One watch's interest in one directory the kernel watches.
+    private struct Interest: Sendable {
+        var watch: WatchID
+        /// From the watch's root, on disk, with '/' between and after; empty at the root.
+        var prefix: [UInt8]
+    }
+
+    private struct State: Sendable {
+        var watches: [WatchID: Watch] = [:]
+        var interests: [Int32: [Interest]] = [:]
+        var nextID: UInt32 = 1
+        var events: [WatchEvent] = []
+    }
+
+    /// Keeps the directory's own descriptor, so that closing the open file is the caller's to order.
+    private final class WatchRoot: Sendable {
+        let descriptor: Descriptor
+        let volume: Volume
+
+        init(_ file: OpenFile) throws(FileError) {
+            self.descriptor = try file.handle.duplicate()
+            self.volume = file.volume
+        }
+    }
+
+    /// Events from now on. The directory is what the handle is open to, wherever it moves.
+    package func watch(
+        _ file: OpenFile, filter: CompletionFilter, recursive: Bool
+    ) throws(FileError) -> WatchID {
+        guard file.isDirectory else { throw FileError(.invalidParameter, "watch what is no directory") }
+        let root = try WatchRoot(file)
+        return try self.state.withLock { state throws(FileError) in
+            let id = WatchID(rawValue: state.nextID)
+            state.nextID &+= 1
+            state.watches[id] = Watch(root: root, filter: filter, isRecursive: recursive)
+            do throws(FileError) {
+                try self.add(root.descriptor.number, prefix: [], id, &state)
+            } catch {
+                state.watches[id] = nil
+                throw error
+            }
+            if recursive { self.addBelow(root.descriptor.number, prefix: [], id, &state, reporting: false) }
+            return id
+        }
+    }
+
+    package func unwatch(_ id: WatchID) {
+        self.state.withLock { state in
+            guard state.watches.removeValue(forKey: id) != nil else { return }
+            self.drop(id, below: [], &state)
+            state.events.removeAll { $0.watch == id }
+        }
+    }
+
+    /// What happened since the last call, in order. Call it again while it returns as much as
+    /// `FileStoreLimits.eventsPerDrain`.
+    package func drain() throws(FileError) -> [WatchEvent] {
+        try self.state.withLock { state throws(FileError) in
+            var notices: [Notice] = []
+            while notices.count < FileStoreLimits.eventsPerDrain {
+                guard try self.read(into: &notices) else { break }
+            }
+            self.handle(notices, &state)
+            let events = state.events
+            state.events = []
+            return events
+        }
+    }
+
+    // MARK: The kernel's side
+
+    private struct Notice {
+        var directory: Int32
+        var mask: UInt32
+        var cookie: UInt32
+        var name: [UInt8]
+
+        var isDirectory: Bool { self.mask & UInt32(IN_ISDIR) != 0 }
+        func says(_ bit: Int32) -> Bool { self.mask & UInt32(bit) != 0 }
+        func says(_ bit: UInt32) -> Bool { self.mask & bit != 0 }
+    }
+
+    /// False where there is nothing more for now.
+    private func read(into notices: inout [Notice]) throws(FileError) -> Bool {
+        var result = 0
+        withUnsafeTemporaryAllocation(byteCount: Self.bufferBytes, alignment: 8) { buffer in
+            result = clinux_read(self.inotify.number, buffer.baseAddress, buffer.count)
+            guard result > 0 else { return }
+            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<result])
+            var at = 0
+            // struct inotify_event: wd, mask, cookie, len (4 each), name.
+            while bytes.count - at >= 16 {
+                let length = Int(bytes.loadUnaligned(fromByteOffset: at + 12, as: UInt32.self))
+                precondition(length <= bytes.count - at - 16, "the kernel's own record")
+                notices.append(
+                    Notice(
+                        directory: bytes.loadUnaligned(fromByteOffset: at, as: Int32.self),
+                        mask: bytes.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self),
+                        cookie: bytes.loadUnaligned(fromByteOffset: at + 8, as: UInt32.self),
+                        name: Array(bytes[(at + 16)..<(at + 16 + length)].prefix { $0 != 0 })))
+                at += 16 + length
+            }
+        }
+        if failed(result, EAGAIN) || failed(result, EINTR) { return false }
+        return try check(result, "read inotify") > 0
+    }
+
+    private func add(_ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State) throws(FileError) {
+        if state.interests.count >= FileStoreLimits.watchedDirectories {
+            throw FileError(.insufficientResources, "too many watched directories")
+        }
+        let result = clinux_inotify_add_descriptor(self.inotify.number, directory, Self.mask)
+        // fs.inotify.max_user_watches.
+        if failed(result, ENOSPC) { throw FileError(.insufficientResources, "too many inotify watches") }
+        let number = Int32(truncatingIfNeeded: try check(result, "watch a directory"))
+        state.interests[number, default: []].removeAll { $0.watch == id }
+        state.interests[number, default: []].append(Interest(watch: id, prefix: prefix))
+    }
+
+    /// All directories below; with `reporting`, everything found is told as added.
+    private func addBelow(
+        _ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
+    ) {
+        guard let watch = state.watches[id], !watch.hasOverflowed else { return }
+        var children: [(name: [UInt8], isDirectory: Bool)] = []
+        do {
+            var reader = try DirectoryReader(directory)
+            while try reader.next({ name, type in
+                if !isDotEntry(name) { children.append((Array(name), type == UInt8(DT_DIR))) }
+            }) {}
+            for child in children {
+                if reporting { self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state) }
+                guard child.isDirectory else { continue }
+                try self.addTree(directory, child.name, prefix: prefix, id, &state, reporting: reporting)
+            }
+        } catch {
+            self.overflow(id, &state)
+        }
+    }
+
+    private func addTree(
+        _ parent: Int32, _ name: [UInt8], prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
+    ) throws(FileError) {
+        guard let watch = state.watches[id] else { return }
+        let result = watch.root.volume.openBeneath(parent, name, clinux_o_path | O_DIRECTORY)
+        // Gone again, or no directory any more.
+        guard result >= 0 else { return }
+        let opened = Descriptor(number: Int32(truncatingIfNeeded: result))
+        let below = prefix + name + [UInt8(ascii: "/")]
+        try self.add(opened.number, prefix: below, id, &state)
+        self.addBelow(opened.number, prefix: below, id, &state, reporting: reporting)
+    }
+
+    /// Forgets a watch's interest in what lies below `prefix`; the kernel's where nobody else has one.
+    private func drop(_ id: WatchID, below prefix: [UInt8], _ state: inout State) {
+        for (number, interests) in state.interests {
+            let kept = interests.filter { $0.watch != id || !$0.prefix.starts(with: prefix) }
+            guard kept.count < interests.count else { continue }
+            state.interests[number] = kept.isEmpty ? nil : kept
+            if kept.isEmpty { _ = clinux_inotify_remove(self.inotify.number, number) }
+        }
+    }
+
+    // MARK: What it means
+
+    private func handle(_ notices: [Notice], _ state: inout State) {
+        var pairedWith: [UInt32: Int] = [:]
+        for (index, notice) in notices.enumerated() where notice.says(IN_MOVED_TO) { pairedWith[notice.cookie] = index }
+        var movedFrom: [UInt32: Int32] = [:]
+        for notice in notices {
+            if notice.says(IN_Q_OVERFLOW) {
+                for id in state.watches.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+                    state.events.append(.overflowed(id))
+                }
+                continue
+            }
+            guard let interests = state.interests[notice.directory] else { continue }
+            if notice.says(IN_IGNORED) || notice.says(IN_DELETE_SELF) {
+                self.end(interests, notice.directory, &state)
+                continue
+            }
+            if notice.says(IN_MOVED_FROM), let to = pairedWith[notice.cookie], notices[to].directory == notice.directory
+            {
+                movedFrom[notice.cookie] = notice.directory
+            }
+            let isRename = movedFrom[notice.cookie] == notice.directory && notice.cookie != 0
+            for interest in interests { self.tell(notice, interest, isRename: isRename, &state) }
+        }
+    }
+
+    private func end(_ interests: [Interest], _ directory: Int32, _ state: inout State) {
+        state.interests[directory] = nil
+        for interest in interests where interest.prefix.isEmpty {
+            guard state.watches.removeValue(forKey: interest.watch) != nil else { continue }
+            self.drop(interest.watch, below: [], &state)
+            state.events.append(.ended(interest.watch))
+        }
+    }
+
+    private func tell(_ notice: Notice, _ interest: Interest, isRename: Bool, _ state: inout State) {
+        guard let watch = state.watches[interest.watch], !notice.name.isEmpty else { return }
+        let id = interest.watch
+        let path = interest.prefix + notice.name
+        let below = path + [UInt8(ascii: "/")]
+        if notice.says(IN_MOVED_FROM) {
+            self.report(id, isRename ? .renamedOldName : .removed, path, isDirectory: notice.isDirectory, &state)
+            if watch.isRecursive, notice.isDirectory { self.drop(id, below: below, &state) }
+        } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
+            self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
+            guard watch.isRecursive, notice.isDirectory else { return }
+            do {
+                let result =
+                    interest.prefix.isEmpty
+                    ? clinux_dup(watch.root.descriptor.number)
+                    : watch.root.volume.openBeneath(
+                        watch.root.descriptor.number, Array(interest.prefix.dropLast()), clinux_o_path | O_DIRECTORY)
+                guard result >= 0 else { return }
+                let parent = Descriptor(number: Int32(truncatingIfNeeded: result))
+                // What was moved in was there before: the client lists it if it wants to know.
+                try self.addTree(
+                    parent.number, notice.name, prefix: interest.prefix, id, &state,
+                    reporting: notice.says(IN_CREATE))
+            } catch {
+                self.overflow(id, &state)
+            }
+        } else if notice.says(IN_DELETE) {
+            self.report(id, .removed, path, isDirectory: notice.isDirectory, &state)
+        } else if notice.says(IN_MODIFY) {
+            self.report(id, .modified, path, wanting: [.size, .lastWrite, .attributes], &state)
+        } else if notice.says(IN_ATTRIB) {
+            self.report(
+                id, .modified, path,
+                wanting: [
+                    .attributes, .lastWrite, .lastAccess, .creation, .extendedAttributes, .security, .streamName,
+                    .streamSize, .streamWrite,
+                ], &state)
+        }
+    }
+
+    private func report(
+        _ id: WatchID, _ action: WatchEvent.Action, _ path: [UInt8], isDirectory: Bool, _ state: inout State
+    ) {
+        self.report(id, action, path, wanting: isDirectory ? .directoryName : .fileName, &state)
+    }
+
+    private func report(
+        _ id: WatchID, _ action: WatchEvent.Action, _ path: [UInt8], wanting: CompletionFilter, _ state: inout State
+    ) {
+        guard let watch = state.watches[id], !watch.filter.isDisjoint(with: wanting) else { return }
+        state.events.append(.changed(id, action, name: NTPath(onDisk: path).shown))
+    }
+
+    private func overflow(_ id: WatchID, _ state: inout State) {
+        guard state.watches[id]?.hasOverflowed == false else { return }
+        state.watches[id]?.hasOverflowed = true
+        state.events.append(.overflowed(id))
+    }
+}
+
+extension WatchEvent {
+    package var watch: WatchID {
+        switch self {
+        case .changed(let id, _, _), .overflowed(let id), .ended(let id): id
+        }
+    }
+}
