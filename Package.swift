@@ -78,7 +78,7 @@ let package = Package(
         shell("ClusterPlatform", ["CISCSI", "CLinux"]),
         shell("ClusterTransport", ["StateRecords", logging, nio, nioPosix, nioTLS, nioSSL, x509, asn1, crypto]),
 
-        executable("smbserverd", ["SMBServer", arguments]),
+        executable("smbserverd", ["SMBServer", "StateRecords"]),
         executable("smbbench", ["SMBClient", arguments]),
         executable("lunbridge", ["ClusterPlatform"]),
         .executableTarget(

@@ -17,8 +17,8 @@ package enum Work: Sendable {
     case read(any FileHandle, offset: UInt64, length: Int, minimum: Int)
     /// `data` is a range of the request's message. `isDurable`: the bytes must be on stable storage too.
     case write(any FileHandle, offset: UInt64, data: Range<Int>, isDurable: Bool)
-    /// All that was written to the file must be on stable storage.
-    case sync(any FileHandle)
+    /// All that was written to the file must be on stable storage; `includingName`: its name, too.
+    case sync(any FileHandle, includingName: Bool)
 }
 
 /// A reply: header and body lie in the writer from `start` on.

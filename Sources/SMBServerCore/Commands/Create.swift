@@ -180,7 +180,8 @@ extension ServerState {
             action: opened.action, information: opened.facts.networkOpen, fileID: open.fileID, contexts: contexts
         ).encode(into: &writer)
         // A persistent handle is worth nothing if the file that was made for it is lost with the node.
-        let work: Work = open.isPersistent && opened.action != .opened ? .sync(opened.handle) : .none
+        let work: Work =
+            open.isPersistent && opened.action != .opened ? .sync(opened.handle, includingName: true) : .none
         return self.reply(request, work: work, into: &writer)
     }
 

@@ -13,6 +13,6 @@ extension ServerState {
         guard let handle = open.handle else { return self.reply(request, into: &writer) }
         // On a directory the same bits are the rights to add files and directories.
         guard !open.grantedAccess.isDisjoint(with: [.writeData, .appendData]) else { throw SMBError(.accessDenied) }
-        return self.reply(request, work: .sync(handle), into: &writer)
+        return self.reply(request, work: .sync(handle, includingName: false), into: &writer)
     }
 }

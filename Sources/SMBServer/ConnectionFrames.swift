@@ -1,0 +1,279 @@
+import Glibc
+import FileStore
+import SMB2Wire
+import SMBCrypto
+import SMBServerCore
+
+/// A frame whose replies wait for the journal or for a disk. It is protected only when it leaves.
+final class HeldFrame {
+    let number: UInt64
+    /// From the transport's four bytes on.
+    var writer: WireWriter
+    var replies: [FrameReply]
+    let encryptedFor: UInt64?
+    /// The mutations up to here must be on stable storage.
+    let ticket: UInt64
+    /// Flushes that are under way.
+    var syncs: Int
+
+    init(
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, syncs: Int
+    ) {
+        self.number = number
+        self.writer = writer
+        self.replies = replies
+        self.encryptedFor = encryptedFor
+        self.ticket = ticket
+        self.syncs = syncs
+    }
+}
+
+struct FrameReply {
+    /// Where its SMB2 header and its end are in the writer.
+    var start: Int
+    var end: Int
+    var protection: Protection
+}
+
+/// One flush that a reply waits for.
+private struct WantedSync {
+    var file: OpenFile
+    var includesName: Bool
+    var reply: Int
+}
+
+extension ClientConnection {
+    /// Handles one frame: a message, a compound, or either of them encrypted. Returns why the connection must be closed.
+    func handle(_ frame: UnsafeMutableRawBufferPointer, into writer: inout WireWriter) -> String? {
+        var packet = frame
+        var encryptedFor: UInt64?
+        switch PacketKind(UnsafeRawBufferPointer(frame).bytes) {
+        case .smb2: break
+        case .encrypted:
+            guard let session = TransformLayout.sessionID(of: UnsafeRawBufferPointer(frame)),
+                let channel = self.security.channel(session)
+            else { return "encrypted for an unknown session" }
+            do throws(CryptoError) {
+                packet = UnsafeMutableRawBufferPointer(rebasing: frame[try channel.open(frame)])
+            } catch { return "decryption: \(error)" }
+            encryptedFor = session
+        case .smb1: return self.negotiateSMB1(frame, into: &writer)
+        case .compressed, .unknown: return "no SMB2 message"
+        }
+        let frameStart = writer.count
+        writer.claim(DirectTCP.headerByteCount + (encryptedFor == nil ? 0 : TransformHeader.byteCount))
+        let overhead = writer.count - frameStart
+        var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
+        var replies: [FrameReply] = []
+        var syncs: [WantedSync] = []
+        var ticket: UInt64 = 0
+        var at = 0
+        while true {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: packet[at...])
+            let header: SMB2Header
+            let length: Int
+            do throws(WireError) {
+                header = try SMB2Header(parsing: UnsafeRawBufferPointer(rest).bytes)
+                length = try header.messageLength(in: UnsafeRawBufferPointer(rest).bytes)
+            } catch { return "\(error)" }
+            request.isLast = header.nextCommand == 0
+            let message = UnsafeMutableRawBufferPointer(rebasing: rest[..<length])
+            if let last = replies.last { writer.align(to: 8, from: last.start) }
+            let signature = self.check(message, header, request)
+            var (outcome, mutations) = self.loop.server.withTicket { state in
+                state.process(UnsafeRawBufferPointer(message).bytes, &request, signature: signature, into: &writer)
+            }
+            ticket = max(ticket, mutations)
+            if case .authenticate(let authentication) = outcome {
+                (outcome, mutations) = self.authenticate(authentication, message, into: &writer)
+                ticket = max(ticket, mutations)
+            }
+            switch outcome {
+            case .reply(let reply):
+                let sync = self.perform(reply, message, into: &writer)
+                if let (file, includesName) = sync {
+                    syncs.append(WantedSync(file: file, includesName: includesName, reply: replies.count))
+                }
+                if let last = replies.last {
+                    writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
+                    replies[replies.count - 1].end = reply.start
+                }
+                replies.append(FrameReply(start: reply.start, end: writer.count, protection: reply.protection))
+                if header.command == .negotiate {
+                    self.negotiated(message, writer, reply.start)
+                }
+            case .silent: break
+            case .authenticate: return "an authentication that leads to another"
+            case .disconnect(let reason): return reason
+            }
+            guard header.nextCommand != 0 else { break }
+            at += length
+        }
+        guard let last = replies.last else {
+            writer.truncate(to: frameStart)
+            return nil
+        }
+        writer.truncate(to: last.end)
+        guard ticket > self.loop.journaled || !syncs.isEmpty else {
+            return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
+        }
+        self.hold(frameStart, replies, encryptedFor, ticket, syncs, &writer)
+        return nil
+    }
+
+    private func check(
+        _ message: UnsafeMutableRawBufferPointer, _ header: SMB2Header, _ frame: RequestFrame
+    ) -> SignatureCheck {
+        guard frame.encryptedFor == nil, header.isSigned else { return .absent }
+        let session = header.isRelated && frame.canRelate ? frame.sessionID : header.sessionID
+        guard let channel = self.security.channel(session) else { return .noKey }
+        return channel.isSigned(message) ? .valid : .invalid
+    }
+
+    // MARK: Work
+
+    /// Does what the reply claims was done. Returns the file that must be flushed before it leaves.
+    private func perform(
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
+    ) -> (OpenFile, includesName: Bool)? {
+        do throws(FileError) {
+            switch reply.work {
+            case .none: return nil
+            case .read(let handle, let offset, let length, let minimum):
+                let start = writer.claimUncleared(length)
+                let count = try writer.withUnsafeMutableBytes(in: start..<start + length) { bytes throws(FileError) in
+                    try OpenFile.of(handle).read(into: bytes, at: offset)
+                }
+                guard count >= minimum, count > 0 || length == 0 else {
+                    writer.truncate(to: start)
+                    ServerState.replaceReply(at: reply.start, status: .endOfFile, isLast: true, into: &writer)
+                    return nil
+                }
+                writer.truncate(to: start + count)
+                writer.store(UInt32(count), at: reply.start + SMB2Header.byteCount + 4)
+                return nil
+            case .write(let handle, let offset, let data, let isDurable):
+                let file = OpenFile.of(handle)
+                try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
+                return isDurable ? (file, false) : nil
+            case .sync(let handle, let includesName):
+                return (OpenFile.of(handle), includesName)
+            }
+        } catch {
+            Log.write("\(error)")
+            ServerState.replaceReply(at: reply.start, status: error.status, isLast: true, into: &writer)
+            return nil
+        }
+    }
+
+    // MARK: Finishing
+
+    /// Signs or encrypts, and writes the transport's length. Returns why that failed.
+    private func finish(
+        _ start: Int, _ overhead: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ writer: inout WireWriter
+    ) -> String? {
+        do throws(CryptoError) {
+            if let session = encryptedFor {
+                guard let channel = self.security.channel(session) else { return "no key to encrypt with" }
+                let end = writer.count
+                try writer.withUnsafeMutableBytes(in: start + DirectTCP.headerByteCount..<end) {
+                    bytes throws(CryptoError) in try channel.seal(bytes, session: session)
+                }
+            } else {
+                for reply in replies {
+                    guard case .sign(let session) = reply.protection, let channel = self.security.channel(session)
+                    else { continue }
+                    let flags = writer.span.load(UInt32.self, at: reply.start + 16)
+                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + 16)
+                    try writer.withUnsafeMutableBytes(in: reply.start..<reply.end) { bytes throws(CryptoError) in
+                        try channel.sign(bytes)
+                    }
+                }
+            }
+        } catch { return "protecting a reply: \(error)" }
+        writer.store(
+            DirectTCP.header(length: writer.count - start - DirectTCP.headerByteCount), at: start)
+        return nil
+    }
+
+    // MARK: Waiting
+
+    private func hold(
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ syncs: [WantedSync],
+        _ writer: inout WireWriter
+    ) {
+        var own = WireWriter(capacity: writer.count - start)
+        own.append(writer.span.extracting(start..<writer.count))
+        writer.truncate(to: start)
+        let frame = HeldFrame(
+            number: self.nextFrame, writer: own,
+            replies: replies.map {
+                FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
+            },
+            encryptedFor: encryptedFor, ticket: ticket, syncs: syncs.count)
+        self.nextFrame += 1
+        self.held.append(frame)
+        for sync in syncs {
+            self.loop.server.syncs.submit(
+                sync.file, includesName: sync.includesName,
+                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: sync.reply))
+        }
+    }
+
+    /// A flush that a frame waits for is done, or failed.
+    func synced(frame number: UInt64, reply: Int, status: NTStatus) {
+        guard let frame = self.held.first(where: { $0.number == number }) else { return }
+        frame.syncs -= 1
+        if status.isError {
+            let start = frame.replies[reply].start
+            let isLast = reply == frame.replies.count - 1
+            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &frame.writer)
+            if isLast { frame.replies[reply].end = frame.writer.count }
+        }
+        self.release()
+    }
+
+    func journaled() {
+        if !self.held.isEmpty { self.release() }
+    }
+
+    /// Sends the held frames that wait for nothing any more.
+    private func release() {
+        let wasFull = self.held.count >= Self.heldLimit
+        let isReady = { (frame: HeldFrame) in frame.syncs == 0 && frame.ticket <= self.loop.journaled }
+        guard self.held.contains(where: isReady) else { return }
+        let ready = self.held.filter(isReady)
+        self.held.removeAll(where: isReady)
+        var failure: String?
+        self.sendNow { writer in
+            for frame in ready {
+                let start = writer.count
+                writer.append(frame.writer.span)
+                let moved = frame.replies.map {
+                    FrameReply(start: $0.start + start, end: $0.end + start, protection: $0.protection)
+                }
+                failure = failure ?? self.finish(start, 0, moved, frame.encryptedFor, &writer)
+            }
+        }
+        if let failure { return self.close(failure) }
+        if wasFull { self.resume() }
+        if self.loop.isFrozen { self.loop.reportIfQuiet() }
+    }
+
+    /// An asynchronous request ends, or the server speaks by itself.
+    func send(_ completion: Completion, ticket: UInt64) {
+        var encryptedFor: UInt64?
+        if case .encrypt(let session) = completion.protection { encryptedFor = session }
+        var own = WireWriter(capacity: completion.message.count + 64)
+        own.claim(DirectTCP.headerByteCount + (encryptedFor == nil ? 0 : TransformHeader.byteCount))
+        let start = own.count
+        own.append(completion.message)
+        self.held.append(
+            HeldFrame(
+                number: self.nextFrame, writer: own,
+                replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
+                encryptedFor: encryptedFor, ticket: ticket, syncs: 0))
+        self.nextFrame += 1
+        self.release()
+    }
+}

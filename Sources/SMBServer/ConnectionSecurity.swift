@@ -1,0 +1,129 @@
+import Glibc
+import SMB2Wire
+import SMBAuth
+import SMBCrypto
+import SMBServerCore
+
+/// What a connection must not lose between messages: the keys of its sessions, authentications under way, the running
+/// hash over its handshakes. Confined to its loop's thread.
+struct ConnectionSecurity {
+    /// A connection rarely has more than one session: found by comparing.
+    private var channels: [(session: UInt64, channel: Channel)] = []
+    var exchanges: [UInt64: Exchange] = [:]
+    /// Connection.PreauthIntegrityHashValue after NEGOTIATE. [MS-SMB2] 3.3.5.4.
+    var preauth = PreauthIntegrity()
+
+    struct Exchange {
+        var authentication: ServerAuthentication
+        /// Session.PreauthIntegrityHashValue. 3.3.5.5.
+        var preauth: PreauthIntegrity
+    }
+
+    func channel(_ session: UInt64) -> Channel? {
+        self.channels.first { $0.session == session }?.channel
+    }
+
+    mutating func add(_ channel: Channel, session: UInt64) {
+        self.channels.removeAll { $0.session == session }
+        self.channels.append((session, channel))
+    }
+
+    mutating func remove(session: UInt64) {
+        self.channels.removeAll { $0.session == session }
+        self.exchanges[session] = nil
+    }
+}
+
+extension ClientConnection {
+    func forget(session: UInt64) {
+        // A held frame may still need the keys; those of an ended session open nothing any more.
+        if self.held.isEmpty { self.security.remove(session: session) }
+    }
+
+    func negotiateSMB1(_ packet: UnsafeMutableRawBufferPointer, into writer: inout WireWriter) -> String? {
+        let start = writer.claim(DirectTCP.headerByteCount)
+        let outcome = self.loop.server.withState(from: self.loop) { state in
+            state.negotiateSMB1(UnsafeRawBufferPointer(packet).bytes, connection: self.id, into: &writer)
+        }
+        switch outcome {
+        case .reply:
+            writer.store(
+                DirectTCP.header(length: writer.count - start - DirectTCP.headerByteCount), at: start)
+            return nil
+        case .disconnect(let reason): return reason
+        case .silent, .authenticate: return "an SMB1 negotiation that leads nowhere"
+        }
+    }
+
+    /// Both messages of the negotiation go into the hash. [MS-SMB2] 3.3.5.4.
+    func negotiated(_ request: UnsafeMutableRawBufferPointer, _ writer: borrowing WireWriter, _ reply: Int) {
+        do throws(CryptoError) {
+            self.security.preauth = PreauthIntegrity()
+            try self.security.preauth.update(UnsafeRawBufferPointer(request).bytes)
+            try self.security.preauth.update(writer.span.extracting(reply..<writer.count))
+        } catch { Log.write("preauthentication hash: \(error)") }
+    }
+
+    /// One step of SESSION_SETUP. Returns what it is answered with, and the ticket of the mutations that it caused.
+    func authenticate(
+        _ authentication: Authentication, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
+    ) -> (Outcome, UInt64) {
+        let session = authentication.session
+        var exchange =
+            self.security.exchanges.removeValue(forKey: session)
+            ?? ConnectionSecurity.Exchange(
+                authentication: ServerAuthentication(names: self.loop.server.names), preauth: self.security.preauth)
+        var result: AuthenticationResult
+        var key: [UInt8] = []
+        do throws(CryptoError) {
+            try exchange.preauth.update(UnsafeRawBufferPointer(message).bytes)
+            let challenge = try Random.integer()
+            let server = self.loop.server
+            var found: String?
+            let step = exchange.authentication.step(
+                [UInt8](message[authentication.token]),
+                lookup: { name in
+                    guard let user = server.user(named: name) else { return nil }
+                    found = user.name
+                    return NTHash(bytes: user.ntHash)
+                }, now: Clock.wall.ticks, challenge: challenge)
+            switch step {
+            case .challenge(let token): result = .more(token: token)
+            case .accepted(_, let sessionKey, let token):
+                key = sessionKey
+                result = .success(token: token, userName: found ?? "", isAnonymous: false)
+            case .refused(let refusal):
+                result = .failure(refusal.isMalformed ? .invalidParameter : .logonFailure, detail: "\(refusal)")
+            }
+            if case .success = result, !authentication.isReauthentication {
+                try self.addChannel(session, key: key, preauth: exchange.preauth)
+            }
+        } catch {
+            result = .failure(.internalError, detail: "\(error)")
+        }
+        let start = authentication.request.replyStart
+        let (outcome, ticket) = self.loop.server.withTicket { state in
+            state.finishSessionSetup(authentication, result, into: &writer)
+        }
+        if case .more = result {
+            do throws(CryptoError) {
+                try exchange.preauth.update(writer.span.extracting(start..<writer.count))
+                self.security.exchanges[session] = exchange
+            } catch { return (.disconnect("preauthentication hash: \(error)"), 0) }
+        }
+        return (outcome, ticket)
+    }
+
+    private func addChannel(_ session: UInt64, key: [UInt8], preauth: PreauthIntegrity) throws(CryptoError) {
+        let connection = self.loop.server.withState(from: self.loop) { $0.connections[self.id] }
+        guard let connection else { return }
+        let cipher = connection.cipher.flatMap { SealingAlgorithm(rawValue: $0.rawValue) }
+        let signing =
+            SMBCrypto.SigningAlgorithm(rawValue: connection.signingAlgorithm.rawValue)
+            ?? .standard(forDialect: connection.dialect.rawValue)
+        let keys = try SessionKeys(
+            sessionKey: key, dialect: connection.dialect.rawValue, preauthIntegrity: preauth.value, cipher: cipher,
+            role: .server)
+        self.security.add(try Channel(keys, signing: signing, sealing: cipher), session: session)
+    }
+}

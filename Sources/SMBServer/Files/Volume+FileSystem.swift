@@ -1,0 +1,122 @@
+import FileStore
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+
+// FileStore's types as the core wants them.
+
+extension SMBError {
+    init(_ error: FileError) {
+        // A refusal of our own (errno 0) is the client's business alone; what Linux said belongs in the log.
+        self.init(error.status, error.code == 0 ? nil : "\(error)")
+    }
+}
+
+/// Runs a file operation in the core's terms.
+@inline(__always)
+func files<Value>(_ body: () throws(FileError) -> Value) throws(SMBError) -> Value {
+    do throws(FileError) { return try body() } catch { throw SMBError(error) }
+}
+
+extension FileFacts {
+    init(_ information: FileInformation) {
+        self.init()
+        self.attributes = information.attributes
+        self.creationTime = information.creationTime
+        self.lastAccessTime = information.lastAccessTime
+        self.lastWriteTime = information.lastWriteTime
+        self.changeTime = information.changeTime
+        self.endOfFile = information.endOfFile
+        self.allocationSize = information.allocationSize
+        self.linkCount = information.linkCount
+        self.fileID = information.fileID
+        self.isDirectory = information.isDirectory
+        self.reparseTag = information.reparseTag
+    }
+}
+
+extension OpenFile: FileHandle, SyncTarget {
+    /// Every handle that the core holds came from a `Volume`.
+    static func of(_ handle: any FileHandle) -> OpenFile {
+        guard let file = handle as? OpenFile else { preconditionFailure("a handle that is none of FileStore's") }
+        return file
+    }
+
+    package var fileKey: FileKey {
+        FileKey(
+            identity: StateRecords.FileIdentity(
+                fileSystem: GUID16(self.identity.filesystem), handleType: self.identity.handleType,
+                handle: self.identity.handle),
+            stream: self.streamName.map { String(decoding: $0, as: UTF8.self) } ?? "")
+    }
+
+    package func facts() throws(SMBError) -> FileFacts {
+        FileFacts(try files { () throws(FileError) in try self.information() })
+    }
+
+    /// A read-only file is not written through a new handle, whatever else allows it. [MS-FSA] 2.1.5.1.2.
+    package func maximalAccess(for user: User) throws(SMBError) -> AccessMask {
+        let information = try files { () throws(FileError) in try self.information() }
+        guard information.attributes.contains(.readOnly), !information.isDirectory else { return .fileAll }
+        return AccessMask.fileAll.subtracting([.writeData, .appendData])
+    }
+
+    func bringToStorage(includingName: Bool) -> NTStatus {
+        do throws(FileError) {
+            try self.flush()
+            if includingName { try self.flushName() }
+            return .success
+        } catch {
+            // The file may have been deleted in the meantime: then there is nothing left to keep.
+            guard error.status != .fileDeleted else { return .success }
+            Log.write("flush: \(error)")
+            return error.status
+        }
+    }
+}
+
+extension Volume: FileSystem {
+    package var volumeID: UInt64 { self.filesystemID.low ^ self.filesystemID.high }
+
+    private func openRequest(_ request: FileOpenRequest) throws(FileError) -> OpenRequest {
+        var open = OpenRequest(
+            path: try NTPath(request.path), access: request.access, disposition: request.disposition,
+            options: request.options, attributes: request.attributes)
+        open.allocationSize = request.allocationSize
+        open.securityDescriptor = request.securityDescriptor
+        return open
+    }
+
+    package func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
+        try files { () throws(FileError) in
+            let result = try self.open(try self.openRequest(request))
+            return OpenedFile(
+                handle: result.file, action: result.action, facts: FileFacts(result.information))
+        }
+    }
+
+    package func overwriteFile(
+        _ handle: any FileHandle, _ request: FileOpenRequest
+    ) throws(SMBError) -> FileFacts {
+        try files { () throws(FileError) in
+            FileFacts(try self.overwrite(OpenFile.of(handle), try self.openRequest(request)))
+        }
+    }
+
+    package func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
+        try files { () throws(FileError) in
+            let identity = FileStore.FileIdentity(
+                filesystem: GUID(key.identity.fileSystem), handleType: key.identity.handleType,
+                handle: key.identity.handle)
+            return try self.reopen(identity, path: try NTPath(path), access: access)
+        }
+    }
+
+    package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
+        try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
+    }
+
+    package func deleteFile(_ handle: any FileHandle) throws(SMBError) {
+        try files { () throws(FileError) in try self.delete(OpenFile.of(handle)) }
+    }
+}

@@ -1,0 +1,145 @@
+import Glibc
+import StateRecords
+import Synchronization
+
+/// The socket to the `clusterd` above: the journal of a clustered server, and where its orders come from.
+/// When it closes, `clusterd` is gone, and so is the right to serve.
+package final class ClusterLink: Journal, @unchecked Sendable {
+    /// Bytes that may queue for `clusterd`; one that is so far behind has stopped reading.
+    static let queueLimit = 256 << 20
+
+    private let descriptor: Int32
+    private let listeners: [Int32]
+    private let signal = Signal()
+    // Guarded by the signal's lock.
+    private var queue: [UInt8] = []
+    private var lastSequence: UInt64 = 0
+
+    // Confined to the reading thread.
+    private var server: Server?
+    private var configuration: ServerConfiguration?
+    private var records: [OpenRecord] = []
+    private var isServing = false
+
+    package init(descriptor: Int32, listeners: [Int32]) {
+        self.descriptor = descriptor
+        self.listeners = listeners
+    }
+
+    // MARK: Journal
+
+    func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
+        self.signal.withLock {
+            self.lastSequence += 1
+            self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations))
+            return self.lastSequence
+        }
+    }
+
+    /// What was queued is with `clusterd` or lost: it decides alone.
+    func drain() {}
+
+    private func send(_ message: ServerToCluster) {
+        self.signal.withLock { self.enqueue(message) }
+    }
+
+    /// Within the signal's lock.
+    private func enqueue(_ message: ServerToCluster) {
+        self.queue.append(contentsOf: FrameReader.frame(message))
+        precondition(self.queue.count < Self.queueLimit, "clusterd has stopped reading")
+        self.signal.wake()
+    }
+
+    // MARK: Threads
+
+    /// Serves until `clusterd` goes away; then the process must end.
+    package func run() throws(ServerError) {
+        Thread.start("smb-cluster-out") { [self] in self.writeAll() }
+        var reader = FrameReader()
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(self.descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw ServerError("clusterd is gone") }
+            reader.append(buffer[..<count])
+            do throws(RecordError) {
+                while let frame = try reader.next() { try self.handle(try ClusterToServer(decoding: frame)) }
+            } catch { throw ServerError("a message of clusterd: \(error)") }
+        }
+    }
+
+    private func writeAll() {
+        while true {
+            let bytes = self.signal.withLock {
+                while self.queue.isEmpty { self.signal.wait() }
+                defer { self.queue.removeAll(keepingCapacity: true) }
+                return self.queue
+            }
+            var done = 0
+            while done < bytes.count {
+                let count = bytes.withUnsafeBytes {
+                    write(self.descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
+                }
+                if count < 0, errno == EINTR { continue }
+                // The reading thread sees the same end.
+                guard count > 0 else { return }
+                done += count
+            }
+        }
+    }
+
+    // MARK: Orders
+
+    private func handle(_ message: ClusterToServer) throws(RecordError) {
+        switch message {
+        case .configure(let configuration): self.configure(configuration)
+        case .load(let opens): self.records.append(contentsOf: opens)
+        case .serve(let epoch, let next): self.serve(epoch: epoch, nextPersistentID: next)
+        case .appended(let sequence): self.server?.journaled(upTo: sequence)
+        case .refused(let sequence): self.server?.journalFailed("clusterd refused batch \(sequence)")
+        case .freeze: self.server?.freeze()
+        case .stop: self.server?.fence()
+        case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
+        }
+    }
+
+    private func configure(_ configuration: ServerConfiguration) {
+        self.configuration = configuration
+        do throws(ServerError) {
+            if self.server == nil {
+                let server = try Server(configuration: configuration, journal: self)
+                server.onFrozen = { [self] in self.send(.frozen) }
+                server.onStorageFailure = { [self] in self.send(.storageFailed(detail: $0)) }
+                self.server = server
+            }
+            // A standby has no file system yet: its shares are opened when it is told to serve.
+            if self.isServing { try self.server?.configure(configuration) }
+        } catch {
+            Log.write("\(error)")
+            if self.isServing { return }
+        }
+        self.send(.ready(processID: getpid()))
+    }
+
+    private func serve(epoch: UInt64, nextPersistentID: UInt64) {
+        guard let server = self.server, let configuration = self.configuration else {
+            Log.write("clusterd said serve before configure")
+            return
+        }
+        if self.isServing {
+            server.thaw()
+            self.send(.serving(epoch: epoch, reopened: 0, lost: 0))
+            return
+        }
+        do throws(ServerError) { try server.configure(configuration) } catch {
+            self.send(.storageFailed(detail: "\(error)"))
+            return
+        }
+        self.isServing = true
+        let records = self.records
+        self.records.removeAll()
+        let (reopened, lost) = server.load(records, nextPersistentID: nextPersistentID)
+        for listener in self.listeners { server.listen(on: listener) }
+        self.send(.serving(epoch: epoch, reopened: UInt32(clamping: reopened), lost: UInt32(clamping: lost)))
+    }
+}

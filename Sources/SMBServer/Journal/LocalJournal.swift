@@ -1,0 +1,126 @@
+import SQLite
+import StateRecords
+import Synchronization
+
+/// The journal of a server that stands alone: a SQLite file, one writer thread, one transaction for all that has queued up
+/// while the one before it was on its way to the disk.
+final class LocalJournal: Journal, @unchecked Sendable {
+    /// Batches that may queue; a writer that is so far behind has stopped.
+    static let queueLimit = 1 << 20
+
+    private let path: String
+    private let signal = Signal()
+    // Guarded by the signal's lock.
+    private var queue: [Mutation] = []
+    private var lastTicket: UInt64 = 0
+    private var doneTicket: UInt64 = 0
+    private var failure: String?
+    private weak var observer: (any JournalObserver)?
+
+    init(path: String) { self.path = path }
+
+    /// Opens or makes the file and reads what an earlier server left.
+    static func load(path: String) throws(ServerError) -> (opens: [OpenRecord], nextPersistentID: UInt64) {
+        do {
+            let database = try Database(path: path)
+            try Self.prepare(database)
+            var state = HandleState()
+            let opens = try database.prepare("SELECT record FROM opens")
+            while try opens.step() { state.apply(.putOpen(try OpenRecord(decoding: opens.bytes(0)))) }
+            let values = try database.prepare("SELECT value FROM counters WHERE name = 'nextPersistentID'")
+            while try values.step() { state.apply(.reserveIDs(below: values.uint64(0))) }
+            return (state.orderedOpens, state.nextPersistentID)
+        } catch {
+            throw ServerError("journal \(path): \(error)")
+        }
+    }
+
+    private static func prepare(_ database: borrowing Database) throws(SQLiteError) {
+        try database.execute(
+            """
+            CREATE TABLE IF NOT EXISTS opens (id INTEGER PRIMARY KEY, record BLOB NOT NULL);
+            CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+            """)
+    }
+
+    func start(_ observer: any JournalObserver) {
+        self.observer = observer
+        Thread.start("smb-journal") { [self] in self.run() }
+    }
+
+    func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
+        self.signal.withLock {
+            self.lastTicket += 1
+            // Clients are of interest to a cluster only: nobody else tells them of a move.
+            for mutation in mutations where mutation.isKeptLocally { self.queue.append(mutation) }
+            precondition(self.queue.count < Self.queueLimit, "the journal's writer has stopped")
+            self.signal.wakeAll()
+            return self.lastTicket
+        }
+    }
+
+    func drain() {
+        self.signal.withLock {
+            while self.doneTicket < self.lastTicket, self.failure == nil { self.signal.wait() }
+        }
+    }
+
+    private func run() {
+        do {
+            let database = try Database(path: self.path)
+            try Self.prepare(database)
+            let put = try database.prepare("INSERT OR REPLACE INTO opens (id, record) VALUES (?, ?)")
+            let remove = try database.prepare("DELETE FROM opens WHERE id = ?")
+            let count = try database.prepare(
+                "INSERT OR REPLACE INTO counters (name, value) VALUES ('nextPersistentID', ?)")
+            var done: UInt64 = 0
+            while true {
+                let (batch, ticket) = self.signal.withLock {
+                    while self.lastTicket == done { self.signal.wait() }
+                    defer { self.queue.removeAll(keepingCapacity: true) }
+                    return (self.queue, self.lastTicket)
+                }
+                if !batch.isEmpty {
+                    try database.transaction { () throws(SQLiteError) in
+                        for mutation in batch {
+                            switch mutation {
+                            case .putOpen(let record):
+                                try put.bind(record.persistentID, at: 1)
+                                try put.bind(record.encoded, at: 2)
+                                try put.run()
+                            case .removeOpen(let id):
+                                try remove.bind(id, at: 1)
+                                try remove.run()
+                            case .reserveIDs(let limit):
+                                try count.bind(limit, at: 1)
+                                try count.run()
+                            case .putClient, .removeClient, .removeAllClients: break
+                            }
+                        }
+                    }
+                }
+                done = ticket
+                self.signal.withLock {
+                    self.doneTicket = ticket
+                    self.signal.wakeAll()
+                }
+                self.observer?.journaled(upTo: ticket)
+            }
+        } catch {
+            self.signal.withLock {
+                self.failure = "\(error)"
+                self.signal.wakeAll()
+            }
+            self.observer?.journalFailed("journal \(self.path): \(error)")
+        }
+    }
+}
+
+extension Mutation {
+    fileprivate var isKeptLocally: Bool {
+        switch self {
+        case .putOpen, .removeOpen, .reserveIDs: true
+        case .putClient, .removeClient, .removeAllClients: false
+        }
+    }
+}

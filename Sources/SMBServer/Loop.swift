@@ -1,0 +1,207 @@
+import CLinux
+import Glibc
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+import Synchronization
+
+/// What other threads have to say to a loop.
+enum LoopMessage: Sendable {
+    case adopt(descriptor: Int32, client: ClientRecord)
+    /// A file was flushed for the frame that waits for it.
+    case synced(connection: Connection.ID, frame: UInt64, reply: Int, status: NTStatus)
+    /// All mutations up to this ticket are on stable storage.
+    case journaled(upTo: UInt64)
+    case send(Completion, ticket: UInt64)
+    case close(Connection.ID)
+    case sessionEnded(Connection.ID, session: UInt64)
+    case freeze
+    case thaw
+    case listen(descriptor: Int32)
+    case shutDown
+}
+
+/// One event loop on one thread, with the connections that were given to it. Nothing here blocks but `epoll_wait`.
+final class Loop: @unchecked Sendable {
+    /// How long a loop that was busy a moment ago looks for the next request before it sleeps.
+    private static let spinMicroseconds: UInt64 = 30
+    /// Expiry of handles and of silent connections is looked at this often, by the first loop.
+    private static let tickMilliseconds: Int32 = 250
+
+    let index: Int
+    let server: Server
+    let poller: Poller
+    private let mailbox = Mutex<[LoopMessage]>([])
+
+    // Confined to the loop's thread.
+    var pool = BufferPool()
+    private var connections: [ClientConnection?] = []
+    private var freeSlots: [Int] = []
+    private var slots: [Connection.ID: Int] = [:]
+    private var listener: Int32 = -1
+    /// The highest ticket that is known to be stable.
+    private(set) var journaled: UInt64 = 0
+    private(set) var isFrozen = false
+    private var isRunning = true
+    private let ended = Signal()
+    // Guarded by `ended`.
+    private var hasEnded = false
+
+    private static let listenerToken = UInt64.max - 1
+
+    init(index: Int, server: Server) throws(ServerError) {
+        self.index = index
+        self.server = server
+        self.poller = try Poller()
+    }
+
+    func start() {
+        Thread.start("smb-loop-\(self.index)") { [self] in self.run() }
+    }
+
+    /// From any thread.
+    func post(_ message: LoopMessage) {
+        let wasEmpty = self.mailbox.withLock {
+            $0.append(message)
+            return $0.count == 1
+        }
+        if wasEmpty { self.poller.wake() }
+    }
+
+    private func run() {
+        var events = [UInt32](repeating: 0, count: Poller.batch)
+        var tokens = [UInt64](repeating: 0, count: Poller.batch)
+        var lastActive: UInt64 = 0
+        var nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
+        while self.isRunning {
+            var count = self.poller.wait(&events, &tokens, timeoutMilliseconds: 0)
+            if count == 0, Clock.microseconds - lastActive > Self.spinMicroseconds {
+                count = self.poller.wait(
+                    &events, &tokens, timeoutMilliseconds: self.index == 0 ? Self.tickMilliseconds : -1)
+            }
+            for index in 0..<count { self.handle(tokens[index], events[index]) }
+            if count > 0 { lastActive = Clock.microseconds }
+            if self.index == 0, Clock.milliseconds >= nextTick {
+                nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
+                if !self.isFrozen { self.server.withState(from: self) { $0.tick() } }
+            }
+        }
+        for connection in self.connections { connection?.close(nil) }
+        if self.listener >= 0 { Glibc.close(self.listener) }
+        self.ended.withLock {
+            self.hasEnded = true
+            self.ended.wakeAll()
+        }
+    }
+
+    /// From any thread but its own: until all its connections are closed.
+    func waitForEnd() {
+        self.ended.withLock {
+            while !self.hasEnded { self.ended.wait() }
+        }
+    }
+
+    private func handle(_ token: UInt64, _ events: UInt32) {
+        switch token {
+        case Poller.wakeToken:
+            self.poller.clearWakeup()
+            let messages = self.mailbox.withLock { mailbox in
+                defer { mailbox.removeAll(keepingCapacity: true) }
+                return mailbox
+            }
+            for message in messages { self.handle(message) }
+        case Self.listenerToken:
+            self.acceptAll()
+        default:
+            guard token < UInt64(self.connections.count), let connection = self.connections[Int(token)] else { return }
+            if events & EPOLLOUT.rawValue != 0 { connection.writable() }
+            if events & ~EPOLLOUT.rawValue != 0 { connection.readable() }
+        }
+    }
+
+    private func handle(_ message: LoopMessage) {
+        switch message {
+        case .adopt(let descriptor, let client): self.adopt(descriptor, client)
+        case .synced(let id, let frame, let reply, let status):
+            self.connection(id)?.synced(frame: frame, reply: reply, status: status)
+        case .journaled(let ticket):
+            self.journaled = max(self.journaled, ticket)
+            for connection in self.connections { connection?.journaled() }
+        case .send(let completion, let ticket): self.connection(completion.connection)?.send(completion, ticket: ticket)
+        case .close(let id): self.connection(id)?.close("closed by the server")
+        case .sessionEnded(let id, let session): self.connection(id)?.forget(session: session)
+        case .freeze:
+            self.isFrozen = true
+            for connection in self.connections { connection?.updateInterest() }
+            self.reportIfQuiet()
+        case .thaw:
+            self.isFrozen = false
+            for connection in self.connections { connection?.resume() }
+        case .listen(let descriptor):
+            self.listener = descriptor
+            do throws(ServerError) {
+                try self.poller.add(descriptor, reads: true, writes: false, token: Self.listenerToken)
+            } catch { Log.write("listening: \(error)") }
+        case .shutDown: self.isRunning = false
+        }
+    }
+
+    private func connection(_ id: Connection.ID) -> ClientConnection? {
+        self.slots[id].flatMap { self.connections[$0] }
+    }
+
+    // MARK: Accepting
+
+    private func acceptAll() {
+        while !self.isFrozen {
+            var address = sockaddr_storage()
+            let descriptor = clinux_accept(self.listener, &address)
+            // EAGAIN: all taken. EMFILE and the like: the next event tries again.
+            guard descriptor >= 0 else { return }
+            var one: Int32 = 1
+            setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+            setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &one, socklen_t(MemoryLayout<Int32>.size))
+            self.server.assign(descriptor, SocketAddress.clientRecord(descriptor, peer: address))
+        }
+    }
+
+    private func adopt(_ descriptor: Int32, _ client: ClientRecord) {
+        guard let id = self.server.withState(from: self, { $0.connected(client) }) else {
+            Glibc.close(descriptor)
+            return
+        }
+        let slot = self.freeSlots.popLast() ?? self.connections.count
+        if slot == self.connections.count { self.connections.append(nil) }
+        let connection = ClientConnection(descriptor, id: id, slot: slot, loop: self)
+        do throws(ServerError) {
+            try self.poller.add(descriptor, reads: !self.isFrozen, writes: false, token: UInt64(slot))
+        } catch {
+            Log.write("a connection is refused: \(error)")
+            Glibc.close(descriptor)
+            self.freeSlots.append(slot)
+            self.server.withState(from: self) { $0.disconnected(id) }
+            return
+        }
+        self.connections[slot] = connection
+        self.slots[id] = slot
+        self.server.route(id, to: self)
+    }
+
+    /// The connection has closed its socket.
+    func closed(_ connection: ClientConnection) {
+        self.connections[connection.slot] = nil
+        self.freeSlots.append(connection.slot)
+        self.slots[connection.id] = nil
+        self.server.route(connection.id, to: nil)
+        self.server.withState(from: self) { $0.disconnected(connection.id) }
+        self.reportIfQuiet()
+    }
+
+    // MARK: Freezing
+
+    /// Frozen, and nothing waits any more for a disk or the journal.
+    func reportIfQuiet() {
+        guard self.isFrozen, self.connections.allSatisfy({ $0?.isQuiet ?? true }) else { return }
+        self.server.loopIsQuiet(self)
+    }
+}

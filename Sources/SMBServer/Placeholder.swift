@@ -1,1 +1,0 @@
-// Placeholder until SMBServer's first file lands.

@@ -1,0 +1,258 @@
+import CLinux
+import FileStore
+import Glibc
+import SMB2Wire
+import SMBAuth
+import SMBCrypto
+import SMBServerCore
+import StateRecords
+import Synchronization
+
+/// The shell of `ServerState`: loops, buffers, disks and the journal around one lock.
+package final class Server: JournalObserver, @unchecked Sendable {
+    /// Loops beyond this gain nothing: the state has one lock.
+    private static let mostLoops = 8
+
+    private let state: Mutex<ServerState>
+    private let routes = Mutex<[Connection.ID: Loop]>([:])
+    private let users = Mutex<[String: UserRecord]>([:])
+    private let fenced = Atomic<Bool>(false)
+    private let nextLoop = Atomic<Int>(0)
+    private let quietLoops = Mutex<Set<Int>>([])
+    private let volumes = Mutex<[String: (record: ShareRecord, volume: Volume)]>([:])
+    private let sharePaths = Mutex<[String]>([])
+
+    let syncs = SyncPool()
+    let names: ServerNames
+    private let journal: any Journal
+    // Set once, before the first loop starts.
+    private var loops: [Loop] = []
+    /// Told when a freeze is complete, and when the share's storage fails.
+    var onFrozen: (@Sendable () -> Void)?
+    var onStorageFailure: (@Sendable (String) -> Void)?
+
+    init(configuration: ServerConfiguration, journal: any Journal, loopCount: Int? = nil) throws(ServerError) {
+        self.journal = journal
+        self.names = ServerNames(host: configuration.serverName)
+        let seed: UInt64
+        do throws(CryptoError) { seed = try Random.integer() } catch { throw ServerError("randomness: \(error)") }
+        self.state = Mutex(
+            ServerState(
+                configuration: configuration, negotiateToken: SPNEGO.serverHint(),
+                seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
+        let cores = loopCount ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        for index in 0..<max(1, min(cores, Self.mostLoops)) {
+            self.loops.append(try Loop(index: index, server: self))
+        }
+        for loop in self.loops { loop.start() }
+    }
+
+    /// 3.1.1's salt. Without randomness nothing else here would be safe either.
+    private static func salt() -> [UInt8] {
+        do throws(CryptoError) { return try Random.bytes(32) } catch { preconditionFailure("randomness: \(error)") }
+    }
+
+    // MARK: The state
+
+    /// The effects of one call on the state, taken under its lock and delivered without it.
+    private struct Effects {
+        var ticket: UInt64 = 0
+        var completions: [Completion] = []
+        var disconnects: [Connection.ID] = []
+        var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
+        var notes: [String] = []
+    }
+
+    /// Runs `body` on the state. The ticket is that of the mutations which its answer must wait for; 0 for none.
+    func withTicket<Result: Sendable>(_ body: (inout ServerState) -> Result) -> (Result, ticket: UInt64) {
+        var effects: Effects?
+        let result = self.state.withLock { state in
+            state.now = Clock.milliseconds
+            state.wallClock = Clock.wall
+            let result = body(&state)
+            if state.hasEffects { effects = self.takeEffects(&state) }
+            return result
+        }
+        guard let effects else { return (result, 0) }
+        self.deliver(effects)
+        return (result, effects.ticket)
+    }
+
+    @discardableResult
+    func withState<Result: Sendable>(from loop: Loop?, _ body: (inout ServerState) -> Result) -> Result {
+        self.withTicket(body).0
+    }
+
+    private func takeEffects(_ state: inout ServerState) -> Effects {
+        var effects = Effects()
+        if !state.mutations.isEmpty {
+            // Under the lock: the journal's order is the order of the changes.
+            let ticket = self.journal.append(state.mutations, isAwaited: state.mutationsAwaited)
+            if state.mutationsAwaited { effects.ticket = ticket }
+            state.mutations.removeAll(keepingCapacity: true)
+            state.mutationsAwaited = false
+        }
+        swap(&effects.completions, &state.completions)
+        swap(&effects.disconnects, &state.disconnects)
+        swap(&effects.endedSessions, &state.endedSessions)
+        swap(&effects.notes, &state.notes)
+        return effects
+    }
+
+    private func deliver(_ effects: Effects) {
+        for note in effects.notes { Log.write(note) }
+        for completion in effects.completions {
+            self.loop(of: completion.connection)?.post(.send(completion, ticket: effects.ticket))
+        }
+        for (connection, session) in effects.endedSessions {
+            self.loop(of: connection)?.post(.sessionEnded(connection, session: session))
+        }
+        for connection in effects.disconnects { self.loop(of: connection)?.post(.close(connection)) }
+    }
+
+    private func loop(of connection: Connection.ID) -> Loop? { self.routes.withLock { $0[connection] } }
+
+    func route(_ connection: Connection.ID, to loop: Loop?) {
+        self.routes.withLock { $0[connection] = loop }
+    }
+
+    /// The user whom a client names, in any case.
+    func user(named name: String) -> UserRecord? { self.users.withLock { $0[name.lowercased()] } }
+
+    package func status() -> ServerStatus { self.state.withLock { $0.status() } }
+
+    // MARK: Configuration
+
+    /// Takes a configuration and opens the directories of its shares. A share that did not change keeps its volume.
+    package func configure(_ configuration: ServerConfiguration) throws(ServerError) {
+        var shares: [Share] = []
+        var open: [String: (record: ShareRecord, volume: Volume)] = [:]
+        let before = self.volumes.withLock { $0 }
+        for record in configuration.shares {
+            let volume: Volume
+            if let known = before[record.name], known.record == record {
+                volume = known.volume
+            } else {
+                volume = try Self.openVolume(record, configuration)
+            }
+            open[record.name] = (record, volume)
+            shares.append(Share(record: record, fileSystem: volume))
+        }
+        let opened = open
+        self.volumes.withLock { $0 = opened }
+        self.sharePaths.withLock { $0 = configuration.shares.map { Self.path($0, configuration) } }
+        self.users.withLock { users in
+            users = [:]
+            for user in configuration.users { users[user.name.lowercased()] = user }
+        }
+        let all = shares
+        self.withState(from: nil) { $0.configure(configuration, shares: all) }
+    }
+
+    private static func path(_ record: ShareRecord, _ configuration: ServerConfiguration) -> String {
+        configuration.mountPoint.isEmpty ? record.path : "\(configuration.mountPoint)/\(record.path)"
+    }
+
+    private static func openVolume(
+        _ record: ShareRecord, _ configuration: ServerConfiguration
+    ) throws(ServerError) -> Volume {
+        let path = Self.path(record, configuration)
+        var options = Volume.Options(label: record.name)
+        options.isReadOnly = record.isReadOnly
+        do throws(FileError) { return try Volume(root: path, options: options) } catch {
+            throw ServerError("share \(record.name): \(path) cannot be served: \(error)")
+        }
+    }
+
+    /// Gives the files of earlier persistent handles back. Before `listen`.
+    package func load(_ records: [OpenRecord], nextPersistentID: UInt64) -> (reopened: Int, lost: Int) {
+        self.withState(from: nil) { state in
+            let (reopened, lost) = state.load(records)
+            state.nextPersistentID = max(state.nextPersistentID, nextPersistentID, 1)
+            return (reopened, lost.count)
+        }
+    }
+
+    // MARK: Connections
+
+    /// Accepts on a listening socket; it must not block.
+    package func listen(on descriptor: Int32) {
+        let flags = fcntl(descriptor, F_GETFL)
+        _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
+        self.loops[0].post(.listen(descriptor: descriptor))
+    }
+
+    /// Gives an accepted connection to the loop whose turn it is.
+    func assign(_ descriptor: Int32, _ client: ClientRecord) {
+        let turn = self.nextLoop.wrappingAdd(1, ordering: .relaxed).oldValue
+        self.loops[turn % self.loops.count].post(.adopt(descriptor: descriptor, client: client))
+    }
+
+    // MARK: Journal
+
+    func journaled(upTo ticket: UInt64) {
+        for loop in self.loops { loop.post(.journaled(upTo: ticket)) }
+    }
+
+    func journalFailed(_ reason: String) {
+        Log.write("nothing can be made durable any more, no client is answered: \(reason)")
+        self.fence()
+    }
+
+    // MARK: The end
+
+    /// Nothing leaves any more, from this moment on.
+    package func fence() { self.fenced.store(true, ordering: .sequentiallyConsistent) }
+
+    var isFenced: Bool { self.fenced.load(ordering: .acquiring) }
+
+    /// Takes no more requests, lets what runs finish, then calls `onFrozen`. No connection is closed.
+    package func freeze() {
+        self.quietLoops.withLock { $0.removeAll() }
+        for loop in self.loops { loop.post(.freeze) }
+    }
+
+    package func thaw() {
+        for loop in self.loops { loop.post(.thaw) }
+    }
+
+    func loopIsQuiet(_ loop: Loop) {
+        let isLast = self.quietLoops.withLock { quiet in
+            quiet.insert(loop.index).inserted && quiet.count == self.loops.count
+        }
+        guard isLast else { return }
+        // What was acknowledged without write-through is in the page cache: it must be on the disk before the move.
+        Thread.start("smb-flush") { [self] in
+            for path in self.sharePaths.withLock({ $0 }) { self.flushFileSystem(path) }
+            self.onFrozen?()
+        }
+    }
+
+    private func flushFileSystem(_ path: String) {
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { return self.storageFailed("\(ServerError(path, errno: errno))") }
+        defer { close(directory) }
+        let result = clinux_sync_filesystem(directory)
+        if result < 0 { self.storageFailed("\(ServerError("syncfs of \(path)", errno: -result))") }
+    }
+
+    func storageFailed(_ detail: String) {
+        Log.write("storage: \(detail)")
+        self.onStorageFailure?(detail)
+    }
+
+    /// Closes all connections and waits until the loops have ended and what they changed is stable.
+    package func stop() {
+        for loop in self.loops { loop.post(.shutDown) }
+        for loop in self.loops { loop.waitForEnd() }
+        self.journal.drain()
+    }
+}
+
+extension ServerState {
+    /// Whether the last call left anything for the shell to do.
+    fileprivate var hasEffects: Bool {
+        !self.mutations.isEmpty || !self.completions.isEmpty || !self.disconnects.isEmpty
+            || !self.endedSessions.isEmpty || !self.notes.isEmpty
+    }
+}

@@ -1,0 +1,81 @@
+import SMB2Wire
+import SMBServerCore
+
+/// A few threads that bring files to stable storage. All who wait for the same file share one flush: those who come
+/// while it runs share the next.
+final class SyncPool: Sendable {
+    static let threadCount = 4
+
+    struct Waiter: Sendable {
+        var loop: Loop
+        var connection: Connection.ID
+        var frame: UInt64
+        /// Which reply of the frame.
+        var reply: Int
+    }
+
+    private final class Queue: @unchecked Sendable {
+        // Guarded by the signal's lock.
+        var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [Waiter])] = [:]
+        /// Files with waiters and no thread, in the order in which they came.
+        var ready: [ObjectIdentifier] = []
+        var busy: Set<ObjectIdentifier> = []
+    }
+
+    private let queue = Queue()
+    private let signal = Signal()
+
+    init() {
+        for index in 0..<Self.threadCount { Thread.start("smb-sync-\(index)") { [self] in self.run() } }
+    }
+
+    /// - Parameter includesName: the file is new or renamed: its directory entry must be stable too.
+    func submit(_ file: any SyncTarget, includesName: Bool, _ waiter: Waiter) {
+        let id = ObjectIdentifier(file)
+        self.signal.withLock {
+            if self.queue.waiting[id] != nil {
+                self.queue.waiting[id]?.waiters.append(waiter)
+                if includesName { self.queue.waiting[id]?.includesName = true }
+            } else {
+                self.queue.waiting[id] = (file, includesName, [waiter])
+                if !self.queue.busy.contains(id) { self.queue.ready.append(id) }
+            }
+            self.signal.wake()
+        }
+    }
+
+    private func run() {
+        while true {
+            let (id, job) = self.signal.withLock {
+                while true {
+                    if !self.queue.ready.isEmpty {
+                        let id = self.queue.ready.removeFirst()
+                        if let job = self.queue.waiting.removeValue(forKey: id) {
+                            self.queue.busy.insert(id)
+                            return (id, job)
+                        }
+                    }
+                    self.signal.wait()
+                }
+            }
+            let status = job.file.bringToStorage(includingName: job.includesName)
+            for waiter in job.waiters {
+                waiter.loop.post(
+                    .synced(connection: waiter.connection, frame: waiter.frame, reply: waiter.reply, status: status))
+            }
+            self.signal.withLock {
+                self.queue.busy.remove(id)
+                if self.queue.waiting[id] != nil {
+                    self.queue.ready.append(id)
+                    self.signal.wake()
+                }
+            }
+        }
+    }
+}
+
+/// What can be flushed.
+protocol SyncTarget: AnyObject, Sendable {
+    /// `.success`, or what to tell the client.
+    func bringToStorage(includingName: Bool) -> NTStatus
+}

@@ -1,0 +1,126 @@
+import Glibc
+import SMBServer
+import StateRecords
+
+/// What the command line asks for.
+enum Arguments {
+    case standalone(StandaloneServer.Configuration)
+    /// Beneath a `clusterd`: the socket to it, and the listening sockets that it holds.
+    case cluster(socket: Int32, listeners: [Int32])
+    case help
+
+    static let usage = """
+        Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
+               smbserverd --cluster-fd N --listen-fd M
+
+          --share NAME=FOLDER   serve FOLDER as \\\\server\\NAME; may be given several times
+                                ,ca       continuously available: handles survive a restart of the server
+                                ,ro       read only
+                                ,encrypt  only for clients that encrypt
+          --user NAME           let NAME in; may be given several times
+          --password-file FILE  the passwords, one a line, in the order of the users
+                                (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
+          --port N              listen on TCP port N (default 445)
+          --address A           listen on this address only (default: all)
+          --state-dir DIR       where the journal and the server's GUID are kept
+                                (default /var/lib/smbserverd, for others than root ~/.local/state/smbserverd)
+          --journal FILE        keep the journal in FILE instead of DIR/journal.db
+          --name NAME           the server's name (default: the host's)
+          --signing required|optional  whether clients must sign (default: required)
+          --threads N           event loops (default: one a core)
+
+        """
+
+    init(_ words: [String]) throws(ServerError) {
+        var configuration = StandaloneServer.Configuration(
+            stateDirectory: Self.defaultStateDirectory, serverName: Self.hostName)
+        var users: [String] = []
+        var passwordFile: String?
+        var socket: Int32?
+        var listeners: [Int32] = []
+        var at = 0
+        func value(_ option: String) throws(ServerError) -> String {
+            at += 1
+            guard at < words.count else { throw ServerError("\(option) needs a value") }
+            return words[at]
+        }
+        func number<N: FixedWidthInteger>(_ option: String, _: N.Type = N.self) throws(ServerError) -> N {
+            let text = try value(option)
+            guard let number = N(text) else { throw ServerError("\(option): \(text) is no number that fits") }
+            return number
+        }
+        while at < words.count {
+            let option = words[at]
+            switch option {
+            case "--help", "-h":
+                self = .help
+                return
+            case "--share": configuration.shares.append(try Self.share(try value(option)))
+            case "--user": users.append(try value(option))
+            case "--password-file": passwordFile = try value(option)
+            case "--port": configuration.port = try number(option)
+            case "--address": configuration.address = try value(option)
+            case "--state-dir": configuration.stateDirectory = try value(option)
+            case "--journal": configuration.journal = try value(option)
+            case "--name": configuration.serverName = try value(option)
+            case "--threads": configuration.loopCount = try number(option)
+            case "--signing":
+                switch try value(option) {
+                case "required": configuration.requiresSigning = true
+                case "optional": configuration.requiresSigning = false
+                default: throw ServerError("--signing is required or optional")
+                }
+            case "--cluster-fd": socket = try number(option)
+            case "--listen-fd": listeners.append(try number(option))
+            default: throw ServerError("\(option): no such option; --help lists them")
+            }
+            at += 1
+        }
+        if let socket {
+            guard !listeners.isEmpty else { throw ServerError("--cluster-fd goes with --listen-fd") }
+            self = .cluster(socket: socket, listeners: listeners)
+            return
+        }
+        guard listeners.isEmpty else { throw ServerError("--listen-fd goes with --cluster-fd") }
+        guard !configuration.shares.isEmpty else {
+            throw ServerError("no share: say what to serve with --share NAME=FOLDER")
+        }
+        guard !users.isEmpty else { throw ServerError("no user: say who may come in with --user NAME") }
+        configuration.users = try Passwords.of(users, file: passwordFile)
+        self = .standalone(configuration)
+    }
+
+    private static func share(_ text: String) throws(ServerError) -> ShareRecord {
+        guard let equals = text.firstIndex(of: "=") else { throw ServerError("--share \(text): NAME=FOLDER is wanted") }
+        let name = String(text[..<equals])
+        let parts = text[text.index(after: equals)...].split(separator: ",", omittingEmptySubsequences: false)
+        let forbidden: Set<Character> = ["\\", "/", ":", "*", "?", "\"", "<", ">", "|", "[", "]", "+", ";", ","]
+        guard !name.isEmpty, name.utf16.count <= 80, !name.contains(where: { forbidden.contains($0) }),
+            name.lowercased() != "ipc$"
+        else { throw ServerError("--share \(text): \(name) is no name for a share") }
+        guard let folder = parts.first, !folder.isEmpty else { throw ServerError("--share \(text): which folder?") }
+        var record = ShareRecord(name: name, path: String(folder))
+        for flag in parts.dropFirst() {
+            switch flag {
+            case "ca": record.isContinuouslyAvailable = true
+            case "ro": record.isReadOnly = true
+            case "encrypt": record.requiresEncryption = true
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt")
+            }
+        }
+        return record
+    }
+
+    private static var defaultStateDirectory: String {
+        if geteuid() == 0 { return "/var/lib/smbserverd" }
+        if let state = getenv("XDG_STATE_HOME") { return "\(String(cString: state))/smbserverd" }
+        let home = getenv("HOME").map { String(cString: $0) } ?? "."
+        return "\(home)/.local/state/smbserverd"
+    }
+
+    private static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "HOLDFAST" }
+        return name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "HOLDFAST" }
+    }
+}
