@@ -28,7 +28,7 @@ final class BridgeSlot {
         self.bridge = bridge
         self.buffer = .allocate(byteCount: Self.dataOffset + transfer, alignment: FUSEMount.pageSize)
         // Touched once, so that mlockall has it in memory.
-        self.buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        if let base = self.buffer.baseAddress { memset(base, 0, self.buffer.count) }
         self.vector.initialize(to: scsi_iovec())
     }
 

@@ -66,7 +66,7 @@ func describe(_ state: FenceState) -> String {
             stateFolder: folder, mountPoint: "\(folder)/mount", filesystem: filesystem,
             formatsIfEmpty: arguments.contains("--format"), timeout: .seconds(5)))
     let total = StepTime("total", ContinuousClock.now - started)
-    say("attached bridge=\(attachment.bridgePid) \(milliseconds(fence + attachment.steps + [total]))")
+    say("attached pid=\(attachment.bridgePid) \(milliseconds(fence + attachment.steps + [total]))")
     while true {
         var entries = [
             pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
@@ -81,7 +81,7 @@ func describe(_ state: FenceState) -> String {
             case .exited(let status):
                 say("exited \(status)")
                 try attachment.restartBridge()
-                say("restarted bridge=\(attachment.bridgePid)")
+                say("restarted pid=\(attachment.bridgePid)")
             case .asksToRetake(let unflushed): say("asks unflushed=\(unflushed)")
             case .ready: say("ready")
             case .unreachable(let reason): say("unreachable \(reason)")
@@ -156,6 +156,42 @@ func finish(_ teardown: Attachment.Teardown, _ status: Int32) -> Never {
             [UInt8](repeating: byte, count: Int(description.blockSize)))
         say("written")
         session.logout()
+    case "announce":
+        let address = try VirtualAddress(argument(2), interface: argument(3))
+        try address.add()
+        say("added \(try address.isPresent())")
+        let clients = try arguments.dropFirst(4).map { (text) throws(PlatformError) in try ClientEndpoint(text) }
+        for _ in 0..<VirtualAddress.announceRounds {
+            try address.announce()
+            try address.tickle(clients, port: 445)
+            usleep(UInt32(VirtualAddress.announceInterval.wholeMilliseconds * 1000))
+        }
+        say("announced")
+    case "drop":
+        let address = try VirtualAddress(argument(2), interface: argument(3))
+        try address.drop()
+        say("dropped \(try address.isPresent())")
+    case "listen":
+        // Listens before the address is up, accepts one connection and echoes until told to drop the address.
+        let address = try VirtualAddress(argument(2), interface: argument(3))
+        let listener = try ListeningSocket.open(address: address.address, port: 445, backlog: 16)
+        say("listening")
+        _ = waitForEvent(listener.raw, POLLIN, until: .now + .seconds(30))
+        let client = accept(listener.raw, nil, nil)
+        guard client >= 0 else { fail("accept") }
+        say("accepted")
+        _ = readLine()
+        try address.drop()
+        close(client)
+        say("dropped \(try address.isPresent())")
+    case "watch":
+        let watch = try LinkWatch(interface: argument(2))
+        say("link \(try watch.isUp() ? "up" : "down")")
+        while true {
+            _ = waitForEvent(watch.descriptor, POLLIN, until: .now + .seconds(3600))
+            watch.drainEvents()
+            say("link \(try watch.isUp() ? "up" : "down")")
+        }
     default: fail("unknown subcommand \(argument(1))", 64)
     }
 }

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The LUN as a file system, and what it survives: a killed bridge, a restarted target, a node that loses its power.
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/library.sh"
+source "$(dirname "$0")/lib/tgtd.sh"
+source "$(dirname "$0")/lib/storage.sh"
+
+if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
+    skipped 'storage: needs root and /dev/fuse'
+    exit 0
+fi
+trap clean_up_storage EXIT
+
+node=$work/node
+mkdir -p "$node"
+head -c 200M /dev/urandom >"$work/random"
+tgtd_start "$work" 2G
+
+# An empty LUN is only formatted when asked.
+check_says 'an empty LUN is not formatted unasked' 'error notOurs: .*is empty' \
+    timeout 30 "$drill" hold "$TGTD_URL" 1 4 "$filesystem" "$node" "$binaries/lunbridge" </dev/null
+check 'nothing is left of a refused attach' wait_gone 3
+
+node_start 1 5 "$node" --format
+node_says 'attach formats an empty LUN' '^attached ' 30
+attached=$node_line
+check 'the file system is XFS on our loop device' node_run test -d /sys/fs/xfs
+
+# under_load NAME: copies with direct I/O while the caller does something; `finish_load` compares.
+load=
+under_load() {
+    node_run dd if="$work/random" of="$node/mount/$1" bs=256k oflag=direct conv=fsync status=none 2>"$work/load.log" &
+    load=$!
+    sleep 0.15
+}
+finish_load() {
+    if wait "$load"; then passed "$1: the writer saw no error"; else failed "$1: the writer saw no error" "$(cat "$work/load.log")"; fi
+    node_run sh -c 'echo 3 >/proc/sys/vm/drop_caches' 2>/dev/null || true
+    check "$1: every byte is there" node_run cmp "$work/random" "$node/mount/$2"
+}
+
+under_load killed-bridge
+kill -KILL "$(bridge_of "$attached")"
+node_says 'the death of the bridge is seen' '^exited signal 9' 5
+node_says 'a new bridge is started' '^restarted ' 5
+began=$(date +%s%N)
+node_says 'the new bridge serves' '^ready' 10
+printf 'a new bridge serves after %d ms\n' $((($(date +%s%N) - began) / 1000000))
+finish_load 'a bridge killed under load' killed-bridge
+
+# The target's power goes and comes; tgt forgets every reservation.
+under_load restarted-target
+tgtd_stop
+node_says 'the bridge notices that the target is away' '^unreachable ' 8
+sleep 1
+tgtd_start "$work" 2G
+node_says 'a target that forgot the reservation: the bridge asks first' '^asks ' 10
+node_tell retake
+node_says 'and goes on when it may' '^reconnected ' 10
+finish_load 'a target restarted under load' restarted-target
+
+node_tell detach
+node_says 'detach' '^detached ' 20
+node_end
+check 'nothing is left of a clean detach' wait_gone 3
+check 'tgt holds a clean image' xfs_repair -n -f "$TGTD_IMAGE"
+
+# Attached again, by another node: everything is there.
+node_start 2 6 "$node"
+node_says 'another node attaches' '^attached ' 30
+total=$(step total "$node_line")
+printf 'fence, attach and mount took %s ms: %s\n' "$total" "$node_line"
+check 'in less than 1.5 s' test "$total" -lt 1500
+check 'what the first node wrote is there' node_run cmp "$work/random" "$node/mount/killed-bridge"
+
+# Its power goes: the keeper, the bridge, everything at once.
+under_load lost-power
+kill -KILL "$node_pid" "$(bridge_of "$node_line")"
+wait "$load" 2>/dev/null || true
+node_end
+check 'a killed node leaves neither loop device nor mount behind' wait_gone 5
+node_start 1 7 "$node"
+node_says 'the next node attaches' '^attached ' 30
+check 'and finds what was there' node_run cmp "$work/random" "$node/mount/killed-bridge"
+node_tell detach
+node_says 'and detaches' '^detached ' 20
