@@ -1,5 +1,6 @@
 """The four failures and the revival: what is done to the cluster, and how long a client may stand still for it."""
 
+import threading
 import time
 
 from .record import LabError
@@ -65,12 +66,27 @@ class PlannedMove(Event):
     title = "planned move"
     limit = 1.0
 
+    def __init__(self):
+        self.refusal = None
+        self.asked = None
+
     def strike(self, laboratory, active):
+        """Asks in the background: the rival must be knocking while the move goes on."""
         moment = time.monotonic()
-        active.control("move", timeout=60)
+        self.asked = threading.Thread(target=self.ask, args=(active,))
+        self.asked.start()
         return moment
 
+    def ask(self, active):
+        try:
+            active.control("move", timeout=60)
+        except LabError as error:
+            self.refusal = str(error)
+
     def after(self, laboratory, active, say):
+        self.asked.join()
+        if self.refusal is not None:
+            return [f"clusterctl move: {self.refusal}"]
         wait_for_follower(laboratory, active)
         return []
 
