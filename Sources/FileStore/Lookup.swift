@@ -36,10 +36,14 @@ extension Volume {
         if exact >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: exact)), parent: nil) }
         guard failed(exact, ENOENT) else { throw Self.pathError(exact) }
         let parent = try self.findDirectory(path.parentBytes)
-        if !self.options.isCaseSensitive, let spelling = try self.indexes.spelling(of: path.name, in: parent.number) {
+        guard !self.options.isCaseSensitive else { return Found(target: nil, parent: parent) }
+        // A spelling that is gone comes from an index that missed a change of its own clock tick: read it anew, once.
+        for _ in 0..<2 {
+            guard let spelling = try self.indexes.spelling(of: path.name, in: parent.number) else { break }
             let result = self.openBeneath(parent.number, spelling, clinux_o_path)
             if result >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: result)), parent: nil) }
             guard failed(result, ENOENT) else { throw Self.pathError(result) }
+            self.indexes.forget(inode: try FileStatus(parent).inode)
         }
         return Found(target: nil, parent: parent)
     }

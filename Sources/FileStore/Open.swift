@@ -119,8 +119,14 @@ extension Volume {
             throw FileError(.cannotDelete, "a read-only file to delete on close")
         }
         let name = request.path.name
-        let made = try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
-            try self.make(parent.number, name, isDirectory: makesDirectory)
+        let made = try self.indexes.exclusively(in: parent.number) { () throws(FileError) -> Descriptor? in
+            // Since `find` looked, someone may have made the name in another spelling.
+            if !self.options.isCaseSensitive, try self.indexes.spelling(of: name, in: parent.number) != nil {
+                return nil
+            }
+            return try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
+                try self.make(parent.number, name, isDirectory: makesDirectory)
+            }
         }
         guard let made else { return nil }
         do {

@@ -3,7 +3,7 @@ import Glibc
 import SMB2Wire
 import Synchronization
 
-/// One open of a file, directory or named stream. Closed by `close()`, or when the last reference goes.
+/// One open of a file, directory or named stream. Closed when the last reference goes.
 package final class OpenFile: Sendable {
     package let volume: Volume
     package let identity: FileIdentity
@@ -21,7 +21,8 @@ package final class OpenFile: Sendable {
     let handle: Descriptor
     /// Whether `handle` can read and write, or is O_PATH.
     let hasData: Bool
-    let stickyTimes = Mutex(StickyTimes())
+    /// Times were set through this handle.
+    let holdsTimes = Atomic(false)
 
     init(
         volume: Volume, handle: consuming Descriptor, identity: FileIdentity, status: FileStatus, request: OpenRequest,
@@ -61,6 +62,13 @@ package final class OpenFile: Sendable {
         self.streamName = nil
         self.hasData = !status.isDirectory
         self.handle = handle
+    }
+
+    deinit {
+        guard self.holdsTimes.load(ordering: .relaxed) else { return }
+        // Nobody is left to hear of a failure.
+        try? self.restoreStickyTimes()
+        self.volume.stickyTimes.release(self.fileID)
     }
 
     /// For pread and pwrite by the shell, unless `isStream`. O_PATH where neither reading nor writing was asked for.

@@ -85,6 +85,7 @@ package final class Volume: Sendable {
     let indexes: DirectoryIndexes
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
+    let stickyTimes = StickyTimes()
 
     package init(root path: String, options: Options) throws(FileError) {
         let descriptor = try Descriptor(

@@ -172,8 +172,18 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         // A time that was set stays while this handle is open, whatever is written through it.
         try file.write("more")
         #expect(try file.information().lastWriteTime == basic.lastWriteTime)
-        try file.write("more")
-        try file.close()
+        do {
+            let second = try scratch.open("f").file
+            var later = BasicInformation()
+            later.lastWriteTime = FileTime(unixSeconds: 1_200_000_000, nanoseconds: 0)
+            try second.set(later)
+            try second.write("more")
+            #expect(try file.information().lastWriteTime == later.lastWriteTime)
+            later.lastWriteTime = basic.lastWriteTime
+            try second.set(later)
+            try second.write("more")
+        }
+        // The handle that went has put back what it set.
         #expect(try scratch.open("f").information.lastWriteTime == basic.lastWriteTime)
         var resume = BasicInformation()
         resume.lastWriteTime = .resumeUpdates

@@ -3,11 +3,34 @@ import Glibc
 import SMB2Wire
 import Synchronization
 
-/// Times that were set through a handle stay what they were set to while it is open: [MS-FSA] 2.1.5.15.2. A write through
-/// the descriptor changes them underneath; they are put back when somebody looks and when the handle closes.
-struct StickyTimes: Sendable {
-    var lastAccess: FileTime?
-    var lastWrite: FileTime?
+/// Times that were set through a handle stay what they were set to while that handle is open: [MS-FSA] 2.1.5.15.2. A write
+/// through the descriptor changes them underneath; they are put back when somebody looks and when the handle goes. They are the
+/// file's, not the handle's: where two handles set them, the later one's hold.
+final class StickyTimes: Sendable {
+    struct Times: Sendable {
+        var lastAccess: FileTime?
+        var lastWrite: FileTime?
+        /// Handles that set them.
+        var holders = 0
+    }
+
+    private let files = Mutex<[UInt64: Times]>([:])
+
+    func of(_ inode: UInt64) -> Times? { self.files.withLock { $0[inode] } }
+
+    func change(_ inode: UInt64, isNewHolder: Bool, _ body: (inout Times) -> Void) {
+        self.files.withLock { files in
+            if isNewHolder { files[inode, default: Times()].holders += 1 }
+            body(&files[inode, default: Times()])
+        }
+    }
+
+    func release(_ inode: UInt64) {
+        self.files.withLock { files in
+            files[inode]?.holders -= 1
+            if files[inode]?.holders == 0 { files[inode] = nil }
+        }
+    }
 }
 
 extension OpenFile {
@@ -61,7 +84,9 @@ extension OpenFile {
             try check(clinux_set_times(self.handle.number, newAccess, newWrite), "set the times")
             if status.isDirectory { self.volume.indexes.forget(inode: status.inode) }
         }
-        self.stickyTimes.withLock { sticky in
+        guard access != .unchanged || write != .unchanged else { return }
+        let isNewHolder = !self.holdsTimes.exchange(true, ordering: .relaxed)
+        self.volume.stickyTimes.change(self.fileID, isNewHolder: isNewHolder) { sticky in
             sticky.lastAccess = Self.sticky(sticky.lastAccess, access, now: status.accessTime)
             sticky.lastWrite = Self.sticky(sticky.lastWrite, write, now: status.writeTime)
         }
@@ -76,9 +101,8 @@ extension OpenFile {
         }
     }
 
-    private func restoreStickyTimes() throws(FileError) {
-        let sticky = self.stickyTimes.withLock { $0 }
-        guard sticky.lastAccess != nil || sticky.lastWrite != nil else { return }
+    func restoreStickyTimes() throws(FileError) {
+        guard let sticky = self.volume.stickyTimes.of(self.fileID) else { return }
         let status = try FileStatus(self.handle)
         let accessIsRight = sticky.lastAccess == nil || sticky.lastAccess == status.accessTime
         let writeIsRight = sticky.lastWrite == nil || sticky.lastWrite == status.writeTime
@@ -88,9 +112,6 @@ extension OpenFile {
             clinux_set_times(self.handle.number, sticky.lastAccess?.clinux ?? omit, sticky.lastWrite?.clinux ?? omit),
             "put the times back")
     }
-
-    /// Puts back the times that were set through this handle. The descriptor itself goes with the last reference.
-    package func close() throws(FileError) { try self.restoreStickyTimes() }
 
     /// FSCTL_SET_SPARSE, [MS-FSCC] 2.3.69. Every file can have holes here; the attribute is what the client sees of it.
     package func setSparse(_ isSparse: Bool) throws(FileError) {

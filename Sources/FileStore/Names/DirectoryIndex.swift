@@ -187,6 +187,22 @@ final class DirectoryIndexes: Sendable {
     }
 
     private let state = Mutex(State())
+    private let stripes = (0..<64).map { _ in Stripe() }
+
+    private final class Stripe: Sendable {
+        let lock = Mutex(())
+    }
+
+    /// One creation or removal at a time in a directory: of two names that differ in case only the second finds the first,
+    /// and the index is carried from one to the next.
+    func exclusively<Result: ~Copyable>(
+        in directory: Int32, _ body: () throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        let inode = try FileStatus(number: directory).inode
+        return try self.stripes[Int(truncatingIfNeeded: inode % UInt64(self.stripes.count))].lock.withLock {
+            _ throws(FileError) in try body()
+        }
+    }
 
     /// The spelling on disk of `name` in the open directory, if there is one.
     func spelling(of name: [UInt8], in directory: Int32) throws(FileError) -> [UInt8]? {

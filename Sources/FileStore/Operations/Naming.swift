@@ -69,10 +69,11 @@ extension Volume {
         let name = place.name
         let parent = place.parent.number
         let flags = file.isDirectory ? AT_REMOVEDIR : 0
-        let result = try self.indexes.change(parent, removing: name) { () throws(FileError) -> Int in
-            try check(withTerminated(name) { clinux_unlinkat(parent, $0, flags) }, "delete")
+        _ = try self.indexes.exclusively(in: parent) { () throws(FileError) -> Int in
+            try self.indexes.change(parent, removing: name) { () throws(FileError) -> Int in
+                try check(withTerminated(name) { clinux_unlinkat(parent, $0, flags) }, "delete")
+            }
         }
-        _ = result
     }
 
     /// FileRenameInformation, [MS-FSA] 2.1.5.15.11. That nobody else has the target open is the caller's to know (`lookup`).

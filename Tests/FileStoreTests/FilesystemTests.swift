@@ -1,0 +1,155 @@
+import Glibc
+import SMB2Wire
+import Testing
+
+@testable import FileStore
+
+/// Runs a program; its exit status, or -1 where it could not be started.
+@discardableResult
+private func run(_ words: String...) -> Int32 {
+    var process = pid_t()
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    guard posix_spawnp(&process, words[0], nil, nil, &arguments, environ) == 0 else { return -1 }
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return status & 0x7F == 0 ? status >> 8 & 0xFF : -1
+}
+
+private func canMountXFS() -> Bool {
+    guard getuid() == 0, access("/dev/loop-control", F_OK) == 0 else { return false }
+    return run("sh", "-c", "command -v mkfs.xfs losetup >/dev/null && grep -qw xfs /proc/filesystems") == 0
+}
+
+/// A file system image on one loop device after the other, as a takeover mounts it on one node after the other.
+private final class Image {
+    static let uuid = "01234567-89ab-cdef-0123-456789abcdef"
+    let directory: String
+    private var device: String?
+
+    init() throws {
+        var template = Array("/tmp/filestore-xfs-XXXXXX".utf8CString)
+        let made = try #require(mkdtemp(&template))
+        self.directory = String(cString: made)
+        mkdir("\(self.directory)/mount", 0o755)
+        try #require(run("truncate", "-s", "400M", "\(self.directory)/image") == 0)
+        try #require(run("mkfs.xfs", "-q", "-m", "uuid=\(Self.uuid)", "\(self.directory)/image") == 0)
+    }
+
+    deinit {
+        self.unmount()
+        run("rm", "-r", self.directory)
+    }
+
+    func mount() throws -> Volume {
+        // Every time on another device, though never two at once: the number of a device must not matter.
+        let script = "losetup -f --show \(self.directory)/image > \(self.directory)/device"
+        try #require(run("sh", "-c", script) == 0)
+        let old = self.device
+        self.device = try self.readDevice()
+        if let old { run("losetup", "-d", old) }
+        try #require(run("mount", "-t", "xfs", self.device ?? "", "\(self.directory)/mount") == 0)
+        return try Volume(root: "\(self.directory)/mount", options: .init(label: "xfs"))
+    }
+
+    /// Leaves the loop device attached: the next mount gets another one.
+    func leave() throws { try #require(run("umount", "\(self.directory)/mount") == 0) }
+
+    private func readDevice() throws -> String {
+        let file = try #require(fopen("\(self.directory)/device", "r"))
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 64)
+        _ = fgets(&line, 64, file)
+        let text = line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private func unmount() {
+        run("sh", "-c", "mountpoint -q \(self.directory)/mount && umount \(self.directory)/mount")
+        if let device = self.device { run("losetup", "-d", device) }
+    }
+}
+
+@Suite(.enabled(if: canMountXFS(), "needs root, loop devices and XFS"), .serialized)
+struct FilesystemTests {
+    /// A persistent handle's file on the node that took over: same identity, same bytes, whatever the device is called.
+    @Test func identitiesSurviveATakeover() throws {
+        let image = try Image()
+        var record: [UInt8] = []
+        var deleted: [UInt8] = []
+        var firstDevice: UInt32 = 0
+        do {
+            let volume = try image.mount()
+            #expect(volume.filesystemID.description != "00000000-0000-0000-0000-000000000000")
+            let made = try volume.open(
+                OpenRequest(
+                    path: try NTPath("dir"), access: [.readData], disposition: .create, options: .directoryFile)
+            ).file
+            let file = try volume.open(
+                OpenRequest(
+                    path: try NTPath("dir\\file"), access: [.readData, .writeData, .delete], disposition: .create)
+            ).file
+            try file.write("before the takeover")
+            try file.flush()
+            try file.flushName()
+            record = file.identity.encoded
+            let other = try volume.open(
+                OpenRequest(path: try NTPath("gone"), access: [.writeData, .delete], disposition: .create)
+            ).file
+            deleted = other.identity.encoded
+            try volume.delete(other)
+            // Renamed after the record was written.
+            try volume.rename(made, to: try NTPath("moved"), replaceExisting: false)
+            firstDevice = try FileStatus(file.handle).raw.device_minor
+        }
+        try image.leave()
+        do {
+            let volume = try image.mount()
+            let identity = try #require(FileIdentity(encoded: record))
+            let file = try volume.reopen(
+                identity, path: try NTPath("dir\\file"), access: [.readData, .writeData, .delete])
+            #expect(try FileStatus(file.handle).raw.device_minor != firstDevice)
+            #expect(try file.text() == "before the takeover")
+            try file.write("after")
+            let byName = try volume.open(
+                OpenRequest(path: try NTPath("MOVED\\FILE"), access: [.readData, .delete], disposition: .open)
+            ).file
+            #expect(byName.identity == identity)
+            #expect(try byName.text(count: 5) == "after")
+            let gone = try #require(FileIdentity(encoded: deleted))
+            #expect(throws: FileError(.objectNameNotFound, "open a file by its handle")) {
+                _ = try volume.reopen(gone, path: try NTPath("gone"), access: [.readData])
+            }
+        }
+        try image.leave()
+    }
+
+    /// What ext4 cannot: shared blocks, streams and descriptors up to the limit.
+    @Test func whatXFSGives() throws {
+        let image = try Image()
+        do {
+            let volume = try image.mount()
+            func make(_ path: String) throws -> OpenFile {
+                try volume.open(
+                    OpenRequest(path: try NTPath(path), access: [.readData, .writeData], disposition: .create)
+                ).file
+            }
+            let from = try make("from")
+            try from.write(String(repeating: "shared ", count: 9362))
+            try from.setEndOfFile(65536)
+            let to = try make("to")
+            try volume.cloneRange(from: from, at: 0, to: to, at: 0, count: 65536)
+            #expect(try to.text() == from.text())
+            let stream = try make("from:big")
+            let full = [UInt8](repeating: 7, count: FileStoreLimits.streamBytes)
+            try full.withUnsafeBytes { bytes in _ = try stream.write(bytes, at: 0) }
+            #expect(try stream.information().endOfFile == UInt64(full.count))
+            #expect(throws: FileError(.diskFull, "a named stream past its limit")) {
+                try stream.write("x", at: UInt64(full.count))
+            }
+            let space = try volume.space()
+            #expect(space.totalUnits > 0 && space.availableUnits <= space.totalUnits)
+        }
+        try image.leave()
+    }
+}
