@@ -74,6 +74,13 @@ import Testing
         #expect(message == golden)
     }
 
+    @Test func silenceAnIPv6Address() throws {
+        let address = try #require(IPAddress("2001:db8::1"))
+        let golden: [UInt8] =
+            [10, 0, 128, 0, 0, 0, 0, 6, 0, 0, 0, 0, 20, 0, 2, 0] + address.bytes + [8, 0, 6, 0, 0xBD, 0x01, 0, 0]
+        #expect(Netlink.silenceRuleBody(address) == golden)
+    }
+
     @Test func attributesAndEveryTruncation() {
         let bytes = Netlink.attribute(3, Array("eth0".utf8) + [0]) + Netlink.attribute(1, [1, 2, 3, 4, 5, 6])
         let parsed = Netlink.attributes(bytes[...])

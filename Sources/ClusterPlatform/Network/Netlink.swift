@@ -13,6 +13,8 @@ enum Netlink {
         case newAddress = 20
         case deleteAddress = 21
         case getAddress = 22
+        case newRule = 32
+        case deleteRule = 33
     }
 
     struct Flags: OptionSet {
@@ -46,6 +48,16 @@ enum Netlink {
             + native(interface) + Self.attribute(Self.addressLocal, address.bytes)
             + Self.attribute(Self.addressAddress, address.bytes)
     }
+
+    /// A policy rule that drops what is sent from this one address: fib_rule_hdr, action FR_ACT_BLACKHOLE.
+    static func silenceRuleBody(_ address: IPAddress) -> [UInt8] {
+        let bits = UInt8(truncatingIfNeeded: address.bytes.count * 8)
+        return [UInt8(truncatingIfNeeded: address.family), 0, bits, 0, 0, 0, 0, 6] + native(UInt32(0))
+            + Self.attribute(2, address.bytes) + Self.attribute(6, native(Self.silencePriority))
+    }
+
+    /// Before the routing tables (32766), after the local one (0).
+    private static let silencePriority: UInt32 = 445
 
     /// The attributes in `bytes`, until they make no sense.
     static func attributes(_ bytes: ArraySlice<UInt8>) -> [UInt16: [UInt8]] {

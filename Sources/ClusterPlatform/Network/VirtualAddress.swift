@@ -30,14 +30,20 @@ package struct VirtualAddress: Hashable, Sendable, CustomStringConvertible {
     /// It may be there already.
     package func add() throws(PlatformError) {
         let link = try LinkInformation.of(self.interface)
+        if self.address.isIPv6 {
+            let (error, _) = try Netlink.ask(
+                .deleteRule, [.acknowledge], Netlink.silenceRuleBody(self.address))
+            guard error == 0 || error == ENOENT else { throw .system("let \(self) speak again", error) }
+        }
         let (error, _) = try Netlink.ask(
             .newAddress, [.acknowledge, .create, .exclusive],
             Netlink.addressBody(self.address, prefixLength: self.prefixLength, interface: link.index))
         guard error == 0 || error == EEXIST else { throw .system("add \(self)", error) }
     }
 
-    /// It may be gone already. Take the address away BEFORE the sockets on it are closed: the kernel finds no route for a
-    /// source address that is not its own, so neither FIN nor reset reaches a client, which then goes on with the next node.
+    /// It may be gone already. Take the address away BEFORE the sockets on it are closed: IPv4 sends nothing from a source address
+    /// that is not its own, so neither FIN nor reset reaches a client, which then goes on with the next node. IPv6 does send
+    /// (measured), so there a rule silences the address until it is added again.
     package func drop() throws(PlatformError) {
         let link: LinkInformation
         do throws(PlatformError) {
@@ -45,6 +51,11 @@ package struct VirtualAddress: Hashable, Sendable, CustomStringConvertible {
         } catch {
             if error.kind == .notFound { return }
             throw error
+        }
+        if self.address.isIPv6 {
+            let (error, _) = try Netlink.ask(
+                .newRule, [.acknowledge, .create, .exclusive], Netlink.silenceRuleBody(self.address))
+            guard error == 0 || error == EEXIST else { throw .system("silence \(self)", error) }
         }
         let (error, _) = try Netlink.ask(
             .deleteAddress, [.acknowledge],

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Who may write to the LUN: a node that lost it stops within a second, and nobody else's LUN is touched.
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/library.sh"
+source "$(dirname "$0")/lib/tgtd.sh"
+source "$(dirname "$0")/lib/storage.sh"
+
+if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
+    skipped 'fence: needs root and /dev/fuse'
+    exit 0
+fi
+trap clean_up_storage EXIT
+
+node=$work/node
+mkdir -p "$node"
+tgtd_start "$work" 2G
+
+# milliseconds_since NANOSECONDS
+milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
+
+# lose_it NAME: another node takes the LUN from the one that runs; what that one does is timed.
+lose_it() {
+    local name=$1 term=$2 began took
+    began=$(date +%s%N)
+    check "$name: the other node takes the LUN" "$drill" take "$TGTD_URL" 2 "$term"
+    node_says "$name: the bridge notices" '^fenced ' 5
+    took=$(milliseconds_since "$began")
+    node_says "$name: the node tears down" '^torn-down ' 10
+    printf '%s: noticed after %s ms; %s\n' "$name" "$took" "$node_line"
+    check "$name: within a second" test "$took" -lt 1000
+    check "$name: torn down in less than a second" test "$(step total "$node_line")" -lt 1000
+    wait "$node_pid" && true
+    check "$name: with the exit status of a fenced node" test $? -eq 77
+    node_pid=
+    node_end
+    check "$name: nothing is left" wait_gone 3
+    check_says "$name: its writes are refused" 'error conflict: .*reservation conflict' "$drill" write "$TGTD_URL" 1 9 66
+    check_says "$name: nor may it take the LUN back in its old term" 'error superseded: .*node 2, term' \
+        "$drill" take "$TGTD_URL" 1 $((term - 1))
+}
+
+# Under load: writers with direct I/O and through the page cache.
+node_start 1 5 "$node" --format
+node_says 'attach' '^attached ' 30
+node_run sh -c "while dd if=/dev/zero of=$node/mount/direct bs=256k count=64 oflag=direct status=none; do :; done" \
+    2>"$work/direct.log" &
+direct=$!
+node_run sh -c "while dd if=/dev/zero of=$node/mount/buffered bs=64k count=64 conv=fsync status=none; do :; done" \
+    2>"$work/buffered.log" &
+buffered=$!
+sleep 1
+# The writers hold the file system open only while dd runs, and dd ends with the first error.
+lose_it 'under load' 6
+check 'the direct writer was told' grep -q 'Input/output error' "$work/direct.log"
+check 'the buffered writer was told' grep -q 'Input/output error' "$work/buffered.log"
+wait "$direct" "$buffered" || true
+"$drill" clear "$TGTD_URL" 2 6 >/dev/null
+
+# Idle: nothing is written, and it is noticed all the same.
+node_start 1 7 "$node"
+node_says 'attach again' '^attached ' 30
+sleep 1
+lose_it 'idle' 8
+"$drill" clear "$TGTD_URL" 2 8 >/dev/null
+
+# Dead target: teardown does not wait for it.
+node_start 1 9 "$node"
+node_says 'attach once more' '^attached ' 30
+node_run dd if=/dev/zero of="$node/mount/dirty" bs=1M count=20 status=none
+kill -STOP "$TGTD_PID"
+node_run dd if=/dev/zero of="$node/mount/stuck" bs=1M count=1 oflag=direct status=none 2>/dev/null &
+stuck=$!
+sleep 0.3
+node_tell teardown
+node_says 'a silent target does not hold up the teardown' '^torn-down ' 10
+check 'which takes less than a second' test "$(step total "$node_line")" -lt 1000
+printf 'with a silent target: %s\n' "$node_line"
+wait "$stuck" || true
+node_end
+check 'nothing is left of it' wait_gone 3
+check_says 'a silent target is unreachable' 'error unreachable: ' timeout 10 "$drill" inspect "$TGTD_URL" 1
+kill -CONT "$TGTD_PID"
+"$drill" clear "$TGTD_URL" 1 9 >/dev/null
+
+# What must be refused, each with its reason.
+check_says 'a wrong password' 'error loginRefused: .*check the user and password' \
+    "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1
+check_says 'the password is not in the message' '%\*\*\*@' "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1
+check_says 'a LUN that is not there' 'error notFound: .*no such LUN' "$drill" inspect "${TGTD_URL%/1}/7" 1
+check_says 'a target that is not there' 'error notFound: .*no target' "$drill" inspect "${TGTD_URL%lun/1}nul/1" 1
+check_says 'a port where nobody listens' 'error unreachable: ' "$drill" inspect "iscsi://127.0.0.1:9/$TGTD_IQN/1" 1
+
+"$drill" foreign "$TGTD_URL" >/dev/null
+check_says 'a foreign reservation is respected' 'error foreignReservation: .*not Holdfast' "$drill" take "$TGTD_URL" 1 10
+check_says 'and still there' 'holder=abcdef' "$drill" inspect "$TGTD_URL" 1
+check 'unless it is forced' "$drill" take "$TGTD_URL" 1 10 --force
+"$drill" clear "$TGTD_URL" 1 10 >/dev/null
+
+# refuse_to_attach NAME PATTERN: attaching says so, even with --format, and not a byte of the LUN changes.
+refuse_to_attach() {
+    local before
+    before=$(sha256sum <"$TGTD_IMAGE")
+    check_says "$1" "error notOurs: .*$2" \
+        timeout 30 "$drill" hold "$TGTD_URL" 1 11 "$filesystem" "$node" "$binaries/lunbridge" --format </dev/null
+    check "$1: and is left alone" test "$before" = "$(sha256sum <"$TGTD_IMAGE")"
+    check "$1: nothing stays attached" wait_gone 3
+}
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
+mkfs.xfs -q -K -f -L elsewhere "$TGTD_IMAGE"
+refuse_to_attach 'an XFS of somebody else' 'an XFS file system .*elsewhere'
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
+mkfs.ext4 -q -F "$TGTD_IMAGE"
+refuse_to_attach 'an ext4' 'ext2, ext3 or ext4'
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
+printf 'x' | dd of="$TGTD_IMAGE" bs=1 seek=$((2 * 1024 * 1024 * 1024 - 100)) conv=notrunc status=none
+refuse_to_attach 'one byte at the very end' 'data of an unknown kind'
