@@ -24,7 +24,7 @@ import Synchronization
 /// let found = try volume.lookup(path)                     // FileInformation? + identity
 ///
 /// // After a failover: the same file by its identity, on whichever node has the file system mounted.
-/// let file = try volume.reopen(identity, path: hint, access: granted, stream: nil)
+/// let file = try volume.reopen(identity, path: whereItWas, access: granted, options: o)   // a stream is the path's
 ///
 /// // Data. The shell may pread/pwrite `file.descriptor` itself unless `file.isStream`.
 /// file.read(into:at:) -> Int      file.write(_:at:throughToDisk:) -> Int     file.readWithoutWaiting(into:at:) -> Int?
@@ -34,14 +34,16 @@ import Synchronization
 /// // Metadata
 /// file.information() -> FileInformation    file.set(BasicInformation)   file.securityDescriptor() -> [UInt8] (self-relative)
 /// file.setSecurityDescriptor(_:parts:)     file.extendedAttributes()    file.setExtendedAttributes(_)
-/// file.streams() -> [StreamInformation]    file.currentPath() -> NTPath volume.space() -> VolumeSpace
+/// file.streams() -> [StreamInformation]    file.currentPath() -> NTPath    volume.space() -> VolumeSpace
+/// file.flushName()   // the name itself on stable storage: after a create, rename or link on a continuously available share
 ///
 /// // Names of open files
 /// volume.rename(file, to: NTPath, replaceExisting:)   volume.link(file, to:, replaceExisting:)
 /// volume.checkDelete(file) (SET_INFO disposition: read-only, non-empty, root)   volume.delete(file) (on last close)
 ///
 /// // Directories
-/// let cursor = try DirectoryCursor(file);  cursor.restart(pattern: [UInt16]);  cursor.next() -> DirectoryEntry?;  cursor.unread(entry)
+/// let cursor = try DirectoryCursor(file)
+/// cursor.restart(pattern: [UInt16])    cursor.next() -> DirectoryEntry?    cursor.unread(entry)
 ///
 /// // Change notification: one DirectoryWatcher a process; its descriptor goes into epoll.
 /// let id = try watcher.watch(file, filter: filter, recursive: true);  watcher.drain() -> [WatchEvent]; watcher.unwatch(id)
@@ -50,6 +52,7 @@ import Synchronization
 /// A `Volume` holds a descriptor of its root: what is mounted over the path later does not matter, and nothing is ever
 /// resolved outside of it (`openat2` with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS). Symbolic links are
 /// never followed; they are shown as reparse points that can be opened with FILE_OPEN_REPARSE_POINT, renamed and deleted.
+/// The process needs root (handles, `security.*` attributes, other owners' files) and a umask of 0.
 package final class Volume: Sendable {
     package struct Options: Sendable {
         package var isReadOnly = false
