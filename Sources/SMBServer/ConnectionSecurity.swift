@@ -9,6 +9,9 @@ import SMBServerCore
 struct ConnectionSecurity {
     /// A connection rarely has more than one session: found by comparing.
     private var channels: [(session: UInt64, channel: Channel)] = []
+    /// Ended sessions whose keys are kept, the oldest first.
+    private var ended: [UInt64] = []
+    private static let endedKept = 4
     var exchanges: [UInt64: Exchange] = [:]
     /// Connection.PreauthIntegrityHashValue after NEGOTIATE. [MS-SMB2] 3.3.5.4.
     var preauth = PreauthIntegrity()
@@ -28,16 +31,19 @@ struct ConnectionSecurity {
         self.channels.append((session, channel))
     }
 
-    mutating func remove(session: UInt64) {
-        self.channels.removeAll { $0.session == session }
+    /// The session has ended. Its keys sign the refusals of what the client may still send on it.
+    mutating func end(session: UInt64) {
         self.exchanges[session] = nil
+        self.ended.append(session)
+        guard self.ended.count > Self.endedKept else { return }
+        let oldest = self.ended.removeFirst()
+        self.channels.removeAll { $0.session == oldest }
     }
 }
 
 extension ClientConnection {
     func forget(session: UInt64) {
-        // A held frame may still need the keys; those of an ended session open nothing any more.
-        if self.held.isEmpty { self.security.remove(session: session) }
+        self.security.end(session: session)
     }
 
     func negotiateSMB1(_ packet: UnsafeMutableRawBufferPointer, into writer: inout WireWriter) -> String? {

@@ -36,13 +36,14 @@ extension ServerState {
             isSigned: header.isSigned && signature == .valid, session: header.sessionID, treeID: header.treeID,
             isLastOfFrame: frame.isLast, relatedFileID: nil, replyStart: writer.count, dialect: connection.dialect)
         var outcome: Outcome
+        var isRelated = false
         do throws(SMBError) {
             try self.relate(&request, frame)
+            isRelated = true
             if let session = frame.encryptedFor, session != request.session {
                 return .disconnect("encrypted for another session")
             }
-            guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
-            try self.admit(&request, message)
+            try self.admit(&request, signature)
             writer.claimHeader()
             outcome = try self.perform(message, &request, into: &writer)
         } catch {
@@ -53,12 +54,14 @@ extension ServerState {
         frame.sessionID = request.session
         frame.treeID = request.treeID
         frame.status = status
-        frame.canRelate = true
+        // A message that could not be related leaves nothing that the next could be related to.
+        frame.canRelate = isRelated
         if request.header.command == .create {
             frame.fileID = request.fileID
             frame.createError = status.isError ? status : nil
-        } else if let id = request.fileID {
-            frame.fileID = id
+        } else if request.fileID != nil || !request.header.isRelated {
+            // What follows an unrelated message that found no file has none either.
+            frame.fileID = request.fileID
         }
         return outcome
     }
@@ -87,16 +90,20 @@ extension ServerState {
     }
 
     /// Session, signature, encryption and tree connect. 3.3.5.2.4, 3.3.5.2.9, 3.3.5.2.11.
-    private func admit(_ request: inout Request, _ message: RawSpan) throws(SMBError) {
+    private func admit(_ request: inout Request, _ signature: SignatureCheck) throws(SMBError) {
         guard let command = request.header.command else { throw SMBError(.invalidParameter, "unknown command") }
         switch command {
-        case .negotiate, .sessionSetup: return
+        case .negotiate: return
+        case .sessionSetup:
+            guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
+            return
         case .echo where request.session == 0: return
         default: break
         }
         guard let session = self.sessions[request.session], session.connection == request.connection,
             session.state != .inProgress
         else { throw SMBError(.userSessionDeleted) }
+        guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
         guard session.state != .expired || command == .logoff || command == .close || command == .lock else {
             throw SMBError(.networkSessionExpired)
         }
@@ -192,7 +199,8 @@ extension ServerState {
         guard request.session != 0 else { return .none }
         if request.isEncrypted { return .encrypt(session: request.session) }
         guard let session = self.sessions[request.session], session.hasKeys, session.state != .inProgress else {
-            return .none
+            // A session that just ended: a client that signs wants even that signed.
+            return request.isSigned ? .sign(session: request.session) : .none
         }
         return request.isSigned || session.isSigningRequired ? .sign(session: request.session) : .none
     }

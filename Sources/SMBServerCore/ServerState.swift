@@ -108,10 +108,10 @@ package struct ServerState: ~Copyable, Sendable {
     /// Ends a session: its trees, its opens, its pending requests. [MS-SMB2] 3.3.4.12, 3.3.5.6, 3.3.7.1.
     mutating func endSession(_ id: UInt64, keepsDurable: Bool) {
         guard let session = self.sessions[id] else { return }
-        self.cancelPending(status: .cancelled) { $0.session == id }
         for key in self.opens.keys where self.opens[key]?.session == id {
             self.leaveOpen(key, keepsDurable: keepsDurable)
         }
+        self.cancelPending(status: .cancelled) { $0.session == id }
         self.connections[session.connection]?.sessions.removeAll { $0 == id }
         self.sessions.remove(id)
         self.endedSessions.append((session.connection, id))
