@@ -10,7 +10,7 @@ package enum Event: Equatable, Sendable {
     case readIndex(token: UInt64)
     /// Hand leadership to a voter.
     case transferLeadership(to: NodeID)
-    /// Start an election now (PreVote first).
+    /// Start an election now (PreVote first), unless a leader was heard of within the last election time-out.
     case campaign
     /// That peer's process is gone (its connection was reset and a new one refused) or the only link to it is down.
     /// If it led, an election starts at once. Never to be sent on mere silence: it voids the promise that the

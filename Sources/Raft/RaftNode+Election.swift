@@ -6,8 +6,8 @@ extension RaftNode {
     var isWithinLease: Bool {
         if self.hasEarlierLife, self.now - self.startedAt < self.limits.electionTicksMinimum { return true }
         if self.defects.contains(.voteWithinLease) { return false }
-        guard self.leader != nil else { return false }
-        return self.isLeader || self.now - self.lastHeardLeader < self.limits.electionTicksMinimum
+        if self.isLeader { return true }
+        return self.isBoundToLease && self.now - self.lastHeardLeader < self.limits.electionTicksMinimum
     }
 
     mutating func electionTick() {
@@ -122,7 +122,8 @@ extension RaftNode {
             return
         }
         guard self.leader == peer else { return }
-        self.forgetLeader()
+        self.leader = nil
+        self.isBoundToLease = false
         guard self.isVoter else { return }
         let rank = self.configuration.voters.filter { $0 != peer }.firstIndex(of: self.id) ?? 0
         let delay = UInt64(rank) * self.limits.lostPeerStaggerTicks + self.limits.candidacyDelayTicks
@@ -132,6 +133,7 @@ extension RaftNode {
     mutating func forgetLeader() {
         guard self.role == .follower else { return }
         self.leader = nil
+        self.isBoundToLease = false
     }
 
     // MARK: Leadership transfer (Raft's dissertation §3.10)

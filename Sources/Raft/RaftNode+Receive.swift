@@ -13,6 +13,7 @@ extension RaftNode {
             case .voteRequest(_, _, let force):
                 // Raft's dissertation §6.2: a candidate cannot depose a leader that others hear.
                 if !force, self.isWithinLease { return }
+                self.isBoundToLease = false
                 self.becomeFollower(term: message.term, leader: nil)
             case .append, .heartbeat, .snapshot:
                 self.becomeFollower(term: message.term, leader: message.from)
@@ -100,6 +101,7 @@ extension RaftNode {
             self.restartElectionTimer()
         }
         self.lastHeardLeader = self.now
+        self.isBoundToLease = true
         return true
     }
 

@@ -24,6 +24,9 @@ package struct RaftNode: Sendable {
     let hasEarlierLife: Bool
     /// When a message of the present leader last came.
     var lastHeardLeader: Tick
+    /// Acknowledging a heartbeat promises its sender one election time-out without votes for others, whatever happens
+    /// to this node's role meanwhile.
+    var isBoundToLease = false
     /// Where the present election time-out began.
     var electionStart: Tick
     /// nil until the next tick brings a random number.
@@ -154,7 +157,7 @@ package struct RaftNode: Sendable {
         case .changeConfiguration(let token, let change): self.propose(token: token, change: change)
         case .readIndex(let token): self.readIndex(token: token)
         case .transferLeadership(let target): self.startTransfer(to: target)
-        case .campaign: self.campaign(force: false)
+        case .campaign: if !self.isWithinLease { self.campaign(force: false) }
         case .peerLost(let peer): self.peerLost(peer)
         case .forgetLeader: self.forgetLeader()
         case .persisted(let sequence): self.persisted(through: sequence)
@@ -213,6 +216,7 @@ package struct RaftNode: Sendable {
         self.leaveRole()
         self.role = .leader
         self.leader = self.id
+        self.isBoundToLease = false
         self.leaderSince = self.now
         self.lastBroadcast = self.now
         self.heartbeatRound = 0

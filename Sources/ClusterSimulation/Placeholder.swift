@@ -1,1 +1,0 @@
-// Placeholder until ClusterSimulation's first file lands.
