@@ -15,6 +15,7 @@ struct Checker {
         var term: Term
     }
     private var written: [Position: (fingerprint: UInt64, previousTerm: Term)] = [:]
+    private var lastWritten: [NodeID: LogIndex] = [:]
     private var durableTerms: [NodeID: (term: Term, vote: NodeID?)] = [:]
 
     /// The committed log, from index 1, and the state's hash after each.
@@ -59,7 +60,20 @@ struct Checker {
         }
     }
 
-    mutating func sent(_ message: Message) {
+    /// Persist before send: what a message promises is on the disk already.
+    mutating func sent(_ message: Message, by node: RaftNode, disk: SimulatedDisk.Contents) {
+        switch message.body {
+        case .preVoteRequest, .preVoteResponse: return
+        case .appendAccepted(let index) where disk.term(at: index) != node.term(at: index):
+            // What lies before the log's beginning is in the state.
+            if index >= node.firstIndex, index > disk.base.index {
+                self.fail("durability: \(node.id) acknowledged \(index), which is not on its disk")
+            }
+        default: break
+        }
+        if disk.hardState.term < message.term {
+            self.fail("durability: \(node.id) spoke in term \(message.term) before it was on its disk")
+        }
         switch message.body {
         case .voteRequest: self.voted(message.from, for: message.from, in: message.term)
         case .voteResponse(granted: true): self.voted(message.from, for: message.to, in: message.term)
@@ -97,7 +111,27 @@ struct Checker {
             }
             self.written[position] = (entry.fingerprint, previousTerm)
         }
+        if let first = write.entries.first {
+            if first.index <= self.lastWritten[node.id] ?? 0 { self.checkConfigurationInForce(of: node) }
+            self.lastWritten[node.id] = node.lastIndex
+        }
         if node.isLeader { self.checkConfigurations(of: node) }
+    }
+
+    /// After a truncation: the configuration in force is the last that the log still holds.
+    private mutating func checkConfigurationInForce(of node: RaftNode) {
+        var index = node.lastIndex
+        var configuration = node.base.configuration
+        while index >= node.firstIndex {
+            if case .configuration(let found) = node.entry(at: index)?.payload {
+                configuration = found
+                break
+            }
+            index -= 1
+        }
+        if configuration != node.configuration {
+            self.fail("membership: \(node.id) goes by a configuration that its log does not hold")
+        }
     }
 
     /// A restart may bring back less than was written, never less than was promised; the promises are checked as votes.
@@ -113,6 +147,15 @@ struct Checker {
             index += 1
         }
         if uncommitted > 1 { self.fail("membership: leader \(node.id) has \(uncommitted) changes uncommitted") }
+    }
+
+    /// What the node takes for stable is on the disk.
+    mutating func synced(_ node: RaftNode, disk: SimulatedDisk.Contents) {
+        let index = node.stableIndex
+        guard index >= node.firstIndex, index > disk.base.index else { return }
+        if disk.term(at: index) != node.term(at: index) {
+            self.fail("durability: \(node.id) takes \(index) for stable, which is not on its disk")
+        }
     }
 
     // MARK: Commitment

@@ -9,6 +9,12 @@ struct SimulatedDisk {
         var appliedIndex: LogIndex = 0
         /// Chains every applied entry: equal hashes mean equal histories.
         var stateHash: UInt64 = 0
+
+        func term(at index: LogIndex) -> Term? {
+            if index == self.base.index { return self.base.term }
+            guard index > self.base.index, index <= self.base.index + LogIndex(self.entries.count) else { return nil }
+            return self.entries[Int(index - self.base.index) - 1].term
+        }
     }
 
     enum Operation {

@@ -109,7 +109,7 @@ extension Simulation {
         if let reason = effects.stopped { self.stopped(i, reason) }
         self.store(i, effects, node)
         for message in effects.messages {
-            self.checker.sent(message)
+            self.checker.sent(message, by: node, disk: self.nodes[i].disk.contents)
             self.transmit(Envelope(message: message, incarnation: self.nodes[Int(message.to) - 1].incarnation))
         }
         for result in effects.proposals {
@@ -118,6 +118,7 @@ extension Simulation {
         }
         for result in effects.reads { self.checker.resolved(result) }
         for peer in effects.snapshotsToSend { self.sendSnapshot(i, to: peer) }
+        self.checkLeases()
     }
 
     private mutating func stopped(_ i: Int, _ reason: StopReason) {
@@ -171,6 +172,7 @@ extension Simulation {
             self.step(i, .applied(applied))
         }
         if let sequence { self.step(i, .persisted(sequence: sequence)) }
+        if let node = self.nodes[i].raft { self.checker.synced(node, disk: self.nodes[i].disk.contents) }
         self.compact(i)
         self.startSync(i)
     }

@@ -16,6 +16,8 @@ package struct Simulation {
         package var faults: Faults?
         package var defects: RaftDefects = []
         package var proposalsPerSecond: UInt64 = 20
+        /// Small, so that batches end within a burst.
+        package var maximumAppendEntries = 4
         package var isVerbose = false
 
         package init(seed: UInt64) { self.seed = seed }
@@ -109,7 +111,7 @@ package struct Simulation {
         self.limits.electionTicksMaximum = 700
         self.limits.transferTicks = 400
         // Small, so that every limit is reached in a short run.
-        self.limits.maximumAppendEntries = 4
+        self.limits.maximumAppendEntries = options.maximumAppendEntries
         self.limits.maximumAppendByteCount = 512
         self.limits.maximumInFlightAppends = 4
         self.limits.maximumUncommittedEntries = 64
@@ -148,6 +150,7 @@ package struct Simulation {
             guard let (time, happening) = self.queue.pop() else { return }
             self.time = time
             self.happen(happening)
+            // Time alone must not give a second one either.
             self.checkLeases()
         }
     }
@@ -180,7 +183,7 @@ package struct Simulation {
         }
     }
 
-    private mutating func checkLeases() {
+    mutating func checkLeases() {
         var holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)] = []
         for i in self.nodes.indices {
             guard self.nodes[i].raft?.isLeader == true, let start = self.nodes[i].raft?.leaseStart,

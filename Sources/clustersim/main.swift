@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterSimulation
-import Raft
 
 struct ClusterSim: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,14 +19,16 @@ struct ClusterSim: ParsableCommand {
     @Option(help: "Simulated seconds with faults.")
     var seconds: UInt64 = 600
 
-    @Option(help: ArgumentHelp("Switch safeguards off, by RaftDefects' bits: it must be noticed.", visibility: .hidden))
-    var defects: UInt32 = 0
+    @Flag(help: "Switch safeguards off one by one: each must be noticed.")
+    var mutations = false
 
     @Flag(help: "Print what happens, step by step.")
     var trace = false
 
     func validate() throws {
-        guard (self.seed == nil) != (self.seeds == nil) else { throw ValidationError("Give --seed or --seeds.") }
+        guard [self.seed != nil, self.seeds != nil, self.mutations].count(where: { $0 }) == 1 else {
+            throw ValidationError("Give one of --seed, --seeds and --mutations.")
+        }
         guard (1...7).contains(self.nodes) else { throw ValidationError("--nodes takes 1 to 7.") }
         if let seeds, Self.range(seeds) == nil { throw ValidationError("--seeds takes a range such as 0..<2000.") }
     }
@@ -40,13 +41,13 @@ struct ClusterSim: ParsableCommand {
     }
 
     func run() throws {
+        if self.mutations { return try self.runMutations() }
         let seeds = self.seeds.flatMap(Self.range) ?? self.seed.map { $0..<($0 + 1) } ?? 0..<1
         var failures = 0
         for seed in seeds {
             var options = Simulation.Options(seed: seed)
             options.nodes = self.nodes
             options.seconds = self.seconds
-            options.defects = RaftDefects(rawValue: self.defects)
             options.isVerbose = self.trace
             var simulation = Simulation(options)
             let outcome = simulation.run()
@@ -69,6 +70,19 @@ struct ClusterSim: ParsableCommand {
         }
         if self.seeds != nil { print("\(seeds.count) seeds, \(failures) violations") }
         if failures > 0 { throw ExitCode(1) }
+    }
+
+    private func runMutations() throws {
+        var missed = 0
+        for mutation in Mutation.all {
+            if let (seed, violation) = mutation.hunt() {
+                print("\(mutation.name): seed \(seed): \(violation)")
+            } else {
+                missed += 1
+                print("\(mutation.name): NOT NOTICED within \(mutation.maximumSeeds) seeds")
+            }
+        }
+        if missed > 0 { throw ExitCode(1) }
     }
 }
 

@@ -1,1 +1,0 @@
-// Placeholder until ClusterSimulationTests' first file lands.
