@@ -48,11 +48,15 @@ final class Loop: @unchecked Sendable {
     private var hasEnded = false
 
     private static let listenerToken = UInt64.max - 1
+    private static let watchesToken = UInt64.max - 2
 
     init(index: Int, server: Server) throws(ServerError) {
         self.index = index
         self.server = server
         self.poller = try Poller()
+        if index == 0 {
+            try self.poller.add(server.watches.descriptor, reads: true, writes: false, token: Self.watchesToken)
+        }
     }
 
     func start() {
@@ -112,6 +116,8 @@ final class Loop: @unchecked Sendable {
             for message in messages { self.handle(message) }
         case Self.listenerToken:
             self.acceptAll()
+        case Self.watchesToken:
+            self.server.drainWatches(from: self)
         default:
             guard token < UInt64(self.connections.count), let connection = self.connections[Int(token)] else { return }
             if events & EPOLLOUT.rawValue != 0 { connection.writable() }

@@ -27,6 +27,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let journal: any Journal
     // Set once, before the first loop starts.
     private var loops: [Loop] = []
+    let watches: Watches
     /// Told when a freeze is complete, and when the share's storage fails.
     var onFrozen: (@Sendable () -> Void)?
     var onStorageFailure: (@Sendable (String) -> Void)?
@@ -40,6 +41,9 @@ package final class Server: JournalObserver, @unchecked Sendable {
             ServerState(
                 configuration: configuration, negotiateToken: SPNEGO.serverHint(),
                 seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
+        do throws(FileError) { self.watches = try Watches() } catch { throw ServerError("inotify: \(error)") }
+        let watches = self.watches
+        self.state.withLock { $0.watcher = watches }
         let cores = loopCount ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         for index in 0..<max(1, min(cores, Self.mostLoops)) {
             self.loops.append(try Loop(index: index, server: self))
@@ -114,6 +118,19 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     func route(_ connection: Connection.ID, to loop: Loop?) {
         self.routes.withLock { $0[connection] = loop }
+    }
+
+    /// Changes in watched directories go to those who asked for them. Called by the first loop.
+    func drainWatches(from loop: Loop) {
+        do throws(FileError) {
+            let reports = try self.watches.drain()
+            guard !reports.isEmpty else { return }
+            self.withState(from: loop) { state in
+                for report in reports {
+                    state.directoryChanged(report.key, report.events, isOverflow: report.isOverflow)
+                }
+            }
+        } catch { Log.write("change notification: \(error)") }
     }
 
     /// The user whom a client names, in any case.

@@ -64,7 +64,7 @@ package struct OpenedFile: Sendable {
     }
 }
 
-package protocol FileSystem: AnyObject, Sendable {
+package protocol FileSystem: FileSystemInformation {
     /// The file system's identity, the same on every node that mounts it.
     var volumeID: UInt64 { get }
     /// Opens or creates; destroys nothing. A handle that is dropped has changed nothing but what it created.
@@ -79,12 +79,9 @@ package protocol FileSystem: AnyObject, Sendable {
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
 }
 
-package protocol FileHandle: AnyObject, Sendable {
+package protocol FileHandle: FileHandleInformation {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
     /// What the file's security descriptor and read-only attribute grant this user at most.
     func maximalAccess(for user: User) throws(SMBError) -> AccessMask
 }
-
-/// QUERY_DIRECTORY's position in an open directory.
-package protocol DirectoryEnumeration: AnyObject, Sendable {}

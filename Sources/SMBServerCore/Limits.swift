@@ -13,6 +13,8 @@ package enum Limits {
     /// client can hold in credits, so that a client cannot starve itself. [MS-SMB2] 3.3.4.2.
     package static let asyncPerConnection = 4096
     package static let pending = 1 << 18
+    /// Changes kept for one open while no CHANGE_NOTIFY waits; more are answered with STATUS_NOTIFY_ENUM_DIR.
+    package static let eventsPerNotify = 4096
     /// Messages of one compound; a longer one closes the connection.
     package static let messagesPerCompound = 256
     /// MaxTransactSize, MaxReadSize, MaxWriteSize, [MS-SMB2] 2.2.4: with multi-credit, and without (2.0.2).

@@ -98,15 +98,21 @@ package enum OpenObject: Sendable {
     case pipe(NamedPipe)
 }
 
-/// One open end of a named pipe: a message that was written waits here as the answer that the next read takes.
-/// [MS-SMB2] 3.3.5.10, 3.3.5.12, 3.3.5.13, 3.3.5.15.10.
+/// One open end of a named pipe. [MS-SMB2] 3.3.5.12, 3.3.5.13, 3.3.5.15.10.
 package struct NamedPipe: Sendable {
+    /// Answers that nobody reads; a write beyond fails with STATUS_PIPE_BUSY.
+    package static let unreadLimit = 1024
+
     /// Lower case, without "\PIPE\".
     package let name: String
-    /// What the service answered and the client has not read yet.
-    package var answer: [UInt8] = []
+    package var endpoint: SrvsvcEndpoint
+    /// What the service answered and the client has not read yet, message by message.
+    package var answers: [[UInt8]] = []
 
-    package init(name: String) { self.name = name }
+    package init(name: String, endpoint: SrvsvcEndpoint) {
+        self.name = name
+        self.endpoint = endpoint
+    }
 }
 
 /// What CHANGE_NOTIFY keeps for one open directory. [MS-FSA] 2.1.5.10.
@@ -116,6 +122,12 @@ package struct ChangeNotification: Sendable {
     package var isRecursive: Bool
     /// Asynchronous requests that wait, the oldest first.
     package var waiting: [UInt64] = []
+    /// Seen while nobody waited.
+    package var events: [FileNotifyInformation] = []
+    /// More happened than was kept: the client must read the directory anew.
+    package var hasOverflown = false
+    /// The shell's watch; it ends with the open.
+    package var watch: (any DirectoryWatch)?
 
     package init(filter: UInt32, isRecursive: Bool) {
         self.filter = filter

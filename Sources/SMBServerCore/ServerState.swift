@@ -49,6 +49,9 @@ package struct ServerState: ~Copyable, Sendable {
     /// Addresses for FSCTL_QUERY_NETWORK_INTERFACE_INFO; the shell refreshes them.
     package var networkInterfaces: [NetworkInterfaceInfo] = []
 
+    /// Sees changes in directories for CHANGE_NOTIFY; without one it is STATUS_NOT_SUPPORTED.
+    package var watcher: (any DirectoryWatching)?
+
     /// - Parameter seed: a random number: session ids of one server mean nothing to the one after it.
     package init(
         configuration: ServerConfiguration, negotiateToken: [UInt8], seed: UInt32,

@@ -81,26 +81,47 @@ package struct DirectoryEntryWriter {
     package mutating func append(
         _ entry: DirectoryEntry, name: RawSpan, into writer: inout WireWriter
     ) -> Outcome {
+        guard let place = self.begin(&writer) else { return .full }
+        guard let nameLength = writer.append(utf16FromUTF8: name) else {
+            writer.truncate(to: place.before)
+            return .unrepresentable
+        }
+        return self.finish(entry, place, nameLength: nameLength, into: &writer)
+    }
+
+    /// Appends an entry; `name` is in UTF-16 units.
+    package mutating func append(
+        _ entry: DirectoryEntry, utf16 name: [UInt16], into writer: inout WireWriter
+    ) -> Outcome {
+        guard let place = self.begin(&writer) else { return .full }
+        for unit in name { writer.append(unit) }
+        return self.finish(entry, place, nameLength: name.count * 2, into: &writer)
+    }
+
+    /// Where an entry starts, and where the list ended before its padding; nil where its fixed part does not fit.
+    private func begin(_ writer: inout WireWriter) -> (before: Int, at: Int)? {
         let before = writer.count
         if self.previous != nil { writer.align(to: 8, from: self.start) }
         let at = writer.count
         let fixed = self.informationClass.fixedByteCount
         guard fixed <= self.limit - (at - self.start) else {
             writer.truncate(to: before)
-            return .full
+            return nil
         }
         writer.claim(fixed)
-        guard let nameLength = writer.append(utf16FromUTF8: name) else {
-            writer.truncate(to: before)
-            return .unrepresentable
-        }
+        return (before, at)
+    }
+
+    private mutating func finish(
+        _ entry: DirectoryEntry, _ place: (before: Int, at: Int), nameLength: Int, into writer: inout WireWriter
+    ) -> Outcome {
         guard writer.count - self.start <= self.limit else {
-            writer.truncate(to: before)
+            writer.truncate(to: place.before)
             return .full
         }
-        self.store(entry, nameLength: UInt32(nameLength), into: &writer, at: at)
-        if let previous = self.previous { writer.store(UInt32(at - previous), at: previous) }
-        self.previous = at
+        self.store(entry, nameLength: UInt32(nameLength), into: &writer, at: place.at)
+        if let previous = self.previous { writer.store(UInt32(place.at - previous), at: previous) }
+        self.previous = place.at
         self.count += 1
         return .appended
     }

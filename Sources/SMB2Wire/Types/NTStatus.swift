@@ -48,6 +48,7 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let crcError = NTStatus(rawValue: 0xC000_003F)
     package static let sharingViolation = NTStatus(rawValue: 0xC000_0043)
     package static let quotaExceeded = NTStatus(rawValue: 0xC000_0044)
+    package static let invalidViewSize = NTStatus(rawValue: 0xC000_001F)
     package static let easNotSupported = NTStatus(rawValue: 0xC000_004F)
     package static let eaTooLarge = NTStatus(rawValue: 0xC000_0050)
     package static let nonexistentEaEntry = NTStatus(rawValue: 0xC000_0051)
@@ -187,6 +188,7 @@ extension NTStatus: CustomStringConvertible {
         case .crcError: "STATUS_CRC_ERROR"
         case .sharingViolation: "STATUS_SHARING_VIOLATION"
         case .quotaExceeded: "STATUS_QUOTA_EXCEEDED"
+        case .invalidViewSize: "STATUS_INVALID_VIEW_SIZE"
         case .easNotSupported: "STATUS_EAS_NOT_SUPPORTED"
         case .eaTooLarge: "STATUS_EA_TOO_LARGE"
         case .nonexistentEaEntry: "STATUS_NONEXISTENT_EA_ENTRY"

@@ -34,18 +34,14 @@ extension ServerState {
             into: &writer)
     }
 
-    /// What the pipe's service answered and was not read yet; more than fits stays. 3.3.5.12.
+    /// What the pipe's service answered and was not read yet. 3.3.5.12.
     private mutating func readPipe(
         _ key: UInt64, length: Int, _ request: Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
-        guard case .pipe(var pipe)? = self.opens[key]?.object else { throw SMBError(.fileClosed) }
-        guard !pipe.answer.isEmpty else { throw SMBError(.pipeEmpty) }
-        let count = min(length, pipe.answer.count)
-        let isWhole = count == pipe.answer.count
-        ReadResponse(dataLength: count).encode(into: &writer)
-        writer.append(pipe.answer.span.bytes.extracting(0..<count))
-        pipe.answer.removeFirst(count)
-        self.opens[key]?.object = .pipe(pipe)
-        return self.reply(request, status: isWhole ? .success : .bufferOverflow, into: &writer)
+        var answer = WireWriter(capacity: 256)
+        let status = try self.readPipe(key, limit: length, into: &answer)
+        ReadResponse(dataLength: answer.count).encode(into: &writer)
+        writer.append(answer.span)
+        return self.reply(request, status: status, into: &writer)
     }
 }

@@ -1,0 +1,115 @@
+import FileStore
+import SMB2Wire
+import SMBServerCore
+import Synchronization
+
+// What the information commands ask of an open file, said by FileStore.
+
+extension OpenFile {
+    package func setBasic(_ information: SMB2Wire.BasicInformation) throws(SMBError) {
+        var basic = FileStore.BasicInformation()
+        basic.creationTime = information.creationTime
+        basic.lastAccessTime = information.lastAccessTime
+        basic.lastWriteTime = information.lastWriteTime
+        basic.changeTime = information.changeTime
+        basic.attributes = information.attributes
+        try files { () throws(FileError) in try self.set(basic) }
+    }
+
+    package func changeEndOfFile(_ size: UInt64) throws(SMBError) {
+        try files { () throws(FileError) in try self.setEndOfFile(size) }
+    }
+
+    package func changeAllocation(_ size: UInt64) throws(SMBError) {
+        try files { () throws(FileError) in try self.setAllocation(size) }
+    }
+
+    package func listExtendedAttributes() throws(SMBError) -> [SMB2Wire.ExtendedAttribute] {
+        return try files { () throws(FileError) in try self.extendedAttributes() }.map {
+            SMB2Wire.ExtendedAttribute(flags: $0.flags, name: $0.name, value: $0.value)
+        }
+    }
+
+    package func changeExtendedAttributes(_ attributes: [SMB2Wire.ExtendedAttribute]) throws(SMBError) {
+        let kept = attributes.map { FileStore.ExtendedAttribute(name: $0.name, value: $0.value, flags: $0.flags) }
+        try files { () throws(FileError) in try self.setExtendedAttributes(kept) }
+    }
+
+    package func listStreams() throws(SMBError) -> [SMB2Wire.StreamInformation] {
+        return try files { () throws(FileError) in try self.streams() }.map {
+            SMB2Wire.StreamInformation(name: $0.name, size: $0.size, allocationSize: $0.allocationSize)
+        }
+    }
+
+    package func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8] {
+        try files { () throws(FileError) in try self.securityDescriptor(SecurityParts(rawValue: parts.rawValue)) }
+    }
+
+    package func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {
+        try files { () throws(FileError) in
+            try self.setSecurityDescriptor(bytes, parts: SecurityParts(rawValue: parts.rawValue))
+        }
+    }
+
+    package func enumerate() throws(SMBError) -> any DirectoryEnumeration {
+        try files { () throws(FileError) in Enumeration(try DirectoryCursor(self)) }
+    }
+
+    package func markSparse(_ isSparse: Bool) throws(SMBError) {
+        try files { () throws(FileError) in try self.setSparse(isSparse) }
+    }
+
+    package func zeroRange(_ range: Range<UInt64>) throws(SMBError) {
+        try files { () throws(FileError) in try self.zero(range) }
+    }
+
+    package func queryAllocatedRanges(
+        in range: Range<UInt64>, limit: Int
+    ) throws(SMBError) -> (ranges: [FileRange], isComplete: Bool) {
+        let (ranges, isComplete) = try files { () throws(FileError) in try self.allocatedRanges(in: range, limit: limit)
+        }
+        return (ranges.map { FileRange(offset: $0.lowerBound, length: $0.upperBound - $0.lowerBound) }, isComplete)
+    }
+
+    package func copy(
+        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+    ) throws(SMBError) -> UInt64 {
+        try files { () throws(FileError) in
+            UInt64(
+                try self.volume.copyRange(
+                    from: OpenFile.of(source), at: sourceOffset, to: self, at: offset, count: Int(clamping: count)))
+        }
+    }
+
+    package func clone(
+        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+    ) throws(SMBError) {
+        try files { () throws(FileError) in
+            try self.volume.cloneRange(
+                from: OpenFile.of(source), at: sourceOffset, to: self, at: offset, count: count)
+        }
+    }
+}
+
+/// A cursor of FileStore's in the core's terms, with the entry that found no room in the last answer.
+private final class Enumeration: DirectoryEnumeration {
+    private let cursor: DirectoryCursor
+    private let kept = Mutex<DirectoryItem?>(nil)
+
+    init(_ cursor: DirectoryCursor) { self.cursor = cursor }
+
+    func restart(pattern: [UInt16]?) throws(SMBError) {
+        self.kept.withLock { $0 = nil }
+        try files { () throws(FileError) in
+            if let pattern { try self.cursor.restart(pattern: pattern) } else { try self.cursor.restart() }
+        }
+    }
+
+    func next() throws(SMBError) -> DirectoryItem? {
+        if let item = self.kept.withLock({ $0.take() }) { return item }
+        guard let entry = try files({ () throws(FileError) in try self.cursor.next() }) else { return nil }
+        return DirectoryItem(name: entry.name, facts: FileFacts(entry.information))
+    }
+
+    func unread(_ item: DirectoryItem) { self.kept.withLock { $0 = item } }
+}

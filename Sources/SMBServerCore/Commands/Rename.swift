@@ -1,0 +1,69 @@
+import SMB2Wire
+
+/// FileRenameInformation and FileLinkInformation of SET_INFO. [MS-FSA] 2.1.5.15.11, 2.1.5.15.7.
+extension ServerState {
+    mutating func rename(
+        _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
+    ) throws(SMBError) {
+        let (target, replaces) = try Self.target(data, isEx: isEx)
+        guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
+        guard !open.path.isEmpty else { throw SMBError(.accessDenied, "the root has no name") }
+        guard handle.fileKey.stream.isEmpty, !target.contains(":") else {
+            throw SMBError(.notSupported, "renaming a stream")
+        }
+        if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share) }
+        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
+
+        for other in self.files[open.file]?.opens ?? [] {
+            self.opens[other]?.path = target
+            self.persist(other, awaited: true)
+        }
+    }
+
+    mutating func link(
+        _ data: RawSpan, isEx: Bool, _ open: Open, _ handle: any FileHandle
+    ) throws(SMBError) {
+        let (target, replaces) = try Self.target(data, isEx: isEx)
+        guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
+        guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
+        guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
+        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
+    }
+
+    /// The new name: a path from the share's root. A root directory handle cannot be named over SMB2. [MS-SMB2] 3.3.5.21.1.
+    private static func target(_ data: RawSpan, isEx: Bool) throws(SMBError) -> (path: String, replaces: Bool) {
+        let rename = try parsing { () throws(WireError) in try RenameInformation(parsing: data, isEx: isEx) }
+        guard rename.rootDirectory == 0 else { throw SMBError(.invalidParameter, "root directory") }
+        var path = try parsing { () throws(WireError) in try UTF16LE.decode(data.extracting(rename.name)) }
+        guard !path.isEmpty else { throw SMBError(.infoLengthMismatch, "no name") }
+        if path.hasPrefix("\\") { path.removeFirst() }
+        guard !path.isEmpty else { throw SMBError(.objectNameInvalid) }
+        return (path, rename.replaceIfExists)
+    }
+
+    /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
+    private func requireReplaceable(
+        _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem
+    ) throws(SMBError) {
+        guard let existing = try fileSystem.findFile(target), existing.identity != handle.fileKey.identity else {
+            return
+        }
+        guard replaces else { throw SMBError(.objectNameCollision) }
+        if self.fileIndex.contains(where: { $0.key.identity == existing.identity }) {
+            throw SMBError(.accessDenied, "the file to be replaced is open")
+        }
+    }
+
+    /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
+    /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
+    private func requireNothingOpen(beneath path: String, in share: Share) throws(SMBError) {
+        let prefix = path.lowercased() + "\\"
+        var isFree = true
+        self.opens.forEach { _, open in
+            if open.share.name == share.name, open.path.lowercased().hasPrefix(prefix) { isFree = false }
+        }
+        guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
+    }
+}
