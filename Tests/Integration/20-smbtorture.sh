@@ -13,7 +13,9 @@ time_limit=${HOLDFAST_TORTURE_LIMIT:-90}
 expected=$here/smbtorture-expected-failures
 
 make_share
-start_server --continuously-available
+# shellcheck disable=SC2034  # start_server uses it
+share_flags=,ca
+start_server
 
 declare -A reason=()
 while read -r name why; do
@@ -58,7 +60,7 @@ for suite in "${suites[@]}"; do
         esac
         if ! kill -0 "$server" 2>/dev/null; then
             failed "the server lives through $name" "$(tail -n 20 "$server_log")"
-            start_server --continuously-available
+            start_server
         fi
     done
 done

@@ -40,9 +40,9 @@ class Server:
     def start(self):
         self.process = self.record.spawn(
             "smbserverd", *self.network.inside(
-                self.name, self.binary, "--share", f"{SHARE}={self.share}", "--user", ACCOUNT,
+                self.name, self.binary, "--share", f"{SHARE}={self.share},ca", "--user", ACCOUNT,
                 "--password-file", self.directory / "password", "--port", PORT,
-                "--state-dir", self.directory / "state", "--continuously-available"),
+                "--state-dir", self.directory / "state"),
             log=self.log)
         deadline = time.monotonic() + 10
         while not run(*self.network.inside(self.name, "ss", "-Hltn", f"sport = :{PORT}")).stdout:
