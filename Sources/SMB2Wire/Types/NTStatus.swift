@@ -115,8 +115,8 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let pipeBroken = NTStatus(rawValue: 0xC000_014B)
     package static let invalidDeviceState = NTStatus(rawValue: 0xC000_0184)
     package static let ioDeviceError = NTStatus(rawValue: 0xC000_0185)
+    package static let trustedRelationshipFailure = NTStatus(rawValue: 0xC000_018D)
     package static let accountExpired = NTStatus(rawValue: 0xC000_0193)
-    package static let trustedRelationshipFailure = NTStatus(rawValue: 0xC000_019B)
     package static let userSessionDeleted = NTStatus(rawValue: 0xC000_0203)
     package static let insuffServerResources = NTStatus(rawValue: 0xC000_0205)
     package static let connectionDisconnected = NTStatus(rawValue: 0xC000_020C)
@@ -135,13 +135,14 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let ioReparseTagMismatch = NTStatus(rawValue: 0xC000_0277)
     package static let ioReparseDataInvalid = NTStatus(rawValue: 0xC000_0278)
     package static let ioReparseTagNotHandled = NTStatus(rawValue: 0xC000_0279)
-    package static let reparsePointEncountered = NTStatus(rawValue: 0xC000_0281)
+    package static let directoryIsAReparsePoint = NTStatus(rawValue: 0xC000_0281)
     package static let objectidNotFound = NTStatus(rawValue: 0xC000_02F0)
     package static let networkSessionExpired = NTStatus(rawValue: 0xC000_035C)
     package static let authenticationFirewallFailed = NTStatus(rawValue: 0xC000_0413)
     package static let ntlmBlocked = NTStatus(rawValue: 0xC000_0418)
     package static let serverUnavailable = NTStatus(rawValue: 0xC000_0466)
     package static let fileNotAvailable = NTStatus(rawValue: 0xC000_0467)
+    package static let reparsePointEncountered = NTStatus(rawValue: 0xC000_050B)
     package static let smbNoPreauthIntegrityHashOverlap = NTStatus(rawValue: 0xC05D_0000)
     package static let smbBadClusterDialect = NTStatus(rawValue: 0xC05D_0001)
 }
@@ -255,8 +256,8 @@ extension NTStatus: CustomStringConvertible {
         case .pipeBroken: "STATUS_PIPE_BROKEN"
         case .invalidDeviceState: "STATUS_INVALID_DEVICE_STATE"
         case .ioDeviceError: "STATUS_IO_DEVICE_ERROR"
-        case .accountExpired: "STATUS_ACCOUNT_EXPIRED"
         case .trustedRelationshipFailure: "STATUS_TRUSTED_RELATIONSHIP_FAILURE"
+        case .accountExpired: "STATUS_ACCOUNT_EXPIRED"
         case .userSessionDeleted: "STATUS_USER_SESSION_DELETED"
         case .insuffServerResources: "STATUS_INSUFF_SERVER_RESOURCES"
         case .connectionDisconnected: "STATUS_CONNECTION_DISCONNECTED"
@@ -275,13 +276,14 @@ extension NTStatus: CustomStringConvertible {
         case .ioReparseTagMismatch: "STATUS_IO_REPARSE_TAG_MISMATCH"
         case .ioReparseDataInvalid: "STATUS_IO_REPARSE_DATA_INVALID"
         case .ioReparseTagNotHandled: "STATUS_IO_REPARSE_TAG_NOT_HANDLED"
-        case .reparsePointEncountered: "STATUS_REPARSE_POINT_ENCOUNTERED"
+        case .directoryIsAReparsePoint: "STATUS_DIRECTORY_IS_A_REPARSE_POINT"
         case .objectidNotFound: "STATUS_OBJECTID_NOT_FOUND"
         case .networkSessionExpired: "STATUS_NETWORK_SESSION_EXPIRED"
         case .authenticationFirewallFailed: "STATUS_AUTHENTICATION_FIREWALL_FAILED"
         case .ntlmBlocked: "STATUS_NTLM_BLOCKED"
         case .serverUnavailable: "STATUS_SERVER_UNAVAILABLE"
         case .fileNotAvailable: "STATUS_FILE_NOT_AVAILABLE"
+        case .reparsePointEncountered: "STATUS_REPARSE_POINT_ENCOUNTERED"
         case .smbNoPreauthIntegrityHashOverlap: "STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP"
         case .smbBadClusterDialect: "STATUS_SMB_BAD_CLUSTER_DIALECT"
         default: "0x" + String(self.rawValue, radix: 16, uppercase: true)
