@@ -77,15 +77,36 @@ extension WireWriter {
     /// Appends UTF-8 (a file's name as the kernel gave it) as UTF-16LE. Returns the byte count, or nil, with nothing
     /// appended, where the bytes are not valid UTF-8: such a name cannot be shown to a client.
     package mutating func append(utf16FromUTF8 source: RawSpan) -> Int? {
-        let start = self.count
-        self.reserve(source.byteCount * 2)
+        // A byte of UTF-8 makes at most one unit; the storage is borrowed once, for a directory is full of names.
+        let start = self.claimUncleared(source.byteCount * 2)
+        let written: Int? = self.withUnsafeMutableBytes(in: start..<self.count) { target in
+            UTF16LE.convert(source, into: target)
+        }
+        guard let written else {
+            self.truncate(to: start)
+            return nil
+        }
+        self.truncate(to: start + written)
+        return written
+    }
+}
+
+extension UTF16LE {
+    /// Writes `source`, UTF-8, as UTF-16LE to `target`, which has two bytes for each of it; the bytes written, or nil
+    /// where `source` is no UTF-8.
+    fileprivate static func convert(_ source: RawSpan, into target: UnsafeMutableRawBufferPointer) -> Int? {
         let end = source.byteCount
         var at = 0
+        var out = 0
+        func store(_ unit: UInt32) {
+            target.storeBytes(of: UInt16(unit).littleEndian, toByteOffset: out, as: UInt16.self)
+            out += 2
+        }
         while at < end {
             let first = UInt32(source.load(UInt8.self, at: at))
             at += 1
             if first < 0x80 {
-                self.append(UInt16(first))
+                store(first)
                 continue
             }
             // Lead byte: how many follow, and the least scalar that needs so many (overlong forms are not UTF-8).
@@ -96,34 +117,23 @@ extension WireWriter {
             case 0xC2...0xDF: (following, least, scalar) = (1, 0x80, first & 0x1F)
             case 0xE0...0xEF: (following, least, scalar) = (2, 0x800, first & 0x0F)
             case 0xF0...0xF4: (following, least, scalar) = (3, 0x10000, first & 0x07)
-            default:
-                self.truncate(to: start)
-                return nil
+            default: return nil
             }
-            guard following <= end - at else {
-                self.truncate(to: start)
-                return nil
-            }
+            guard following <= end - at else { return nil }
             for _ in 0..<following {
                 let next = UInt32(source.load(UInt8.self, at: at))
-                guard next & 0xC0 == 0x80 else {
-                    self.truncate(to: start)
-                    return nil
-                }
+                guard next & 0xC0 == 0x80 else { return nil }
                 scalar = scalar << 6 | next & 0x3F
                 at += 1
             }
-            guard scalar >= least, scalar <= 0x10FFFF, !(0xD800..<0xE000).contains(scalar) else {
-                self.truncate(to: start)
-                return nil
-            }
+            guard scalar >= least, scalar <= 0x10FFFF, !(0xD800..<0xE000).contains(scalar) else { return nil }
             if scalar < 0x10000 {
-                self.append(UInt16(scalar))
+                store(scalar)
             } else {
-                self.append(UInt16(0xD800 + ((scalar - 0x10000) >> 10)))
-                self.append(UInt16(0xDC00 + ((scalar - 0x10000) & 0x3FF)))
+                store(0xD800 + ((scalar - 0x10000) >> 10))
+                store(0xDC00 + ((scalar - 0x10000) & 0x3FF))
             }
         }
-        return self.count - start
+        return out
     }
 }

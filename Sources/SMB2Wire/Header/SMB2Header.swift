@@ -105,19 +105,22 @@ package struct SMB2Header: Equatable, Sendable {
 
     /// Writes the header over 64 bytes claimed earlier: a reply's status and credits are known only after its body.
     package func store(into writer: inout WireWriter, at offset: Int) {
-        writer.store(Self.protocolID, at: offset)
-        writer.store(Self.structureSize, at: offset + 4)
-        writer.store(self.creditCharge, at: offset + 6)
-        writer.store(self.status.rawValue, at: offset + 8)
-        writer.store(self.commandCode, at: offset + 12)
-        writer.store(self.credits, at: offset + 14)
-        writer.store(self.flags.rawValue, at: offset + 16)
-        writer.store(self.nextCommand, at: offset + 20)
-        writer.store(self.messageID, at: offset + 24)
-        writer.store(self.asyncID, at: offset + 32)
-        writer.store(self.sessionID, at: offset + 40)
-        writer.store(self.signature[0], at: offset + 48)
-        writer.store(self.signature[1], at: offset + 56)
+        // One borrow of the storage for all the fields: this stands before every reply.
+        writer.withUnsafeMutableBytes(in: offset..<offset + Self.byteCount) { bytes in
+            bytes.storeBytes(of: Self.protocolID.littleEndian, toByteOffset: 0, as: UInt32.self)
+            bytes.storeBytes(of: Self.structureSize.littleEndian, toByteOffset: 4, as: UInt16.self)
+            bytes.storeBytes(of: self.creditCharge.littleEndian, toByteOffset: 6, as: UInt16.self)
+            bytes.storeBytes(of: self.status.rawValue.littleEndian, toByteOffset: 8, as: UInt32.self)
+            bytes.storeBytes(of: self.commandCode.littleEndian, toByteOffset: 12, as: UInt16.self)
+            bytes.storeBytes(of: self.credits.littleEndian, toByteOffset: 14, as: UInt16.self)
+            bytes.storeBytes(of: self.flags.rawValue.littleEndian, toByteOffset: 16, as: UInt32.self)
+            bytes.storeBytes(of: self.nextCommand.littleEndian, toByteOffset: 20, as: UInt32.self)
+            bytes.storeBytes(of: self.messageID.littleEndian, toByteOffset: 24, as: UInt64.self)
+            bytes.storeBytes(of: self.asyncID.littleEndian, toByteOffset: 32, as: UInt64.self)
+            bytes.storeBytes(of: self.sessionID.littleEndian, toByteOffset: 40, as: UInt64.self)
+            bytes.storeBytes(of: self.signature[0].littleEndian, toByteOffset: 48, as: UInt64.self)
+            bytes.storeBytes(of: self.signature[1].littleEndian, toByteOffset: 56, as: UInt64.self)
+        }
     }
 }
 
