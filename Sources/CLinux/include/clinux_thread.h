@@ -5,3 +5,5 @@
 int clinux_eventfd(void);
 /// At most 15 bytes are kept.
 void clinux_name_thread(const char *name);
+/// malloc keeps what is freed, up to 64 MiB blocks, instead of mapping and unmapping it every time (mallopt(3)).
+void clinux_keep_large_blocks(void);
