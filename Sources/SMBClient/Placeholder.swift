@@ -1,1 +1,0 @@
-// Placeholder until SMBClient's first file lands.

@@ -1,1 +1,0 @@
-// Placeholder until smbbench's first file lands.
