@@ -242,3 +242,12 @@ extension ClusterState: BinaryRecord {
 
     private static let format: UInt8 = 1
 }
+
+extension ClusterState {
+    mutating func blankSecrets() {
+        self.configuration.certificateAuthority = ""
+        self.configuration.lun = ""
+        for index in self.configuration.users.indices { self.configuration.users[index].ntHash = [] }
+        self.tokens = []
+    }
+}

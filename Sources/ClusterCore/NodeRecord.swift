@@ -33,12 +33,9 @@ package struct NodeRecord: Equatable, BinaryRecord {
     package var interface: String
     /// Counts the starts of its clusterd.
     package var incarnation: UInt64
-    /// SHA-256 of its certificate's DER.
-    package var certificateFingerprint: [UInt8]
 
     package init(
-        id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0,
-        certificateFingerprint: [UInt8] = []
+        id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0
     ) {
         self.id = id
         self.name = name
@@ -46,7 +43,6 @@ package struct NodeRecord: Equatable, BinaryRecord {
         self.role = role
         self.interface = interface
         self.incarnation = incarnation
-        self.certificateFingerprint = certificateFingerprint
     }
 
     package func encode(into writer: inout BinaryWriter) {
@@ -57,7 +53,6 @@ package struct NodeRecord: Equatable, BinaryRecord {
             writer.write(self.role.rawValue)
             writer.write(self.interface)
             writer.write(self.incarnation)
-            writer.write(self.certificateFingerprint)
         }
     }
 
@@ -65,8 +60,7 @@ package struct NodeRecord: Equatable, BinaryRecord {
         self = try reader.section { (_, reader) throws(RecordError) in
             NodeRecord(
                 id: try reader.read(), name: try reader.read(), address: try reader.read(),
-                role: try reader.readRole(), interface: try reader.read(), incarnation: try reader.read(),
-                certificateFingerprint: try reader.read())
+                role: try reader.readRole(), interface: try reader.read(), incarnation: try reader.read())
         }
     }
 }

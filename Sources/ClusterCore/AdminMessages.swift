@@ -1,0 +1,481 @@
+import Raft
+import StateRecords
+
+/// What clusterctl asks of clusterd over DIR/admin.sock, one frame a connection, and what a follower passes on to the
+/// leader.
+package enum AdminRequest: Equatable, BinaryRecord {
+    case initialize(InitializeParameters)
+    case join(JoinParameters)
+    case token(validMilliseconds: UInt64)
+    case status
+    case addShare(ShareRecord)
+    case removeShare(name: String)
+    /// `replaces`: the user must exist; else must not.
+    case putUser(name: String, ntHash: [UInt8], replaces: Bool)
+    case removeUser(name: String)
+    case listUsers
+    /// To this node, or wherever it can go.
+    case move(node: String)
+    /// This node, or another.
+    case leave(node: String)
+    case inspectOpens
+    /// From a node to the leader: it started, with these properties.
+    case nodeStarted(NodeRecord)
+
+    package func encode(into writer: inout BinaryWriter) {
+        switch self {
+        case .initialize(let parameters):
+            writer.write(UInt8(1))
+            writer.write(parameters)
+        case .join(let parameters):
+            writer.write(UInt8(2))
+            writer.write(parameters)
+        case .token(let valid):
+            writer.write(UInt8(3))
+            writer.write(valid)
+        case .status: writer.write(UInt8(4))
+        case .addShare(let share):
+            writer.write(UInt8(5))
+            writer.write(share)
+        case .removeShare(let name):
+            writer.write(UInt8(6))
+            writer.write(name)
+        case .putUser(let name, let hash, let replaces):
+            writer.write(UInt8(7))
+            writer.write(name)
+            writer.write(hash)
+            writer.write(replaces)
+        case .removeUser(let name):
+            writer.write(UInt8(8))
+            writer.write(name)
+        case .listUsers: writer.write(UInt8(9))
+        case .move(let node):
+            writer.write(UInt8(10))
+            writer.write(node)
+        case .leave(let node):
+            writer.write(UInt8(11))
+            writer.write(node)
+        case .inspectOpens: writer.write(UInt8(12))
+        case .nodeStarted(let node):
+            writer.write(UInt8(13))
+            writer.write(node)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        switch tag {
+        case 1: self = .initialize(try reader.read())
+        case 2: self = .join(try reader.read())
+        case 3: self = .token(validMilliseconds: try reader.read())
+        case 4: self = .status
+        case 5: self = .addShare(try reader.read())
+        case 6: self = .removeShare(name: try reader.read())
+        case 7: self = .putUser(name: try reader.read(), ntHash: try reader.read(), replaces: try reader.read())
+        case 8: self = .removeUser(name: try reader.read())
+        case 9: self = .listUsers
+        case 10: self = .move(node: try reader.read())
+        case 11: self = .leave(node: try reader.read())
+        case 12: self = .inspectOpens
+        case 13: self = .nodeStarted(try reader.read())
+        default: throw .unknownTag(kind: "admin request", value: tag)
+        }
+    }
+}
+
+/// `clusterctl init`.
+package struct InitializeParameters: Equatable, BinaryRecord {
+    package var clusterName: String
+    package var nodeName: String
+    package var address: String
+    package var virtualIP: String
+    package var interface: String
+    /// Secret.
+    package var lun: String
+    /// Make the file system on a LUN that is proved empty.
+    package var formats: Bool
+    /// Use the XFS that the LUN already holds.
+    package var adopts: Bool
+    /// Throw out reservations that are there.
+    package var forces: Bool
+
+    package init(
+        clusterName: String, nodeName: String, address: String, virtualIP: String, interface: String, lun: String,
+        formats: Bool, adopts: Bool, forces: Bool
+    ) {
+        self.clusterName = clusterName
+        self.nodeName = nodeName
+        self.address = address
+        self.virtualIP = virtualIP
+        self.interface = interface
+        self.lun = lun
+        self.formats = formats
+        self.adopts = adopts
+        self.forces = forces
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.clusterName)
+            writer.write(self.nodeName)
+            writer.write(self.address)
+            writer.write(self.virtualIP)
+            writer.write(self.interface)
+            writer.write(self.lun)
+            writer.write(self.formats)
+            writer.write(self.adopts)
+            writer.write(self.forces)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            InitializeParameters(
+                clusterName: try reader.read(), nodeName: try reader.read(), address: try reader.read(),
+                virtualIP: try reader.read(), interface: try reader.read(), lun: try reader.read(),
+                formats: try reader.read(), adopts: try reader.read(), forces: try reader.read())
+        }
+    }
+}
+
+/// `clusterctl join`, on the machine that joins.
+package struct JoinParameters: Equatable, BinaryRecord {
+    /// A member: `host:port`.
+    package var member: String
+    /// The token as it was printed. Secret.
+    package var token: String
+    package var nodeName: String
+    package var address: String
+    package var interface: String
+    package var role: NodeRole
+
+    package init(
+        member: String, token: String, nodeName: String, address: String, interface: String, role: NodeRole
+    ) {
+        self.member = member
+        self.token = token
+        self.nodeName = nodeName
+        self.address = address
+        self.interface = interface
+        self.role = role
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.member)
+            writer.write(self.token)
+            writer.write(self.nodeName)
+            writer.write(self.address)
+            writer.write(self.interface)
+            writer.write(self.role.rawValue)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            JoinParameters(
+                member: try reader.read(), token: try reader.read(), nodeName: try reader.read(),
+                address: try reader.read(), interface: try reader.read(), role: try reader.readRole())
+        }
+    }
+}
+
+/// Why an administrator's command did nothing.
+package struct AdminFailure: Error, Equatable, BinaryRecord {
+    package enum Code: UInt8, Sendable {
+        /// The command itself cannot be done: a name that exists, a token that expired. Exit status 1.
+        case refused = 1
+        /// Not now: no quorum, no leader, a move under way. Exit status 3.
+        case unavailable = 3
+        /// This node is not in a cluster, or is in one already. Exit status 4.
+        case wrongState = 4
+        /// Storage: unreachable, foreign, reserved by another. Exit status 5.
+        case storage = 5
+    }
+
+    package var code: Code
+    /// What happened and what to do next.
+    package var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.code.rawValue)
+        writer.write(self.message)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        guard let code = Code(rawValue: tag) else { throw .unknownTag(kind: "failure", value: tag) }
+        self.init(code, try reader.read())
+    }
+}
+
+package enum AdminReply: Equatable, BinaryRecord {
+    case done(String)
+    case failed(AdminFailure)
+    case token(String)
+    /// JSON would need a parser in the daemon: ``ClusterStatus`` travels as records.
+    case status(StatusReport)
+    case users([String])
+    case opens([OpenRecord])
+
+    package func encode(into writer: inout BinaryWriter) {
+        switch self {
+        case .done(let text):
+            writer.write(UInt8(1))
+            writer.write(text)
+        case .failed(let failure):
+            writer.write(UInt8(2))
+            writer.write(failure)
+        case .token(let text):
+            writer.write(UInt8(3))
+            writer.write(text)
+        case .status(let report):
+            writer.write(UInt8(4))
+            writer.write(report)
+        case .users(let names):
+            writer.write(UInt8(5))
+            writer.write(names)
+        case .opens(let opens):
+            writer.write(UInt8(6))
+            writer.write(opens)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        switch tag {
+        case 1: self = .done(try reader.read())
+        case 2: self = .failed(try reader.read())
+        case 3: self = .token(try reader.read())
+        case 4: self = .status(try reader.read())
+        case 5: self = .users(try reader.readStrings())
+        case 6: self = .opens(try reader.readArray())
+        default: throw .unknownTag(kind: "admin reply", value: tag)
+        }
+    }
+}
+
+/// The raw material of a ``ClusterStatus``: the reporter's replicated state without its secrets, and what it alone knows.
+package struct StatusReport: Equatable, BinaryRecord {
+    package struct NodeReport: Equatable, BinaryRecord {
+        package var id: NodeID
+        package var isConnected: Bool
+        /// 0 unknown, 1 follower, 2 learner, 3 leader.
+        package var role: UInt8
+        package var lag: UInt64
+        package var knowsLag: Bool
+
+        package init(id: NodeID, isConnected: Bool, role: UInt8, lag: UInt64?) {
+            self.id = id
+            self.isConnected = isConnected
+            self.role = role
+            self.lag = lag ?? 0
+            self.knowsLag = lag != nil
+        }
+
+        package func encode(into writer: inout BinaryWriter) {
+            writer.write(self.id)
+            writer.write(self.isConnected)
+            writer.write(self.role)
+            writer.write(self.lag)
+            writer.write(self.knowsLag)
+        }
+
+        package init(from reader: inout BinaryReader) throws(RecordError) {
+            self.id = try reader.read()
+            self.isConnected = try reader.read()
+            self.role = try reader.read()
+            self.lag = try reader.read()
+            self.knowsLag = try reader.read()
+        }
+    }
+
+    package var reporter: String
+    /// Secrets blanked.
+    package var state: ClusterState
+    package var term: Term
+    package var commitIndex: LogIndex
+    package var leader: String
+    package var hasQuorum: Bool
+    package var phase: String
+    package var problem: String
+    package var nodes: [NodeReport]
+    package var lun: String
+    package var fileSystem: String
+    package var fence: String
+    package var server: ServerStatus?
+
+    package init(
+        reporter: String, state: ClusterState, term: Term, commitIndex: LogIndex, leader: String, hasQuorum: Bool,
+        phase: String, problem: String, nodes: [NodeReport], lun: String, fileSystem: String, fence: String,
+        server: ServerStatus?
+    ) {
+        self.reporter = reporter
+        self.state = state.withoutSecrets
+        self.term = term
+        self.commitIndex = commitIndex
+        self.leader = leader
+        self.hasQuorum = hasQuorum
+        self.phase = phase
+        self.problem = problem
+        self.nodes = nodes
+        self.lun = lun
+        self.fileSystem = fileSystem
+        self.fence = fence
+        self.server = server
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.reporter)
+            writer.write(self.state)
+            writer.write(self.term)
+            writer.write(self.commitIndex)
+            writer.write(self.leader)
+            writer.write(self.hasQuorum)
+            writer.write(self.phase)
+            writer.write(self.problem)
+            writer.write(self.nodes)
+            writer.write(self.lun)
+            writer.write(self.fileSystem)
+            writer.write(self.fence)
+            writer.write(self.server)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            StatusReport(
+                reporter: try reader.read(), state: try reader.read(), term: try reader.read(),
+                commitIndex: try reader.read(), leader: try reader.read(), hasQuorum: try reader.read(),
+                phase: try reader.read(), problem: try reader.read(), nodes: try reader.readArray(),
+                lun: try reader.read(), fileSystem: try reader.read(), fence: try reader.read(),
+                server: try reader.readOptional())
+        }
+    }
+
+    package var status: ClusterStatus {
+        let configuration = self.state.configuration
+        let roles = ["unknown", "follower", "learner", "leader"]
+        let nodes = configuration.nodes.map { record in
+            let report = self.nodes.first { $0.id == record.id }
+            return ClusterStatus.Node(
+                id: record.id, name: record.name, address: record.address, kind: record.role.name,
+                role: roles[min(Int(report?.role ?? 0), roles.count - 1)], connected: report?.isConnected ?? false,
+                active: self.state.active?.node == record.id, incarnation: record.incarnation,
+                lag: report.flatMap { $0.knowsLag ? $0.lag : nil })
+        }
+        return ClusterStatus(
+            reporter: self.reporter, state: self.state, term: self.term, commitIndex: self.commitIndex,
+            leader: self.leader.isEmpty ? nil : self.leader, hasQuorum: self.hasQuorum, phase: self.phase,
+            problem: self.problem.isEmpty ? nil : self.problem, nodes: nodes, lun: self.lun,
+            fileSystem: self.fileSystem, fence: self.fence, server: self.server)
+    }
+}
+
+extension ClusterState {
+    /// For people's eyes: no key, no password, no hash.
+    package var withoutSecrets: ClusterState {
+        var copy = self
+        copy.blankSecrets()
+        return copy
+    }
+}
+
+// MARK: Between nodes
+
+/// A machine that is no node yet asks to become one.
+package struct JoinRequest: Equatable, BinaryRecord {
+    /// Of the token.
+    package var secret: [UInt8]
+    package var node: NodeRecord
+
+    package init(secret: [UInt8], node: NodeRecord) {
+        self.secret = secret
+        self.node = node
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.secret)
+        writer.write(self.node)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.secret = try reader.read()
+        self.node = try reader.read()
+    }
+}
+
+package enum JoinReply: Equatable, BinaryRecord {
+    case accepted(
+        node: NodeRecord, clusterName: String, certificatePEM: String, keyPEM: String, authorityPEM: String,
+        peers: [NodeRecord])
+    /// Ask that one: it leads.
+    case redirect(address: String)
+    case refused(AdminFailure)
+
+    package func encode(into writer: inout BinaryWriter) {
+        switch self {
+        case .accepted(let node, let name, let certificate, let key, let authority, let peers):
+            writer.write(UInt8(1))
+            writer.write(node)
+            writer.write(name)
+            writer.write(certificate)
+            writer.write(key)
+            writer.write(authority)
+            writer.write(peers)
+        case .redirect(let address):
+            writer.write(UInt8(2))
+            writer.write(address)
+        case .refused(let failure):
+            writer.write(UInt8(3))
+            writer.write(failure)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        switch tag {
+        case 1:
+            self = .accepted(
+                node: try reader.read(), clusterName: try reader.read(), certificatePEM: try reader.read(),
+                keyPEM: try reader.read(), authorityPEM: try reader.read(), peers: try reader.readArray())
+        case 2: self = .redirect(address: try reader.read())
+        case 3: self = .refused(try reader.read())
+        default: throw .unknownTag(kind: "join reply", value: tag)
+        }
+    }
+}
+
+/// The messages of the peers' links.
+package enum PeerMessage: Equatable, BinaryRecord {
+    case raft(Message)
+    /// The state itself, and the message that stands for it.
+    case snapshot(Message, state: [UInt8])
+
+    package func encode(into writer: inout BinaryWriter) {
+        switch self {
+        case .raft(let message):
+            writer.write(UInt8(1))
+            writer.write(message)
+        case .snapshot(let message, let state):
+            writer.write(UInt8(2))
+            writer.write(message)
+            writer.write(state)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        let tag = try reader.read(UInt8.self)
+        switch tag {
+        case 1: self = .raft(try reader.read())
+        case 2: self = .snapshot(try reader.read(), state: try reader.read())
+        default: throw .unknownTag(kind: "peer message", value: tag)
+        }
+    }
+}

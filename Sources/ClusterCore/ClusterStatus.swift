@@ -1,0 +1,177 @@
+import Raft
+import StateRecords
+
+/// What `clusterctl status` shows. `Codable` for `--json`: its names are documented in docs/CLUSTERCTL.md and stay.
+package struct ClusterStatus: Codable, Equatable, Sendable {
+    package struct Node: Codable, Equatable, Sendable {
+        package var id: UInt64
+        package var name: String
+        package var address: String
+        /// `data` or `witness`.
+        package var kind: String
+        /// `leader`, `follower` or `learner`; `unknown` where this node cannot tell.
+        package var role: String
+        package var connected: Bool
+        /// This node serves.
+        package var active: Bool
+        package var incarnation: UInt64
+        /// Entries that it lacks, as far as the leader knows.
+        package var lag: UInt64?
+
+        package init(
+            id: UInt64, name: String, address: String, kind: String, role: String, connected: Bool, active: Bool,
+            incarnation: UInt64, lag: UInt64?
+        ) {
+            self.id = id
+            self.name = name
+            self.address = address
+            self.kind = kind
+            self.role = role
+            self.connected = connected
+            self.active = active
+            self.incarnation = incarnation
+            self.lag = lag
+        }
+    }
+
+    package struct Step: Codable, Equatable, Sendable {
+        package var name: String
+        package var milliseconds: Double
+    }
+
+    package struct Event: Codable, Equatable, Sendable {
+        package var kind: String
+        package var node: String
+        package var term: UInt64
+        /// By that node's wall clock.
+        package var unixMilliseconds: UInt64
+        package var milliseconds: Double
+        package var steps: [Step]
+        package var detail: String
+
+        package init(_ record: EventRecord, node: String) {
+            self.kind = record.kind.name
+            self.node = node
+            self.term = record.term
+            self.unixMilliseconds = record.unixMilliseconds
+            self.milliseconds = Double(record.totalMicroseconds) / 1000
+            self.steps = record.steps.map { Step(name: $0.name, milliseconds: Double($0.microseconds) / 1000) }
+            self.detail = record.detail
+        }
+    }
+
+    package struct Share: Codable, Equatable, Sendable {
+        package var name: String
+        package var path: String
+        package var comment: String
+        package var continuouslyAvailable: Bool
+        package var readOnly: Bool
+        package var encrypted: Bool
+
+        package init(_ record: ShareRecord) {
+            self.name = record.name
+            self.path = record.path
+            self.comment = record.comment
+            self.continuouslyAvailable = record.isContinuouslyAvailable
+            self.readOnly = record.isReadOnly
+            self.encrypted = record.requiresEncryption
+        }
+    }
+
+    package struct Handles: Codable, Equatable, Sendable {
+        package var persistent = 0
+        package var durable = 0
+        package var locks = 0
+        package var leases = 0
+        /// From the server itself; nil where none serves here.
+        package var open: UInt32?
+        package var disconnected: UInt32?
+
+        package init() {}
+    }
+
+    /// The node that made this report. Only the active one knows the server's own counts.
+    package var reporter: String
+    package var cluster: String
+    package var clusterID: String
+    package var term: UInt64
+    package var commitIndex: UInt64
+    package var appliedIndex: UInt64
+    package var leader: String?
+    package var active: String?
+    package var activeSinceUnixMilliseconds: UInt64?
+    package var hasQuorum: Bool
+    /// What the reporter itself is doing: `standby`, `taking fence`, `serving`, …
+    package var phase: String
+    /// Why the share is not served, when a takeover failed.
+    package var problem: String?
+    package var nodes: [Node]
+    package var virtualIPs: [String]
+    /// Without the password.
+    package var lun: String
+    package var fileSystem: String
+    package var fence: String
+    package var shares: [Share]
+    package var users: Int
+    package var clients: [String]
+    package var handles: Handles
+    package var lastTakeover: Event?
+    package var events: [Event]
+    package var bytesRead: UInt64?
+    package var bytesWritten: UInt64?
+    package var requests: UInt64?
+
+    package init(
+        reporter: String, state: ClusterState, term: UInt64, commitIndex: UInt64, leader: String?, hasQuorum: Bool,
+        phase: String, problem: String?, nodes: [Node], lun: String, fileSystem: String, fence: String,
+        server: ServerStatus?
+    ) {
+        let configuration = state.configuration
+        func name(_ id: NodeID) -> String { configuration.node(id)?.name ?? "node \(id)" }
+        self.reporter = reporter
+        self.cluster = configuration.name
+        self.clusterID = Self.text(configuration.guid)
+        self.term = term
+        self.commitIndex = commitIndex
+        self.appliedIndex = state.appliedIndex
+        self.leader = leader
+        self.active = state.active.map { name($0.node) }
+        self.activeSinceUnixMilliseconds = state.active?.sinceUnixMilliseconds
+        self.hasQuorum = hasQuorum
+        self.phase = phase
+        self.problem = problem
+        self.nodes = nodes
+        self.virtualIPs = configuration.virtualIPs
+        self.lun = lun
+        self.fileSystem = fileSystem
+        self.fence = fence
+        self.shares = configuration.shares.map { Share($0) }
+        self.users = configuration.users.count
+        self.clients = state.handles.orderedClients.map {
+            let address = $0.clientAddress.map { "\($0)" }.joined(separator: $0.clientAddress.count == 4 ? "." : ",")
+            return "\(address):\($0.clientPort)"
+        }
+        self.handles = Handles()
+        for open in state.handles.opens.values {
+            if open.isPersistent { self.handles.persistent += 1 } else { self.handles.durable += 1 }
+            self.handles.locks += open.locks.count
+            if let lease = open.lease, lease.state != 0 { self.handles.leases += 1 }
+        }
+        self.handles.open = server?.opens
+        self.handles.disconnected = server?.disconnectedOpens
+        self.bytesRead = server?.bytesRead
+        self.bytesWritten = server?.bytesWritten
+        self.requests = server?.requests
+        self.lastTakeover = state.events.last { $0.kind == .takeover || $0.kind == .move }.map {
+            Event($0, node: name($0.node))
+        }
+        self.events = state.events.map { Event($0, node: name($0.node)) }
+    }
+
+    private static func text(_ guid: GUID16) -> String {
+        [guid.high, guid.low].map {
+            let digits = String($0, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }.joined()
+    }
+}

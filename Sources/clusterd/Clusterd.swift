@@ -1,0 +1,137 @@
+import ArgumentParser
+import ClusterCore
+import ClusterPlatform
+import Glibc
+import Logging
+
+/// One node of a Holdfast cluster: consensus, takeover, and the parent of lunbridge and smbserverd.
+@main
+struct Clusterd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clusterd",
+        abstract: "A node of a Holdfast cluster.",
+        discussion: """
+            A node without state waits for 'clusterctl init' or 'clusterctl join' on STATE-DIR/admin.sock. \
+            Must run as root: it mounts, holds the virtual IP and speaks on raw sockets.
+            """)
+
+    @Option(help: "Where the node keeps its state; made with mode 0700. Never copy it to another node.")
+    var stateDir: String
+
+    @Option(help: "The node's name, one DNS label.")
+    var name: String
+
+    @Option(help: "HOST:PORT to listen on for the other nodes.")
+    var listen: String
+
+    @Option(help: "The interface that carries the virtual IP on this node.")
+    var interface = "eth0"
+
+    @Option(help: "data or witness: what 'clusterctl join' makes of it.")
+    var role = "data"
+
+    @Option(help: "The folder with smbserverd and lunbridge; clusterd's own by default.")
+    var binaries: String?
+
+    @Option(help: "trace, debug, info, notice, warning or error.")
+    var logLevel = "info"
+
+    func validate() throws {
+        if let problem = Names.problem(nodeName: self.name) ?? Names.problem(nodeAddress: self.listen) {
+            throw ValidationError(problem)
+        }
+        guard NodeRole(name: self.role) != nil else {
+            throw ValidationError("the role \"\(self.role)\" must be data or witness")
+        }
+        guard Logger.Level(rawValue: self.logLevel) != nil else {
+            throw ValidationError("the log level \"\(self.logLevel)\" is none of trace, debug, info, notice, warning, error")
+        }
+    }
+
+    func run() throws {
+        // Before there is a second thread: a thread keeps the namespace and the mask it was made with.
+        do throws(PlatformError) {
+            try enterPrivateMountNamespace()
+        } catch {
+            throw CleanExit.message("clusterd: \(error.message). Start it as root")
+        }
+        signal(SIGPIPE, SIG_IGN)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        umask(0o077)
+
+        LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+        var logger = Logger(label: "clusterd")
+        logger.logLevel = Logger.Level(rawValue: self.logLevel) ?? .info
+
+        let folders: Folders
+        do throws(StartError) {
+            folders = try Folders(stateFolder: self.stateDir)
+        } catch {
+            logger.critical("\(error.message)")
+            throw ExitCode(1)
+        }
+        let options = NodeOptions(
+            name: self.name, listen: self.listen, interface: self.interface,
+            role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders)
+        do throws(StartError) {
+            let loop = try NodeLoop(options: options, logger: logger)
+            startSignalThread(signals, loop.mailbox)
+            try loop.run()
+        } catch {
+            logger.critical("\(error.message)")
+            throw ExitCode(1)
+        }
+    }
+
+    private static func ownFolder() -> String {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            readlink("/proc/self/exe", bytes.baseAddress, bytes.count)
+        }
+        guard count > 0 else { return "." }
+        let path = String(decoding: buffer[..<count], as: UTF8.self)
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    }
+}
+
+/// Why a node cannot start.
+struct StartError: Error {
+    var message: String
+}
+
+/// What the command line said.
+struct NodeOptions: Sendable {
+    var name: String
+    var listen: String
+    var interface: String
+    var role: NodeRole
+    var binaries: String
+    var folders: Folders
+}
+
+/// The state directory, which one clusterd at a time holds.
+struct Folders: Sendable {
+    let state: String
+    var database: String { "\(self.state)/state.db" }
+    var adminSocket: String { "\(self.state)/admin.sock" }
+    var storage: String { "\(self.state)/storage" }
+    var mount: String { "\(self.state)/mount" }
+
+    init(stateFolder: String) throws(StartError) {
+        self.state = stateFolder
+        for folder in [stateFolder, "\(stateFolder)/storage", "\(stateFolder)/mount"] {
+            guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+                throw StartError(message: "cannot make \(folder): \(String(cString: strerror(errno)))")
+            }
+        }
+        let lock = open("\(stateFolder)/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        // Held until the process ends: the descriptor is never closed.
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw StartError(message: "\(stateFolder) is in use by another clusterd: stop that one first")
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import ClusterTransport
+import Glibc
+import Raft
+import StateRecords
+
+/// Everything that happens to a node comes to its one loop as one of these.
+enum LoopEvent: Sendable {
+    case peerMessage(NodeID, PeerMessage)
+    case peerConnected(NodeID)
+    case peerDisconnected(NodeID)
+    case store(ClusterStore.Outcome)
+    /// The answers and reports of the workers.
+    case takeover(Takeover.Event)
+    case fence(String)
+    case journal(generation: UInt64, ServerToCluster)
+    case serverStatus(ServerStatus?)
+    case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
+    case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
+    case admin(AdminRequest, AdminAnswer)
+    /// A node passed on what its administrator asked; this node should lead.
+    case forwarded(AdminRequest, AdminAnswer)
+    case joinRequest(JoinRequest, @Sendable (JoinReply) -> Void)
+    /// This node was taken out of the cluster at its own wish.
+    case left
+    case terminate
+}
+
+typealias AdminAnswer = @Sendable (AdminReply) -> Void
+
+/// Waits for SIGTERM and SIGINT; the second one ends the process at once.
+func startSignalThread(_ signals: sigset_t, _ mailbox: Mailbox<LoopEvent>) {
+    startThread("signals") {
+        var waited = signals
+        var seen = 0
+        while true {
+            var signal: Int32 = 0
+            guard sigwait(&waited, &signal) == 0 else { continue }
+            seen += 1
+            if seen > 1 { _exit(1) }
+            mailbox.post(.terminate)
+        }
+    }
+}
+
+/// Hands what the transport's threads hear to the loop.
+final class PeerHandler: TransportHandler {
+    private let mailbox: Mailbox<LoopEvent>
+
+    init(_ mailbox: Mailbox<LoopEvent>) { self.mailbox = mailbox }
+
+    func received(_ message: [UInt8], from node: UInt64) {
+        // A peer of a newer version may say what this one cannot read; Raft bears the loss.
+        guard let message = try? PeerMessage(decoding: message) else { return }
+        self.mailbox.post(.peerMessage(node, message))
+    }
+
+    func peerConnected(_ node: UInt64) { self.mailbox.post(.peerConnected(node)) }
+    func peerDisconnected(_ node: UInt64) { self.mailbox.post(.peerDisconnected(node)) }
+
+    func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void) {
+        switch requester {
+        case .node:
+            guard let request = try? AdminRequest(decoding: payload) else {
+                let failure = AdminFailure(.refused, "the leader runs another version: upgrade the nodes to one version")
+                return reply(AdminReply.failed(failure).encoded)
+            }
+            self.mailbox.post(.forwarded(request) { reply($0.encoded) })
+        case .joining:
+            guard let request = try? JoinRequest(decoding: payload) else {
+                let failure = AdminFailure(.refused, "the member runs another version: use the same version on all nodes")
+                return reply(JoinReply.refused(failure).encoded)
+            }
+            self.mailbox.post(.joinRequest(request) { reply($0.encoded) })
+        }
+    }
+}
+
+extension Duration {
+    var microseconds: UInt64 {
+        UInt64(max(0, self.components.seconds)) * 1_000_000 + UInt64(max(0, self.components.attoseconds) / 1_000_000_000_000)
+    }
+}
+
+extension [StepTime] {
+    var records: [StepRecord] { self.map { StepRecord(name: $0.name, microseconds: $0.duration.microseconds) } }
+}
+
+extension PlatformError {
+    var failure: Takeover.Failure {
+        switch self.kind {
+        case .superseded: Takeover.Failure(.superseded, self.message)
+        case .invalid, .notFound, .foreignReservation, .notOurs, .loginRefused:
+            Takeover.Failure(.permanent, self.message)
+        case .unreachable, .conflict, .busy, .scsi, .system: Takeover.Failure(.transient, self.message)
+        }
+    }
+}
+
+/// By the wall clock, for people.
+func unixMilliseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,205 @@
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import ClusterTransport
+import Raft
+import StateRecords
+
+/// What the administrator asks. Whatever changes the state is done by the leader; the others pass it on.
+extension Member {
+    func administer(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
+        switch request {
+        case .initialize, .join:
+            answer(
+                .failed(
+                    AdminFailure(
+                        .wrongState,
+                        "this node is already node \(self.identity.name) of cluster \(self.identity.clusterName): "
+                            + "'clusterctl leave' takes it out")))
+        case .leave(let node) where node.isEmpty || node == self.identity.name: self.leave(answer)
+        case .status where !self.raft.isLeader:
+            let local = self.statusReply()
+            guard self.raft.leader != nil else { return answer(local) }
+            // The leader knows more; what this node knows is better than nothing.
+            self.forward(request, timeoutSeconds: 2) { reply in
+                if case .failed = reply { answer(local) } else { answer(reply) }
+            }
+        case _ where self.raft.isLeader: self.administerAsLeader(request, answer, wasForwarded: false)
+        default: self.forward(request, timeoutSeconds: 90, answer)
+        }
+    }
+
+    func forward(_ request: AdminRequest, timeoutSeconds: Int64, _ answer: @escaping AdminAnswer) {
+        guard let leader = self.raft.leader, leader != self.identity.id,
+            let address = (self.state?.configuration.nodes ?? self.identity.peers).first(where: { $0.id == leader })?
+                .address, let endpoint = Endpoint(address)
+        else { return answer(.failed(self.noLeader)) }
+        let transport = self.transport
+        let name = self.name(of: leader)
+        startThread("forward") {
+            do throws(TransportError) {
+                let bytes = try transport.request(
+                    request.encoded, to: endpoint, node: leader, timeout: .seconds(timeoutSeconds))
+                answer(
+                    (try? AdminReply(decoding: bytes))
+                        ?? .failed(AdminFailure(.refused, "\(name) runs another version: use the same on all nodes")))
+            } catch {
+                answer(.failed(AdminFailure(.unavailable, "the leader \(name) cannot be asked (\(error)): try again")))
+            }
+        }
+    }
+
+    private var noLeader: AdminFailure {
+        AdminFailure(
+            .unavailable,
+            "the cluster has no leader at the moment: wait a few seconds; if it stays so, 'clusterctl status' on each node "
+                + "shows which nodes are missing for a majority")
+    }
+
+    func administerAsLeader(_ request: AdminRequest, _ answer: @escaping AdminAnswer, wasForwarded: Bool) {
+        guard self.raft.isEstablishedLeader, let state = self.state else { return answer(.failed(self.noLeader)) }
+        switch request {
+        case .status: answer(self.statusReply())
+        case .token(let valid): self.makeToken(validMilliseconds: valid, state, answer)
+        case .addShare(let share):
+            if let problem = Names.problem(shareName: share.name) ?? Names.problem(sharePath: share.path) {
+                return answer(.failed(AdminFailure(.refused, problem)))
+            }
+            self.perform(.addShare(share), "share \(share.name) is served", answer)
+        case .removeShare(let name):
+            self.perform(.removeShare(name: name), "share \(name) is removed; its files stay on the LUN", answer)
+        case .putUser(let name, let hash, let replaces):
+            if let problem = Names.problem(userName: name) {
+                return answer(.failed(AdminFailure(.refused, problem)))
+            }
+            guard hash.count == 16 else { return answer(.failed(AdminFailure(.refused, "the NT hash must have 16 bytes"))) }
+            let exists = state.configuration.users.contains { $0.name.lowercased() == name.lowercased() }
+            guard exists == replaces else {
+                let problem =
+                    exists
+                    ? "user \(name) exists already: 'clusterctl user password \(name)' changes the password"
+                    : "there is no user \(name): 'clusterctl user list' shows them"
+                return answer(.failed(AdminFailure(.refused, problem)))
+            }
+            self.perform(
+                .putUser(name: name, ntHash: hash),
+                replaces ? "the password of \(name) is changed" : "user \(name) is added", answer)
+        case .removeUser(let name): self.perform(.removeUser(name: name), "user \(name) is removed", answer)
+        case .listUsers: answer(.users(state.configuration.users.map(\.name)))
+        case .move(let node): self.move(to: node, state, answer)
+        case .leave(let name): self.remove(name, state, answer)
+        case .inspectOpens: answer(.opens(state.handles.orderedOpens))
+        case .nodeStarted(let record):
+            self.perform(.updateNode(record), "noted", answer)
+        case .initialize, .join:
+            answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
+        }
+    }
+
+    private func perform(_ command: Command, _ done: String, _ answer: @escaping AdminAnswer) {
+        self.propose(command) { outcome in
+            switch outcome {
+            case .applied(.refused(let refusal)):
+                answer(.failed(AdminFailure(.refused, "\(refusal)")))
+            case .applied: answer(.done(done))
+            case .dropped(let reason): answer(.failed(Self.failure(reason)))
+            }
+        }
+    }
+
+    static func failure(_ reason: DropReason) -> AdminFailure {
+        switch reason {
+        case .unknown, .overwritten:
+            AdminFailure(.unavailable, "the leadership changed in the middle: look whether it was done, then try again")
+        default: AdminFailure(.unavailable, "not possible at the moment (\(reason)): try again")
+        }
+    }
+
+    // MARK: Status
+
+    func statusReply() -> AdminReply {
+        guard let state = self.state else {
+            return .failed(
+                AdminFailure(
+                    .unavailable, "this node joined and has not received the cluster's state yet: can it reach the others?"))
+        }
+        let now = self.tick
+        let peers = Dictionary(uniqueKeysWithValues: self.raft.peers.map { ($0.node, $0) })
+        let nodes = state.configuration.nodes.map { node in
+            let isSelf = node.id == self.identity.id
+            let connected = isSelf || self.transport.isConnected(to: node.id)
+            let role: UInt8 =
+                if node.id == self.raft.leader { 3 } else if self.raft.configuration.isLearner(node.id) { 2 } else if !connected
+                { 0 } else { 1 }
+            let match = isSelf && self.raft.isLeader ? self.raft.lastIndex : peers[node.id]?.matchIndex
+            return StatusReport.NodeReport(
+                id: node.id, isConnected: connected, role: role,
+                lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) })
+        }
+        let leader = self.raft.leader.map { self.name(of: $0) } ?? ""
+        let hasQuorum =
+            self.raft.isLeader
+            ? self.lease : self.raft.leader != nil && now - self.heardLeader < UInt64(self.settings.electionMinimumMilliseconds)
+        let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
+        return .status(
+            StatusReport(
+                reporter: self.identity.name, state: state, term: self.raft.term, commitIndex: self.raft.commitIndex,
+                leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
+                problem: self.takeover.lastFailure ?? "", nodes: nodes, lun: lun,
+                fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
+                fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil))
+    }
+
+    // MARK: Moves
+
+    private func move(to name: String, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
+        guard self.moveAnswer == nil else {
+            return answer(.failed(AdminFailure(.unavailable, "another move is under way: 'clusterctl status' shows it")))
+        }
+        let target: NodeID
+        if name.isEmpty {
+            guard let heir = self.heirs.first else {
+                return answer(
+                    .failed(AdminFailure(.unavailable, "no other data node is connected and up to date: see 'clusterctl status'")))
+            }
+            target = heir
+        } else {
+            guard let node = state.configuration.node(named: name) else {
+                return answer(.failed(AdminFailure(.refused, "there is no node \(name): 'clusterctl status' shows them")))
+            }
+            guard node.role == .data else {
+                return answer(.failed(AdminFailure(.refused, "\(name) is a witness: it never serves")))
+            }
+            guard node.id != self.identity.id else { return answer(.done("\(name) serves already")) }
+            target = node.id
+        }
+        self.moveAnswer = answer
+        self.moveTarget = target
+        self.moveDeadline = nil
+        self.decide(.move(to: target))
+    }
+
+    func moveAnswered(_ problem: String?) {
+        if let problem {
+            self.moveAnswer?(.failed(AdminFailure(.unavailable, problem)))
+            self.moveAnswer = nil
+        } else {
+            self.moveDeadline = .now + .seconds(20)
+        }
+    }
+
+    /// The other node was elected; the administrator wants to know when it serves.
+    func lookAtMove(_ now: ContinuousClock.Instant) {
+        guard let deadline = self.moveDeadline, let answer = self.moveAnswer else { return }
+        let target = self.name(of: self.moveTarget)
+        if let active = self.state?.active, active.node == self.moveTarget {
+            answer(.done("\(target) serves now"))
+        } else if now > deadline {
+            answer(.failed(AdminFailure(.unavailable, "\(target) leads but does not serve yet: see 'clusterctl status'")))
+        } else {
+            return
+        }
+        self.moveAnswer = nil
+        self.moveDeadline = nil
+    }
+}

@@ -1,0 +1,219 @@
+import ClusterCore
+import ClusterStore
+import ClusterTransport
+import Raft
+import StateRecords
+
+/// Tokens, joining and leaving.
+extension Member {
+    // MARK: Tokens
+
+    func makeToken(validMilliseconds: UInt64, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
+        let token: JoinToken?
+        do throws(CertificateError) {
+            token = JoinToken(
+                fingerprint: try CertificateAuthority(pem: state.configuration.certificateAuthority).fingerprint)
+        } catch {
+            return answer(.failed(AdminFailure(.refused, "the cluster's certificate authority is unreadable: \(error)")))
+        }
+        guard let token else {
+            return answer(.failed(AdminFailure(.refused, "the cluster's certificate authority is unreadable")))
+        }
+        let record = TokenRecord(hash: token.secretHash, validMilliseconds: validMilliseconds)
+        self.propose(.putToken(record)) { outcome in
+            switch outcome {
+            case .applied(.refused(let refusal)): answer(.failed(AdminFailure(.refused, "\(refusal)")))
+            case .applied: answer(.token(token.text))
+            case .dropped(let reason): answer(.failed(Self.failure(reason)))
+            }
+        }
+    }
+
+    /// A token's time runs on each node's own monotonic clock, from when the node learned of it.
+    func noteTokens() {
+        guard let tokens = self.state?.tokens, tokens.count != self.tokensSeen.count || !tokens.isEmpty else { return }
+        let now = ContinuousClock.now
+        var seen: [[UInt8]: ContinuousClock.Instant] = [:]
+        for token in tokens { seen[token.hash] = self.tokensSeen[token.hash] ?? now }
+        self.tokensSeen = seen
+        self.expiring.formIntersection(seen.keys)
+    }
+
+    private func isExpired(_ token: TokenRecord, _ now: ContinuousClock.Instant) -> Bool {
+        guard let seen = self.tokensSeen[token.hash] else { return false }
+        return (now - seen).microseconds / 1000 >= token.validMilliseconds
+    }
+
+    func expireTokens(_ now: ContinuousClock.Instant) {
+        for token in self.state?.tokens ?? [] where self.isExpired(token, now) {
+            guard self.expiring.insert(token.hash).inserted else { continue }
+            self.propose(.removeToken(hash: token.hash))
+        }
+    }
+
+    // MARK: A node joins
+
+    func joinRequested(_ request: JoinRequest, _ reply: @escaping @Sendable (JoinReply) -> Void) {
+        guard self.raft.isEstablishedLeader, let state = self.state else {
+            if let leader = self.raft.leader, leader != self.identity.id,
+                let address = self.state?.configuration.node(leader)?.address
+            {
+                return reply(.redirect(address: address))
+            }
+            return reply(
+                .refused(AdminFailure(.unavailable, "the cluster has no leader at the moment: try again in a few seconds")))
+        }
+        let hash = JoinToken.hash(request.secret)
+        guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
+            self.logger.warning("refused \(request.node.name) at \(request.node.address): unknown, used or expired token")
+            return reply(.refused(AdminFailure(.refused, "\(Refusal.tokenUnknown)")))
+        }
+        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address) {
+            return reply(.refused(AdminFailure(.refused, problem)))
+        }
+        self.propose(.addNode(request.node, tokenHash: hash)) { [weak self] outcome in
+            guard let self else { return }
+            switch outcome {
+            case .applied(.added(let node)): self.accept(node, reply)
+            case .applied(.refused(let refusal)):
+                let hint =
+                    if case .exists = refusal {
+                        ": choose another, or take the old one out with 'clusterctl leave --node NAME'"
+                    } else { "" }
+                reply(.refused(AdminFailure(.refused, "\(refusal)\(hint)")))
+            case .applied(.done): break
+            case .dropped(let reason): reply(.refused(Self.failure(reason)))
+            }
+        }
+    }
+
+    private func accept(_ node: NodeRecord, _ reply: @Sendable (JoinReply) -> Void) {
+        guard let configuration = self.state?.configuration else { return }
+        do throws(CertificateError) {
+            let authority = try CertificateAuthority(pem: configuration.certificateAuthority)
+            let credentials = try authority.issue(nodeName: node.name, nodeID: node.id)
+            reply(
+                .accepted(
+                    node: node, clusterName: configuration.name, certificatePEM: credentials.certificatePEM,
+                    keyPEM: credentials.keyPEM, authorityPEM: credentials.authorityPEM, peers: configuration.nodes))
+        } catch {
+            reply(.refused(AdminFailure(.refused, "the node's certificate cannot be made: \(error)")))
+            return
+        }
+        self.logger.notice("\(node.name) joins as a \(node.role.name) node")
+        self.propose(
+            .record(
+                EventRecord(
+                    kind: .nodeJoined, node: node.id, term: self.raft.term, unixMilliseconds: unixMilliseconds(),
+                    detail: node.name)))
+    }
+
+    /// Brings Raft's membership to what the configuration says, one change at a time: a node that is new becomes a learner,
+    /// a learner that has caught up a voter.
+    func reconcileMembership() {
+        guard !self.changing, let state = self.state else { return }
+        let membership = self.raft.configuration
+        let change: ConfigurationChange? =
+            if let new = state.configuration.nodes.first(where: {
+                !membership.contains($0.id) && !self.leaving.contains($0.id)
+            }) {
+                .addLearner(new.id)
+            } else if let learner = membership.learners.first(where: { id in
+                !self.leaving.contains(id) && self.raft.peers.contains { $0.node == id && $0.matchIndex > 0 }
+            }) {
+                .promote(learner)
+            } else {
+                nil
+            }
+        guard let change else { return }
+        self.changing = true
+        self.change(change) { [weak self] outcome in
+            guard let self else { return }
+            self.changing = false
+            // Anything else is tried again at the next look.
+            if case .applied = outcome {
+                self.logger.notice("membership: \(change)")
+            }
+        }
+    }
+
+    /// Once in a life, when there is a leader: the others should know the present address and interface.
+    func tellStart() {
+        guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
+        else { return }
+        record.incarnation = self.identity.incarnation
+        record.interface = self.options.interface
+        guard record != self.state?.configuration.node(self.identity.id) else {
+            self.hasToldStart = true
+            return
+        }
+        guard self.raft.isLeader ? self.raft.isEstablishedLeader : true else { return }
+        self.hasToldStart = true
+        self.administer(.nodeStarted(record)) { _ in }
+    }
+
+    // MARK: A node leaves
+
+    /// This node itself.
+    func leave(_ answer: @escaping AdminAnswer) {
+        let mailbox = self.mailbox
+        let name = self.identity.name
+        self.passOn(.leave(node: name)) { reply in
+            answer(reply)
+            if case .done = reply { mailbox.post(.left) }
+        }
+    }
+
+    private func passOn(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
+        if self.raft.isLeader {
+            self.administerAsLeader(request, answer, wasForwarded: false)
+        } else {
+            self.forward(request, timeoutSeconds: 30, answer)
+        }
+    }
+
+    func remove(_ name: String, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
+        guard let node = state.configuration.node(named: name) else {
+            return answer(.failed(AdminFailure(.refused, "there is no node \(name): 'clusterctl status' shows them")))
+        }
+        guard node.id != self.identity.id else {
+            return answer(
+                .failed(
+                    AdminFailure(
+                        .refused,
+                        state.configuration.nodes.count == 1
+                            ? "\(name) is the only node: stop clusterd and delete its state directory instead"
+                            : "\(name) leads and serves: 'clusterctl move' first, then leave")))
+        }
+        guard self.raft.configuration.contains(node.id) else { return self.forget(node, answer) }
+        self.leaving.insert(node.id)
+        self.change(.remove(node.id)) { [weak self] outcome in
+            guard let self else { return }
+            switch outcome {
+            case .applied: self.forget(node, answer)
+            case .dropped(let reason):
+                self.leaving.remove(node.id)
+                answer(.failed(Self.failure(reason)))
+            }
+        }
+    }
+
+    private func forget(_ node: NodeRecord, _ answer: @escaping AdminAnswer) {
+        self.leaving.insert(node.id)
+        self.propose(.removeNode(node.id)) { [weak self] outcome in
+            guard let self else { return }
+            self.leaving.remove(node.id)
+            switch outcome {
+            case .applied(.refused(let refusal)): answer(.failed(AdminFailure(.refused, "\(refusal)")))
+            case .applied:
+                answer(.done("\(node.name) is no longer a node of this cluster"))
+                self.propose(
+                    .record(
+                        EventRecord(
+                            kind: .nodeLeft, node: node.id, term: self.raft.term, unixMilliseconds: unixMilliseconds(),
+                            detail: node.name)))
+            case .dropped(let reason): answer(.failed(Self.failure(reason)))
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+import ClusterCore
+import ClusterStore
+import ClusterTransport
+import Raft
+import StateRecords
+
+/// The shell of the consensus core.
+extension Member {
+    /// An append beyond this goes over the bulk link, so that no heartbeat waits behind it.
+    private static let urgentBytes = 16 << 10
+
+    /// Lets the core take an event and does what it says. What that leads to is taken up in turn, not nested.
+    func step(_ event: Raft.Event) {
+        self.raftEvents.append(event)
+        guard !self.isStepping else { return }
+        self.isStepping = true
+        defer { self.isStepping = false }
+        while !self.raftEvents.isEmpty {
+            let next = self.raftEvents.removeFirst()
+            self.perform(self.raft.step(next, at: self.tick))
+        }
+    }
+
+    private func perform(_ effects: Effects) {
+        if let write = effects.write { self.persist(write) }
+        if let leadership = effects.leadership { self.leadershipChanged(leadership) }
+        if !effects.committed.isEmpty { self.apply(effects.committed) }
+        for result in effects.proposals {
+            guard let answer = self.proposals.removeValue(forKey: result.token) else { continue }
+            switch result.outcome {
+            case .committed(let index): answer(.applied(self.results[index] ?? .done))
+            case .dropped(let reason): answer(.dropped(reason))
+            }
+        }
+        if self.proposals.isEmpty { self.results.removeAll(keepingCapacity: true) }
+        for result in effects.reads {
+            guard let answer = self.reads.removeValue(forKey: result.token) else { continue }
+            if case .ready = result.outcome { answer(true) } else { answer(false) }
+        }
+        for message in effects.messages {
+            let bytes = PeerMessage.raft(message).encoded
+            self.transport.send(bytes, to: message.to, class: bytes.count > Self.urgentBytes ? .bulk : .urgent)
+        }
+        for node in effects.snapshotsToSend { self.sendSnapshot(to: node) }
+        if let reason = effects.stopped {
+            self.logger.critical("consensus stopped: \(reason)")
+            self.fatal = self.fatal ?? Self.text(reason)
+            self.decide(.leadership(isLeader: false, term: self.raft.term))
+        }
+    }
+
+    private static func text(_ reason: StopReason) -> String {
+        switch reason {
+        case .storageFailed: "the disk of the state directory failed: repair it, then start the node again"
+        case .acknowledgedLogLost, .committedPrefixConflict:
+            "the state directory is not the one that this node had (\(reason)): remove the node with 'clusterctl leave' "
+                + "on another, delete its state directory, and join it again"
+        }
+    }
+
+    private func persist(_ write: Write) {
+        if write.snapshot != nil {
+            guard let incoming = self.incoming else { preconditionFailure("a snapshot without its state") }
+            self.state = incoming
+            self.incoming = nil
+            self.store.submit(.write(write, state: incoming))
+            self.bytesSinceCompaction = 0
+            self.announceConfiguration()
+            self.noteTokens()
+        } else {
+            for entry in write.entries { self.bytesSinceCompaction += entry.byteCount }
+            self.store.submit(.write(write, state: write.compaction == nil ? nil : self.state))
+        }
+    }
+
+    private func apply(_ entries: [Entry]) {
+        guard var state = self.state else { preconditionFailure("entries before the state") }
+        // Taken out, so that it is changed in place.
+        self.state = nil
+        for entry in entries {
+            let result = state.apply(entry)
+            if !self.proposals.isEmpty { self.results[entry.index] = result }
+        }
+        self.state = state
+        if state.configuration != self.announcedConfiguration { self.announceConfiguration() }
+        self.noteTokens()
+        self.step(.applied(state.appliedIndex))
+    }
+
+    private func leadershipChanged(_ leadership: Leadership) {
+        let who = leadership.leader.map { self.name(of: $0) } ?? "nobody"
+        self.logger.notice("term \(leadership.term): \(leadership.role), leader: \(who)")
+        self.heardLeader = self.tick
+        self.suspects = [:]
+        self.decide(.leadership(isLeader: leadership.role == .leader, term: leadership.term))
+    }
+
+    // MARK: Messages
+
+    func received(_ peerMessage: PeerMessage, from node: NodeID) {
+        self.suspects[node] = nil
+        // A node that was removed still has its certificate; it has no say.
+        if let state = self.state, state.configuration.node(node) == nil { return }
+        switch peerMessage {
+        case .raft(let message):
+            guard message.from == node else { return }
+            // A snapshot comes with its state or not at all.
+            if case .snapshot = message.body { return }
+            if node == self.raft.leader { self.heardLeader = self.tick }
+            self.step(.receive(message))
+            self.campaignForTheBehind(message)
+        case .snapshot(let message, let bytes):
+            guard message.from == node, case .snapshot(let snapshot) = message.body,
+                let state = try? ClusterState(decoding: bytes), state.appliedIndex == snapshot.index
+            else { return self.logger.error("a snapshot from \(self.name(of: node)) is damaged or from a newer version") }
+            self.incoming = state
+            self.step(.receive(message))
+            self.incoming = nil
+        }
+    }
+
+    /// See ``WitnessPolicy``.
+    private func campaignForTheBehind(_ message: Message) {
+        guard case .preVoteRequest(let lastIndex, let lastTerm) = message.body,
+            WitnessPolicy.shouldCampaign(
+                role: self.identity.role, silence: self.tick - self.heardLeader,
+                electionTicks: UInt64(self.settings.electionMinimumMilliseconds), asked: (lastTerm, lastIndex),
+                own: (self.raft.lastTerm, self.raft.lastIndex)), self.raft.role == .follower
+        else { return }
+        self.step(.campaign)
+    }
+
+    /// A broken link alone proves nothing (a switch may have blinked). A leader whose process died says nothing more either.
+    func lookAtSuspects() {
+        let patience = UInt64(self.settings.heartbeatMilliseconds) * 3 / 2
+        for (node, since) in self.suspects where self.tick - since >= patience {
+            self.suspects[node] = nil
+            guard node == self.raft.leader else { continue }
+            self.logger.notice("the leader \(self.name(of: node)) is gone: its link broke and it is silent")
+            self.heardLeader = 0
+            self.step(.peerLost(node))
+        }
+    }
+
+    private func sendSnapshot(to node: NodeID) {
+        guard let state = self.state, let snapshot = self.raft.snapshot(at: state.appliedIndex) else {
+            return self.step(.snapshotFailed(node))
+        }
+        self.snapshotsSent[node] = .now
+        let message = self.raft.snapshotMessage(snapshot, to: node)
+        self.transport.send(PeerMessage.snapshot(message, state: state.encoded).encoded, to: node, class: .bulk)
+    }
+
+    func resendSnapshots(_ now: ContinuousClock.Instant) {
+        for peer in self.raft.peers where peer.needsSnapshot {
+            guard let sent = self.snapshotsSent[peer.node], now - sent > Limits.snapshotTime else { continue }
+            self.snapshotsSent[peer.node] = nil
+            self.step(.snapshotFailed(peer.node))
+        }
+    }
+
+    // MARK: Proposals
+
+    func propose(_ command: Command, _ answer: @escaping (ProposalOutcome) -> Void) {
+        let token = self.nextToken
+        self.nextToken += 1
+        self.proposals[token] = answer
+        self.step(.propose(token: token, payload: command.encoded))
+    }
+
+    /// For what nobody waits for; losing it loses a line of history.
+    func propose(_ command: Command) {
+        self.propose(command) { [logger] outcome in
+            if case .dropped(let reason) = outcome { logger.debug("not recorded: \(reason)") }
+        }
+    }
+
+    func change(_ change: ConfigurationChange, _ answer: @escaping (ProposalOutcome) -> Void) {
+        let token = self.nextToken
+        self.nextToken += 1
+        self.proposals[token] = answer
+        self.step(.changeConfiguration(token: token, change))
+    }
+
+    func confirmLeadership(_ answer: @escaping (Bool) -> Void) {
+        let token = self.nextToken
+        self.nextToken += 1
+        self.reads[token] = answer
+        self.step(.readIndex(token: token))
+    }
+
+    func compact() {
+        guard let state = self.state else { return }
+        let base = self.raft.base.index
+        if state.appliedIndex > base + Limits.compactEntries {
+            self.step(.compact(through: state.appliedIndex - Limits.keptEntries))
+        } else if self.bytesSinceCompaction > Limits.compactBytes, state.appliedIndex > base {
+            self.step(.compact(through: state.appliedIndex))
+        } else {
+            return
+        }
+        self.bytesSinceCompaction = 0
+    }
+}

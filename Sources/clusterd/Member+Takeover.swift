@@ -1,0 +1,139 @@
+import ClusterCore
+import ClusterStore
+import Raft
+import StateRecords
+
+/// The shell of the takeover.
+extension Member {
+    func decide(_ event: Takeover.Event) {
+        self.takeoverEvents.append(event)
+        guard !self.isTakingOver else { return }
+        self.isTakingOver = true
+        defer { self.isTakingOver = false }
+        while !self.takeoverEvents.isEmpty {
+            let next = self.takeoverEvents.removeFirst()
+            let before = self.takeover.phase
+            for directive in self.takeover.step(next, at: self.moment) { self.perform(directive) }
+            if self.takeover.phase != before {
+                self.logger.info("takeover: \(Self.text(self.takeover.phase))")
+                if self.takeover.isServing { self.logger.notice("serving, term \(self.takeover.term)") }
+            }
+        }
+    }
+
+    static func text(_ phase: Takeover.Phase) -> String {
+        switch phase {
+        case .standby: "standby"
+        case .elected: "elected"
+        case .taking(let step): "taking over: \(step.rawValue)"
+        case .serving: "serving"
+        case .moving(let step): "moving away: \(step.rawValue)"
+        case .clearing: "giving up"
+        case .waiting: "waiting to try again"
+        case .handingOver: "handing the leadership over"
+        case .witnessLeading: "a witness that leads, looking for a data node"
+        }
+    }
+
+    private func perform(_ directive: Takeover.Directive) {
+        switch directive {
+        case .takeFence(let operation, let term): self.storage.tell(.takeFence(operation, term: Self.key(term)))
+        case .attach(let operation, let term): self.storage.tell(.attach(operation, term: Self.key(term)))
+        case .restartBridge(let operation): self.storage.tell(.restartBridge(operation))
+        case .allowRetake: self.storage.tell(.allowRetake)
+        case .refuseRetake: self.storage.tell(.refuseRetake)
+        case .detach(let operation, let term): self.storage.tell(.detach(operation, term: Self.key(term)))
+        case .tearDown(let operation): self.storage.tell(.tearDown(operation))
+        case .serve(let operation, let epoch):
+            let handles = self.state?.handles ?? HandleState()
+            self.server?.tell(
+                .serve(
+                    operation, epoch: epoch, nextPersistentID: handles.nextPersistentID, handles.orderedOpens))
+            // The new server will say that it has no clients: those of the one before it are tickled.
+            self.tickleList = handles.orderedClients
+        case .freeze(let operation): self.server?.tell(.freeze(operation))
+        case .endServer(let operation): self.server?.tell(.end(operation))
+        case .raiseAddress(let operation): self.network?.tell(.raise(operation))
+        case .tickle(let operation): self.network?.tell(.tickle(operation, self.tickleList))
+        case .dropAddress(let operation): self.network?.tell(.drop(operation))
+        case .activate(let term, var event):
+            event.unixMilliseconds = unixMilliseconds()
+            self.logSteps(event)
+            self.propose(.activate(node: self.identity.id, term: term, event))
+        case .deactivate(let term, let steps):
+            self.propose(.deactivate(node: self.identity.id, term: term, steps: steps))
+        case .record(var event):
+            event.unixMilliseconds = unixMilliseconds()
+            self.logSteps(event)
+            self.propose(.record(event))
+        case .confirmLeadership(let operation):
+            self.confirmLeadership { [mailbox] confirmed in
+                let refusal = Takeover.Failure(.transient, "the quorum did not confirm the leadership")
+                mailbox.post(.takeover(confirmed ? .finished(operation, []) : .failed(operation, refusal)))
+            }
+        case .transferLeadership(let node):
+            self.logger.notice("hands the leadership to \(self.name(of: node))")
+            self.step(.transferLeadership(to: node))
+        case .answerMove(let problem): self.moveAnswered(problem)
+        case .mayExit: if self.isStopping { self.outcome = .ended }
+        case .log(let text): self.logger.notice("\(text)")
+        }
+    }
+
+    /// The fence key has 32 bits for the term: at one election a second they last for 136 years.
+    private static func key(_ term: Term) -> UInt32 {
+        precondition(term <= UInt32.max, "the term no longer fits the fence key")
+        return UInt32(term)
+    }
+
+    private func logSteps(_ event: EventRecord) {
+        let steps = event.steps.map { "\($0.name) \(Double($0.microseconds / 100) / 10) ms" }.joined(separator: ", ")
+        self.logger.notice("\(event.kind.name), term \(event.term): \(event.detail)\(steps)")
+    }
+
+    // MARK: Who could take over
+
+    func updateHeirs() {
+        guard self.raft.isLeader, let state = self.state else {
+            self.heirs = []
+            return
+        }
+        let now = self.tick
+        let fit = self.raft.peers.filter { peer in
+            guard let node = state.configuration.node(peer.node), node.role == .data,
+                self.raft.configuration.isVoter(peer.node), let heard = peer.lastHeard
+            else { return false }
+            return now - min(now, heard) < Limits.heirSilenceMilliseconds
+                && peer.matchIndex + Limits.heirLag >= self.raft.lastIndex
+        }.sorted { $0.matchIndex > $1.matchIndex }.map(\.node)
+        // A witness must hand on to somebody, even to one whose last try failed.
+        var heirs = fit.filter { !state.failedNodes.contains($0) }
+        if self.identity.role == .witness { heirs += fit.filter { state.failedNodes.contains($0) } }
+        guard heirs != self.heirs else { return }
+        self.heirs = heirs
+        self.decide(.heirs(heirs))
+    }
+
+    // MARK: The journal
+
+    /// A batch of the server becomes an entry of the log. The epoch is the term that the server was started in.
+    func journal(generation: UInt64, sequence: UInt64, _ mutations: [Mutation]) {
+        let epoch = self.takeover.term
+        guard self.raft.isLeader, self.raft.term == epoch else {
+            self.server?.tell(.refused(generation: generation, sequence: sequence))
+            return
+        }
+        self.propose(.mutate(epoch: epoch, mutations)) { [server, logger] outcome in
+            switch outcome {
+            case .applied(.done), .applied(.added):
+                server?.tell(.appended(generation: generation, sequence: sequence))
+            case .applied(.refused(let refusal)):
+                logger.error("journal: \(refusal)")
+                server?.tell(.refused(generation: generation, sequence: sequence))
+            case .dropped(let reason):
+                logger.error("journal: \(reason)")
+                server?.tell(.refused(generation: generation, sequence: sequence))
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import ClusterTransport
+import Glibc
+import Logging
+import Raft
+import StateRecords
+
+/// A node that belongs to a cluster. Lives on the loop's thread; its workers have theirs.
+final class Member {
+    enum Outcome {
+        case ended
+        case failed(String)
+        case left
+    }
+
+    enum Limits {
+        /// Entries that the log keeps behind the applied index for a node that was away for a moment.
+        static let keptEntries: LogIndex = 2048
+        /// Applied entries after which the log is cut.
+        static let compactEntries: LogIndex = 8192
+        static let compactBytes = 64 << 20
+        static let maintenance = Duration.milliseconds(200)
+        /// A snapshot that was not acknowledged by then is sent again.
+        static let snapshotTime = Duration.seconds(5)
+        /// An heir was heard within this.
+        static let heirSilenceMilliseconds: UInt64 = 1000
+        /// Entries that an heir may lack: the transfer brings them.
+        static let heirLag: LogIndex = 4096
+    }
+
+    var identity: NodeIdentity
+    let options: NodeOptions
+    let logger: Logger
+    let mailbox: Mailbox<LoopEvent>
+    let store: ClusterStore
+    let storage: StorageWorker
+    let network: NetworkWorker?
+    let server: ServerWorker?
+    let transport: Transport
+    private let handler: PeerHandler
+    private let started = ContinuousClock.now
+
+    var raft: RaftNode
+    /// nil on a node that joined, until the leader's state has arrived.
+    var state: ClusterState?
+    var settings: ClusterSettings
+    var takeover: Takeover
+    var outcome: Outcome?
+
+    // Raft's shell.
+    var raftEvents: [Raft.Event] = []
+    var isStepping = false
+    var nextToken: UInt64 = 1
+    var proposals: [UInt64: (ProposalOutcome) -> Void] = [:]
+    var reads: [UInt64: (Bool) -> Void] = [:]
+    var results: [LogIndex: CommandResult] = [:]
+    var incoming: ClusterState?
+    var snapshotsSent: [NodeID: ContinuousClock.Instant] = [:]
+    var bytesSinceCompaction = 0
+    var establishedTerm: Term = 0
+    var heardLeader: Tick = 0
+    var suspects: [NodeID: Tick] = [:]
+
+    // The rest of the node.
+    var takeoverEvents: [Takeover.Event] = []
+    var isTakingOver = false
+    var lease = false
+    var heirs: [NodeID] = []
+    var announcedConfiguration: ClusterConfiguration?
+    var fenceText = "not held by this node"
+    var serverStatus: ServerStatus?
+    var tickleList: [ClientRecord] = []
+    var moveAnswer: AdminAnswer?
+    var moveTarget: NodeID = 0
+    var moveDeadline: ContinuousClock.Instant?
+    var settled: (deadline: ContinuousClock.Instant, answer: (Bool) -> Void)?
+    var tokensSeen: [[UInt8]: ContinuousClock.Instant] = [:]
+    var expiring: Set<[UInt8]> = []
+    var changing = false
+    var leaving: Set<NodeID> = []
+    var hasToldStart = false
+    var lastMaintenance = ContinuousClock.now
+    var isStopping = false
+    var fatal: String?
+
+    enum ProposalOutcome {
+        case applied(CommandResult)
+        case dropped(DropReason)
+    }
+
+    init(
+        identity: NodeIdentity, contents: StoredContents, options: NodeOptions, mailbox: Mailbox<LoopEvent>,
+        store: ClusterStore, storage: StorageWorker, logger: Logger
+    ) throws(StartError) {
+        self.identity = identity
+        self.options = options
+        self.mailbox = mailbox
+        self.store = store
+        self.storage = storage
+        self.logger = logger
+        self.settings = contents.state?.configuration.settings ?? ClusterSettings()
+        self.state = contents.state
+        self.raft = RaftNode(
+            id: identity.id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
+            appliedIndex: contents.state?.appliedIndex ?? 0, limits: self.settings.raftLimits(for: identity.role),
+            now: 0)
+        self.takeover = Takeover(node: identity.id, role: identity.role)
+        self.handler = PeerHandler(mailbox)
+        let credentials = NodeCredentials(
+            certificatePEM: identity.certificatePEM, keyPEM: identity.keyPEM, authorityPEM: identity.authorityPEM)
+        guard let listen = Endpoint(options.listen) else {
+            throw StartError(message: "--listen \(options.listen) is not HOST:PORT")
+        }
+        do throws(TransportError) {
+            self.transport = try Transport(
+                credentials: credentials, ownID: identity.id, handler: self.handler, logger: logger)
+            try self.transport.listen(on: listen)
+        } catch {
+            throw StartError(message: "the links between the nodes: \(error)")
+        }
+        if identity.role == .data {
+            self.network = NetworkWorker(loop: mailbox, logger: logger)
+            self.server = ServerWorker(binaries: options.binaries, loop: mailbox, logger: logger)
+        } else {
+            self.network = nil
+            self.server = nil
+        }
+        self.announceConfiguration()
+    }
+
+    var tick: Tick { (ContinuousClock.now - self.started).microseconds / 1000 }
+    var moment: Moment { (ContinuousClock.now - self.started).microseconds }
+
+    func name(of id: NodeID) -> String { self.state?.configuration.node(id)?.name ?? "node \(id)" }
+
+    func end() {
+        self.transport.stop()
+    }
+
+    func stop() {
+        self.isStopping = true
+        self.decide(.stop)
+    }
+
+    /// Calls `answer` when a founder leads, or a joined node votes; or when the time is up.
+    func whenSettled(seconds: Int, _ answer: @escaping (Bool) -> Void) {
+        self.settled = (ContinuousClock.now + .seconds(seconds), answer)
+    }
+
+    // MARK: The loop
+
+    /// First in every turn.
+    func lookAtTime() {
+        let now = self.tick
+        let held = self.raft.leaseStart.map { now - min(now, $0) < UInt64(self.settings.leaseMilliseconds) } ?? false
+        if held != self.lease {
+            self.lease = held
+            self.decide(.lease(held))
+        }
+        self.step(.tick(random: .random(in: .min ... .max)))
+    }
+
+    func handle(_ event: LoopEvent) {
+        switch event {
+        case .peerMessage(let node, let message): self.received(message, from: node)
+        case .peerConnected(let node):
+            self.logger.info("connected to \(self.name(of: node))")
+            self.suspects[node] = nil
+        case .peerDisconnected(let node):
+            self.logger.info("the link to \(self.name(of: node)) broke")
+            if node == self.raft.leader { self.suspects[node] = self.tick }
+        case .store(.persisted(let sequence)): self.step(.persisted(sequence: sequence))
+        case .store(.failed(let error)):
+            self.logger.critical("\(error)")
+            self.fatal = error.description
+            self.step(.storageFailed)
+        case .takeover(let event): self.decide(event)
+        case .fence(let text): self.fenceText = text
+        case .journal(let generation, .append(let sequence, _, let mutations)):
+            self.journal(generation: generation, sequence: sequence, mutations)
+        case .journal: break
+        case .serverStatus(let status): self.serverStatus = status
+        case .forwarded(let request, let answer): self.administerAsLeader(request, answer, wasForwarded: true)
+        case .joinRequest(let request, let reply): self.joinRequested(request, reply)
+        case .left: self.outcome = .left
+        case .admin, .lunPrepared, .joined, .terminate: break
+        }
+    }
+
+    /// Last in every turn: what follows from where things stand now.
+    func settle() {
+        self.lookAtSuspects()
+        if self.raft.isEstablishedLeader, let state = self.state, state.appliedTerm == self.raft.term,
+            self.establishedTerm != self.raft.term
+        {
+            self.establishedTerm = self.raft.term
+            self.updateHeirs()
+            self.decide(.predecessor(handedOver: state.handover != nil, steps: state.handover ?? []))
+            self.decide(.ownTermApplied(self.raft.term))
+        }
+        let now = ContinuousClock.now
+        if now - self.lastMaintenance >= Limits.maintenance {
+            self.lastMaintenance = now
+            self.maintain(now)
+        }
+        self.decide(.tick)
+        if let fatal = self.fatal, self.takeover.phase == .standby { self.outcome = .failed(fatal) }
+    }
+
+    private func maintain(_ now: ContinuousClock.Instant) {
+        self.updateHeirs()
+        if self.raft.isEstablishedLeader {
+            self.reconcileMembership()
+            self.expireTokens(now)
+        }
+        self.tellStart()
+        self.compact()
+        self.resendSnapshots(now)
+        if self.takeover.isServing { self.server?.tell(.askStatus) }
+        self.lookAtMove(now)
+        if let settled = self.settled {
+            let isDone =
+                self.state != nil && self.raft.configuration.isVoter(self.identity.id)
+                && (self.raft.isLeader ? self.raft.isEstablishedLeader : self.raft.leader != nil)
+            if isDone || now > settled.deadline {
+                self.settled = nil
+                settled.answer(isDone)
+            }
+        }
+    }
+
+    // MARK: Configuration
+
+    /// Tells everything that works by the configuration what it is now.
+    func announceConfiguration() {
+        let configuration = self.state?.configuration
+        let nodes = configuration?.nodes ?? self.identity.peers
+        if configuration == nil || configuration?.nodes != self.announcedConfiguration?.nodes {
+            var peers: [NodeID: Endpoint] = [:]
+            for node in nodes where node.id != self.identity.id { peers[node.id] = Endpoint(node.address) }
+            self.transport.setPeers(peers)
+            if configuration != nil {
+                self.identity.peers = nodes
+                self.store.submit(.identity(self.identity))
+            }
+        }
+        guard let configuration, configuration != self.announcedConfiguration else { return }
+        let earlier = self.announcedConfiguration
+        self.announcedConfiguration = configuration
+        guard self.identity.role == .data else { return }
+        if earlier?.virtualIPs != configuration.virtualIPs {
+            self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: self.options.interface))
+        }
+        if earlier?.lun != configuration.lun || earlier?.fileSystem != configuration.fileSystem {
+            self.storage.tell(
+                .configure(
+                    lun: configuration.lun, nodeName: self.identity.name,
+                    node: UInt16(truncatingIfNeeded: self.identity.id),
+                    filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
+        }
+        self.storage.tell(.makeFolders(configuration.shares.map(\.path)))
+        self.server?.tell(
+            .configure(
+                configuration.server(mountPoint: self.options.folders.mount),
+                listen: configuration.virtualIPs.map { String($0.prefix { $0 != "/" }) }))
+    }
+}

@@ -1,0 +1,116 @@
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import Glibc
+import Logging
+import StateRecords
+
+/// The thread of the virtual IP: raises, announces, tickles and drops it, and waits for nothing else.
+final class NetworkWorker: Sendable {
+    enum Order: Sendable {
+        case configure(virtualIPs: [String], interface: String)
+        case raise(Takeover.Operation)
+        case tickle(Takeover.Operation, [ClientRecord])
+        case drop(Takeover.Operation)
+    }
+
+    private let orders = Mailbox<Order>()
+
+    init(loop: Mailbox<LoopEvent>, logger: Logger) {
+        startThread("address") { [orders] in NetworkThread(orders: orders, loop: loop, logger: logger).run() }
+    }
+
+    func tell(_ order: Order) { self.orders.post(order) }
+}
+
+private final class NetworkThread {
+    private let orders: Mailbox<NetworkWorker.Order>
+    private let loop: Mailbox<LoopEvent>
+    private let logger: Logger
+    private var addresses: [VirtualAddress] = []
+    /// One lost packet must not cost a client its own time-out: announcement and tickle are repeated.
+    private var clients: [ClientEndpoint] = []
+    private var roundsLeft = 0
+
+    init(orders: Mailbox<NetworkWorker.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+        self.orders = orders
+        self.loop = loop
+        self.logger = logger
+    }
+
+    func run() -> Never {
+        let interval = Int32(VirtualAddress.announceInterval.microseconds / 1000)
+        while true {
+            self.orders.wait(milliseconds: self.roundsLeft > 0 ? interval : -1)
+            let orders = self.orders.drain()
+            if orders.isEmpty, self.roundsLeft > 0 {
+                self.roundsLeft -= 1
+                self.round()
+            }
+            for order in orders { self.perform(order) }
+        }
+    }
+
+    private func perform(_ order: NetworkWorker.Order) {
+        switch order {
+        case .configure(let virtualIPs, let interface):
+            self.addresses = virtualIPs.compactMap { text in
+                do throws(PlatformError) {
+                    return try VirtualAddress(text, interface: interface)
+                } catch {
+                    self.logger.error("\(error.message)")
+                    return nil
+                }
+            }
+            // What a life before this one left behind.
+            self.drop()
+        case .raise(let operation):
+            self.answer(operation) { () throws(PlatformError) in
+                for address in self.addresses {
+                    try address.add()
+                    try address.announce()
+                }
+            }
+        case .tickle(let operation, let clients):
+            self.clients = clients.compactMap { client in
+                IPAddress(bytes: client.clientAddress).map { ClientEndpoint(address: $0, port: client.clientPort) }
+            }
+            self.roundsLeft = VirtualAddress.announceRounds - 1
+            self.round()
+            self.loop.post(.takeover(.finished(operation, [])))
+        case .drop(let operation):
+            self.drop()
+            self.loop.post(.takeover(.finished(operation, [])))
+        }
+    }
+
+    private func answer(_ operation: Takeover.Operation, _ body: () throws(PlatformError) -> Void) {
+        do throws(PlatformError) {
+            try body()
+            self.loop.post(.takeover(.finished(operation, [])))
+        } catch {
+            self.logger.error("\(error.message)")
+            self.loop.post(.takeover(.failed(operation, error.failure)))
+        }
+    }
+
+    private func round() {
+        for address in self.addresses {
+            let reachable = self.clients.filter { $0.address.isIPv6 == address.address.isIPv6 }
+            do throws(PlatformError) {
+                try address.announce()
+                if !reachable.isEmpty { try address.tickle(reachable) }
+            } catch {
+                // The clients then find out by their own time-outs.
+                self.logger.warning("\(error.message)")
+            }
+        }
+    }
+
+    private func drop() {
+        self.roundsLeft = 0
+        for address in self.addresses {
+            do throws(PlatformError) { try address.drop() } catch { self.logger.error("\(error.message)") }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+import CLinux
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import Glibc
+import Logging
+import StateRecords
+
+/// The thread that runs smbserverd: starts it warm, speaks the journal's protocol with it, ends it, starts another. The
+/// listening sockets are this process's: while no server runs, connection attempts wait in the backlog.
+final class ServerWorker: Sendable {
+    enum Order: Sendable {
+        /// nil: none should run.
+        case configure(ServerConfiguration?, listen: [String])
+        case serve(Takeover.Operation, epoch: UInt64, nextPersistentID: UInt64, [OpenRecord])
+        case freeze(Takeover.Operation)
+        case end(Takeover.Operation)
+        case appended(generation: UInt64, sequence: UInt64)
+        case refused(generation: UInt64, sequence: UInt64)
+        case askStatus
+    }
+
+    private let orders = Mailbox<Order>()
+
+    init(binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
+        startThread("server") { [orders] in
+            ServerThread(orders: orders, executable: "\(binaries)/smbserverd", loop: loop, logger: logger).run()
+        }
+    }
+
+    func tell(_ order: Order) { self.orders.post(order) }
+}
+
+private final class ServerThread {
+    /// Opens in one `load`.
+    private static let opensPerLoad = 256
+    /// From `serve` to `serving`; then the server is taken for hung.
+    private static let loadTime = Duration.seconds(20)
+    /// Between a start and the next after a server that ended at once.
+    private static let restartDelay = Duration.milliseconds(200)
+    /// Bytes that wait for the server to read them; beyond it it is taken for hung.
+    private static let outputLimit = 256 << 20
+
+    /// smbserverd's descriptor numbers.
+    private static let journalNumber: Int32 = 3
+    private static let firstListenerNumber: Int32 = 4
+
+    private struct Serve {
+        var operation: Takeover.Operation
+        var epoch: UInt64
+        var nextPersistentID: UInt64
+        var opens: [OpenRecord]
+        var start = ContinuousClock.now
+        var readyAt: ContinuousClock.Instant?
+        var deadline = ContinuousClock.now + ServerThread.loadTime
+    }
+
+    private let orders: Mailbox<ServerWorker.Order>
+    private let executable: String
+    private let loop: Mailbox<LoopEvent>
+    private let logger: Logger
+
+    private var configuration: ServerConfiguration?
+    private var listenAddresses: [String] = []
+    private var listeners: [Int32] = []
+
+    private var child: ChildProcess?
+    private var socket: Int32 = -1
+    private var generation: UInt64 = 0
+    private var isReady = false
+    /// Loaded or loading: cannot be loaded again.
+    private var isUsed = false
+    private var reader = FrameReader()
+    private var output: [UInt8] = []
+    private var outputStart = 0
+    private var serve: Serve?
+    private var freeze: Takeover.Operation?
+    private var startNotBefore = ContinuousClock.now
+
+    init(orders: Mailbox<ServerWorker.Order>, executable: String, loop: Mailbox<LoopEvent>, logger: Logger) {
+        self.orders = orders
+        self.executable = executable
+        self.loop = loop
+        self.logger = logger
+    }
+
+    func run() -> Never {
+        while true {
+            let events = Int16(POLLIN) | (self.outputStart < self.output.count ? Int16(POLLOUT) : 0)
+            let others = self.socket >= 0 ? [pollfd(fd: self.socket, events: events, revents: 0)] : []
+            let waits = self.configuration != nil && (self.child == nil || self.serve != nil)
+            self.orders.wait(milliseconds: waits ? 50 : -1, others: others)
+            self.receive()
+            for order in self.orders.drain() { self.perform(order) }
+            self.flush()
+            if let serve = self.serve, ContinuousClock.now > serve.deadline {
+                self.ended("it did not load the records within \(Self.loadTime)")
+            }
+            if self.child == nil { self.start() }
+        }
+    }
+
+    // MARK: Orders
+
+    private func perform(_ order: ServerWorker.Order) {
+        switch order {
+        case .configure(let configuration, let listen):
+            self.configuration = configuration
+            if listen != self.listenAddresses { self.openListeners(listen) }
+            if let configuration, self.child != nil { self.send(.configure(configuration)) }
+        case .serve(let operation, let epoch, let next, let opens):
+            if self.isUsed { self.end() }
+            self.startNotBefore = ContinuousClock.now
+            self.serve = Serve(operation: operation, epoch: epoch, nextPersistentID: next, opens: opens)
+            if self.child == nil { self.start() }
+            self.load()
+        case .freeze(let operation):
+            self.freeze = operation
+            self.send(.freeze)
+        case .end(let operation):
+            self.serve = nil
+            self.freeze = nil
+            // A server that is warm and was given nothing has nothing to be ended for.
+            if self.isUsed {
+                self.send(.stop)
+                self.flush()
+                self.end()
+            }
+            self.loop.post(.takeover(.finished(operation, [])))
+        case .appended(let generation, let sequence):
+            if generation == self.generation { self.send(.appended(sequence: sequence)) }
+        case .refused(let generation, let sequence):
+            if generation == self.generation { self.send(.refused(sequence: sequence)) }
+        case .askStatus: if self.isUsed { self.send(.statusRequest) }
+        }
+    }
+
+    private func openListeners(_ addresses: [String]) {
+        for listener in self.listeners { close(listener) }
+        self.listeners = []
+        self.listenAddresses = addresses
+        for text in addresses {
+            guard let address = IPAddress(text) else { continue }
+            do throws(PlatformError) {
+                let socket = try ListeningSocket.open(address: address, port: 445)
+                self.listeners.append(socket.release())
+            } catch {
+                self.logger.error("\(error.message)")
+            }
+        }
+        // It was given the old ones.
+        if self.child != nil, !self.isUsed { self.end() }
+    }
+
+    // MARK: The process
+
+    private func start() {
+        guard let configuration = self.configuration, !self.listeners.isEmpty,
+            ContinuousClock.now >= self.startNotBefore
+        else { return }
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            return self.logger.error("no socket pair for smbserverd: \(String(cString: strerror(errno)))")
+        }
+        defer { close(ends[1]) }
+        var descriptors = [(source: ends[1], target: Self.journalNumber)]
+        var arguments = ["--cluster-fd", "\(Self.journalNumber)"]
+        for (index, listener) in self.listeners.enumerated() {
+            let number = Self.firstListenerNumber + Int32(index)
+            descriptors.append((source: listener, target: number))
+            arguments += ["--listen-fd", "\(number)"]
+        }
+        self.startNotBefore = ContinuousClock.now + Self.restartDelay
+        do throws(PlatformError) {
+            self.child = try ChildProcess(
+                executable: self.executable, arguments: arguments, descriptors: descriptors)
+        } catch {
+            close(ends[0])
+            self.logger.error("\(error.message)")
+            return
+        }
+        self.socket = ends[0]
+        _ = fcntl(self.socket, F_SETFL, fcntl(self.socket, F_GETFL) | O_NONBLOCK)
+        self.generation += 1
+        self.isReady = false
+        self.isUsed = false
+        self.reader = FrameReader()
+        self.output = []
+        self.outputStart = 0
+        self.send(.configure(configuration))
+    }
+
+    /// Ends the process and forgets it, without a word to the loop.
+    private func end() {
+        guard let child = self.child else { return }
+        child.kill(SIGKILL)
+        _ = child.wait(timeout: .seconds(5))
+        self.child = nil
+        close(self.socket)
+        self.socket = -1
+        self.isUsed = false
+        self.isReady = false
+        self.startNotBefore = ContinuousClock.now
+    }
+
+    /// It ended, or has to be treated as if.
+    private func ended(_ how: String) {
+        let wasUsed = self.isUsed || self.serve != nil
+        self.end()
+        self.startNotBefore = ContinuousClock.now + (wasUsed ? .zero : Self.restartDelay)
+        self.serve = nil
+        self.freeze = nil
+        if wasUsed {
+            self.loop.post(.takeover(.serverExited(how)))
+            self.loop.post(.serverStatus(nil))
+        } else {
+            self.logger.error("smbserverd ended while it waited (\(how)); another is started")
+        }
+    }
+
+    // MARK: The journal's socket
+
+    private func load() {
+        guard var serve = self.serve, self.isReady, !self.isUsed else { return }
+        self.isUsed = true
+        serve.readyAt = ContinuousClock.now
+        self.serve = serve
+        var rest = serve.opens[...]
+        while !rest.isEmpty {
+            self.send(.load(opens: Array(rest.prefix(Self.opensPerLoad))))
+            rest = rest.dropFirst(Self.opensPerLoad)
+        }
+        self.send(.serve(epoch: serve.epoch, nextPersistentID: serve.nextPersistentID))
+    }
+
+    private func send(_ message: ClusterToServer) {
+        guard self.socket >= 0 else { return }
+        self.output += FrameReader.frame(message)
+    }
+
+    private func flush() {
+        while self.socket >= 0, self.outputStart < self.output.count {
+            let count = self.output.withUnsafeBytes { bytes in
+                Glibc.send(
+                    self.socket, bytes.baseAddress?.advanced(by: self.outputStart), bytes.count - self.outputStart,
+                    Int32(MSG_NOSIGNAL.rawValue))
+            }
+            if count > 0 {
+                self.outputStart += count
+            } else if count < 0, errno == EINTR {
+                continue
+            } else {
+                break  // full, or broken: the reading side tells
+            }
+        }
+        if self.outputStart == self.output.count {
+            self.output.removeAll(keepingCapacity: true)
+            self.outputStart = 0
+        } else if self.output.count - self.outputStart > Self.outputLimit {
+            self.ended("it does not read its journal")
+        }
+    }
+
+    private func receive() {
+        guard self.socket >= 0 else { return }
+        var buffer = [UInt8](repeating: 0, count: 256 << 10)
+        while self.socket >= 0 {
+            let count = read(self.socket, &buffer, buffer.count)
+            if count > 0 {
+                self.reader.append(buffer[..<count])
+                guard self.parse() else { return }
+                if count < buffer.count { return }
+            } else if count < 0, errno == EINTR {
+                continue
+            } else if count < 0, errno == EAGAIN {
+                return
+            } else {
+                let status = self.child?.wait(timeout: .milliseconds(200))
+                return self.ended(status.map { "\($0)" } ?? "it closed its journal")
+            }
+        }
+    }
+
+    /// False when the server was given up.
+    private func parse() -> Bool {
+        do throws(RecordError) {
+            while let frame = try self.reader.next() { self.received(try ServerToCluster(decoding: frame)) }
+            return true
+        } catch {
+            self.ended("it wrote what no server writes: \(error)")
+            return false
+        }
+    }
+
+    private func received(_ message: ServerToCluster) {
+        switch message {
+        case .ready:
+            self.isReady = true
+            self.load()
+        case .serving(let epoch, let reopened, let lost):
+            guard let serve = self.serve, serve.epoch == epoch else { return }
+            self.serve = nil
+            self.logger.notice("smbserverd serves: \(reopened) handles taken up, \(lost) lost")
+            var steps: [StepRecord] = []
+            let now = ContinuousClock.now
+            let readyAt = serve.readyAt ?? now
+            if readyAt - serve.start > .milliseconds(2) {
+                steps.append(StepRecord(name: "server start", microseconds: (readyAt - serve.start).microseconds))
+            }
+            steps.append(StepRecord(name: "load", microseconds: (now - readyAt).microseconds))
+            self.loop.post(.takeover(.finished(serve.operation, steps)))
+        case .frozen:
+            guard let freeze = self.freeze else { return }
+            self.freeze = nil
+            self.loop.post(.takeover(.finished(freeze, [])))
+        case .status(let status): self.loop.post(.serverStatus(status))
+        case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
+        case .append: self.loop.post(.journal(generation: self.generation, message))
+        }
+    }
+}

@@ -1,0 +1,313 @@
+import ClusterCore
+import ClusterPlatform
+import ClusterStore
+import Glibc
+import Logging
+import StateRecords
+
+/// The thread that owns the LUN: fence, attach, detach, teardown. Whatever waits for the target waits here and nowhere else.
+final class StorageWorker: Sendable {
+    enum Order: Sendable {
+        case configure(lun: String, nodeName: String, node: UInt16, filesystem: FilesystemID)
+        case takeFence(Takeover.Operation, term: UInt32)
+        case attach(Takeover.Operation, term: UInt32)
+        case restartBridge(Takeover.Operation)
+        case allowRetake
+        case refuseRetake
+        case detach(Takeover.Operation, term: UInt32)
+        case tearDown(Takeover.Operation)
+        case prepare(InitializeParameters, AdminAnswer)
+        case makeFolders([String])
+    }
+
+    private let orders = Mailbox<Order>()
+
+    init(folders: Folders, binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
+        startThread("storage") { [orders] in
+            // The thread never ends: the bridge dies with it.
+            StorageThread(orders: orders, folders: folders, binaries: binaries, loop: loop, logger: logger).run()
+        }
+    }
+
+    func tell(_ order: Order) { self.orders.post(order) }
+}
+
+/// What the thread has in its hands.
+private final class StorageThread {
+    /// For each thing that waits for the target.
+    private static let timeout = Duration.seconds(5)
+
+    private let orders: Mailbox<StorageWorker.Order>
+    private let folders: Folders
+    private let binaries: String
+    private let loop: Mailbox<LoopEvent>
+    private let logger: Logger
+
+    private var lun = ""
+    private var nodeName = ""
+    private var node: UInt16 = 0
+    private var filesystem = FilesystemID(high: 0, low: 0)
+
+    private var session: ISCSISession?
+    private var attachment: Attachment?
+    private var bridgeRestart: Takeover.Operation?
+    private var shareFolders: [String] = []
+
+    init(
+        orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: Mailbox<LoopEvent>,
+        logger: Logger
+    ) {
+        self.orders = orders
+        self.folders = folders
+        self.binaries = binaries
+        self.loop = loop
+        self.logger = logger
+    }
+
+    func run() -> Never {
+        while true {
+            let bridge = self.attachment.map { [pollfd(fd: $0.eventDescriptor, events: Int16(POLLIN), revents: 0)] }
+            self.orders.wait(milliseconds: -1, others: bridge ?? [])
+            self.drainBridge()
+            for order in self.orders.drain() { self.perform(order) }
+        }
+    }
+
+    private func report(_ event: Takeover.Event) { self.loop.post(.takeover(event)) }
+
+    private func perform(_ order: StorageWorker.Order) {
+        switch order {
+        case .configure(let lun, let nodeName, let node, let filesystem):
+            self.lun = lun
+            self.nodeName = nodeName
+            self.node = node
+            self.filesystem = filesystem
+        case .takeFence(let operation, let term):
+            self.answer(operation) { () throws(PlatformError) in try self.takeFence(term) }
+        case .attach(let operation, let term):
+            self.answer(operation) { () throws(PlatformError) in try self.attach(term) }
+        case .restartBridge(let operation):
+            guard let attachment = self.attachment else {
+                return self.report(.failed(operation, Takeover.Failure(.transient, "the LUN is not attached")))
+            }
+            do throws(PlatformError) {
+                try attachment.restartBridge()
+                self.bridgeRestart = operation
+            } catch {
+                self.report(.failed(operation, Takeover.Failure(.transient, error.message)))
+            }
+        case .allowRetake: self.attachment?.allowRetake()
+        // The bridge keeps everything waiting until the teardown that follows from not leading.
+        case .refuseRetake: break
+        case .detach(let operation, let term):
+            self.answer(operation) { () throws(PlatformError) in try self.detach(term) }
+        case .tearDown(let operation):
+            self.tearDown()
+            self.report(.finished(operation, []))
+        case .prepare(let parameters, let answer): self.prepare(parameters, answer)
+        case .makeFolders(let paths):
+            self.shareFolders = paths
+            self.makeFolders()
+        }
+    }
+
+    private func answer(_ operation: Takeover.Operation, _ body: () throws(PlatformError) -> [StepTime]) {
+        do throws(PlatformError) {
+            self.report(.finished(operation, try body().records))
+        } catch {
+            self.logger.error("\(error.message)")
+            self.report(.failed(operation, error.failure))
+        }
+    }
+
+    // MARK: Taking
+
+    private func initiator(_ role: ISID.Role, node: UInt16? = nil, name: String? = nil) -> Initiator {
+        Initiator(
+            name: "iqn.2026-01.io.holdfast:\((name ?? self.nodeName).lowercased())",
+            isid: ISID(node: node ?? self.node, role: role))
+    }
+
+    private func takeFence(_ term: UInt32) throws(PlatformError) -> [StepTime] {
+        var steps: [StepTime] = []
+        let session: ISCSISession
+        if let open = self.session, !open.isLost {
+            session = open
+        } else {
+            let start = ContinuousClock.now
+            session = try ISCSISession(try LUNAddress(self.lun), as: self.initiator(.fence), timeout: Self.timeout)
+            steps.append(StepTime("login", ContinuousClock.now - start))
+            self.session = session
+        }
+        let key = FenceKey(node: self.node, term: term)
+        do throws(PlatformError) {
+            steps += try Fence.take(key, on: session)
+        } catch {
+            session.destroy()
+            self.session = nil
+            throw error
+        }
+        self.loop.post(.fence("held by this node: \(key), type 5 (write exclusive, registrants only)"))
+        return steps
+    }
+
+    private func attach(_ term: UInt32) throws(PlatformError) -> [StepTime] {
+        let attachment = try Attachment(
+            Attachment.Plan(
+                address: try LUNAddress(self.lun), initiator: self.initiator(.bridge),
+                key: FenceKey(node: self.node, term: term), bridgeExecutable: "\(self.binaries)/lunbridge",
+                stateFolder: self.folders.storage, mountPoint: self.folders.mount, filesystem: self.filesystem,
+                timeout: Self.timeout))
+        self.attachment = attachment
+        self.makeFolders()
+        return attachment.steps
+    }
+
+    private func makeFolders() {
+        guard self.attachment != nil else { return }
+        for path in self.shareFolders {
+            var made = self.folders.mount
+            for part in path.split(separator: "/") {
+                made += "/\(part)"
+                if mkdir(made, 0o755) != 0, errno != EEXIST {
+                    self.logger.error("cannot make the share's folder \(made): \(String(cString: strerror(errno)))")
+                }
+            }
+        }
+    }
+
+    // MARK: Giving up
+
+    private func detach(_ term: UInt32) throws(PlatformError) -> [StepTime] {
+        guard let attachment = self.attachment else { return [] }
+        var steps = try attachment.detach()
+        self.attachment = nil
+        let start = ContinuousClock.now
+        if let session = self.session {
+            // The file system is whole and unmounted: a key that stays costs the next node only a preempt.
+            do throws(PlatformError) {
+                try Fence.release(FenceKey(node: self.node, term: term), on: session)
+            } catch {
+                self.logger.warning("the reservation was not released: \(error.message)")
+            }
+            session.logout()
+            self.session = nil
+        }
+        steps.append(StepTime("release", ContinuousClock.now - start))
+        self.loop.post(.fence("not held by this node"))
+        return steps
+    }
+
+    private func tearDown() {
+        self.bridgeRestart = nil
+        if let attachment = self.attachment {
+            let teardown = attachment.teardownFenced()
+            for leftover in teardown.leftovers { self.logger.error("left over: \(leftover)") }
+            self.attachment = nil
+        }
+        self.session?.destroy()
+        self.session = nil
+        self.loop.post(.fence("not held by this node"))
+    }
+
+    // MARK: The bridge's news
+
+    private func drainBridge() {
+        while let event = self.attachment?.nextEvent() {
+            switch event {
+            case .ready:
+                if let operation = self.bridgeRestart {
+                    self.bridgeRestart = nil
+                    self.report(.finished(operation, []))
+                }
+            case .unreachable(let why): self.logger.warning("the LUN is unreachable: \(why)")
+            case .reconnected(let after): self.logger.notice("the LUN is back after \(after)")
+            case .fenced(let holder):
+                let who = FenceKey(raw: holder).map { "\($0)" } ?? "a foreign key"
+                self.logger.error("fenced: reservation conflict, the LUN is held by \(who)")
+                self.report(.bridgeFenced("the LUN is held by \(who)"))
+            case .asksToRetake(unflushed: false):
+                self.report(.bridgeAsksToRetake("nobody holds a reservation"))
+            case .asksToRetake(unflushed: true):
+                self.report(
+                    .serverStorageFailed("the target restarted and may have lost writes; the file system is mounted anew"))
+            case .failing: self.report(.serverStorageFailed("the target did not come back in time"))
+            case .refused(let why): self.report(.serverStorageFailed(why))
+            case .exited(let status):
+                if let operation = self.bridgeRestart {
+                    self.bridgeRestart = nil
+                    self.report(.failed(operation, Takeover.Failure(.transient, "lunbridge ended again: \(status)")))
+                } else {
+                    self.report(.bridgeExited("\(status)"))
+                    return
+                }
+            }
+        }
+    }
+
+    // MARK: A new cluster
+
+    /// The LUN of a new cluster: nobody else's, and with a file system.
+    private func prepare(_ parameters: InitializeParameters, _ answer: @escaping AdminAnswer) {
+        let result: Result<FilesystemID, PlatformError>
+        do throws(PlatformError) {
+            result = .success(try self.prepared(parameters))
+        } catch {
+            result = .failure(error)
+        }
+        self.loop.post(.lunPrepared(result, parameters, answer))
+    }
+
+    private func prepared(_ parameters: InitializeParameters) throws(PlatformError) -> FilesystemID {
+        let address = try LUNAddress(parameters.lun)
+        let fence = self.initiator(.fence, node: 1, name: parameters.nodeName)
+        let session = try ISCSISession(address, as: fence, timeout: Self.timeout)
+        defer { session.logout() }
+        let found = try Fence.inspect(session)
+        if !parameters.forces {
+            guard found.foreignKeys.isEmpty else {
+                throw PlatformError(
+                    .foreignReservation,
+                    "\(address) carries a reservation that is not Holdfast's: another system uses this LUN. Check the "
+                        + "address; if that system is really gone, repeat with --force")
+            }
+            if let holder = found.holder {
+                throw PlatformError(
+                    .foreignReservation,
+                    "\(address) is held by a Holdfast node (\(holder)): it belongs to a cluster. Check the address; if "
+                        + "that cluster is really gone, repeat with --force")
+            }
+        }
+        let filesystem: FilesystemID
+        switch try LUNContent.probe(session) {
+        case .empty:
+            guard parameters.formats else {
+                throw PlatformError(
+                    .notOurs, "\(address) is empty: repeat with --format to make the file system on it")
+            }
+            filesystem = .random()
+        case .xfs(let id, let label):
+            guard parameters.adopts else {
+                throw PlatformError(
+                    .notOurs,
+                    "\(address) already holds an XFS file system (UUID \(id), label \"\(label)\"): check the address, or "
+                        + "repeat with --adopt to use it as it is")
+            }
+            return id
+        case .foreign(let what):
+            throw PlatformError(
+                .notOurs,
+                "\(address) holds \(what), which Holdfast never overwrites: check the address, or wipe the LUN by hand")
+        }
+        let key = FenceKey(node: 1, term: UInt32(ClusterState.foundingTerm))
+        _ = try Fence.take(key, on: session, force: parameters.forces)
+        let attachment = try Attachment(
+            Attachment.Plan(
+                address: address, initiator: self.initiator(.bridge, node: 1, name: parameters.nodeName), key: key,
+                bridgeExecutable: "\(self.binaries)/lunbridge", stateFolder: self.folders.storage,
+                mountPoint: self.folders.mount, filesystem: filesystem, formatsIfEmpty: true, timeout: .seconds(60)))
+        _ = try attachment.detach()
+        try Fence.release(key, on: session)
+        return filesystem
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until clusterd's first file lands.
