@@ -28,6 +28,8 @@ package struct StoredContents: Equatable, Sendable {
     package var base = Snapshot()
     package var entries: [Entry] = []
     package var state: ClusterState?
+
+    package init() {}
 }
 
 /// Whatever is written in one transaction, in this order.

@@ -74,7 +74,8 @@ final class AdminServer: Sendable {
             answers.wait(milliseconds: Self.answerMilliseconds)
             reply =
                 answers.drain().first
-                ?? .failed(AdminFailure(.unavailable, "clusterd gave no answer in time: see its log and 'clusterctl status'"))
+                ?? .failed(
+                    AdminFailure(.unavailable, "clusterd gave no answer in time: see its log and 'clusterctl status'"))
         } catch {
             reply = .failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions (\(error))"))
         }
@@ -82,7 +83,7 @@ final class AdminServer: Sendable {
         var sent = 0
         while sent < frame.count {
             let count = frame.withUnsafeBytes {
-                send(connection, $0.baseAddress?.advanced(by: sent), frame.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                send(connection, $0.baseAddress?.advanced(by: sent), frame.count - sent, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
             sent += count

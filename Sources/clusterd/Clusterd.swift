@@ -44,7 +44,8 @@ struct Clusterd: ParsableCommand {
             throw ValidationError("the role \"\(self.role)\" must be data or witness")
         }
         guard Logger.Level(rawValue: self.logLevel) != nil else {
-            throw ValidationError("the log level \"\(self.logLevel)\" is none of trace, debug, info, notice, warning, error")
+            throw ValidationError(
+                "the log level \"\(self.logLevel)\" is none of trace, debug, info, notice, warning, error")
         }
     }
 
@@ -88,12 +89,10 @@ struct Clusterd: ParsableCommand {
     }
 
     private static func ownFolder() -> String {
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            readlink("/proc/self/exe", bytes.baseAddress, bytes.count)
-        }
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
         guard count > 0 else { return "." }
-        let path = String(decoding: buffer[..<count], as: UTF8.self)
+        let path = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     }
 }

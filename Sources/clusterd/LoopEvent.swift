@@ -64,13 +64,15 @@ final class PeerHandler: TransportHandler {
         switch requester {
         case .node:
             guard let request = try? AdminRequest(decoding: payload) else {
-                let failure = AdminFailure(.refused, "the leader runs another version: upgrade the nodes to one version")
+                let failure = AdminFailure(
+                    .refused, "the leader runs another version: upgrade the nodes to one version")
                 return reply(AdminReply.failed(failure).encoded)
             }
             self.mailbox.post(.forwarded(request) { reply($0.encoded) })
         case .joining:
             guard let request = try? JoinRequest(decoding: payload) else {
-                let failure = AdminFailure(.refused, "the member runs another version: use the same version on all nodes")
+                let failure = AdminFailure(
+                    .refused, "the member runs another version: use the same version on all nodes")
                 return reply(JoinReply.refused(failure).encoded)
             }
             self.mailbox.post(.joinRequest(request) { reply($0.encoded) })
@@ -80,7 +82,8 @@ final class PeerHandler: TransportHandler {
 
 extension Duration {
     var microseconds: UInt64 {
-        UInt64(max(0, self.components.seconds)) * 1_000_000 + UInt64(max(0, self.components.attoseconds) / 1_000_000_000_000)
+        UInt64(max(0, self.components.seconds)) * 1_000_000
+            + UInt64(max(0, self.components.attoseconds) / 1_000_000_000_000)
     }
 }
 

@@ -72,7 +72,9 @@ extension Member {
             if let problem = Names.problem(userName: name) {
                 return answer(.failed(AdminFailure(.refused, problem)))
             }
-            guard hash.count == 16 else { return answer(.failed(AdminFailure(.refused, "the NT hash must have 16 bytes"))) }
+            guard hash.count == 16 else {
+                return answer(.failed(AdminFailure(.refused, "the NT hash must have 16 bytes")))
+            }
             let exists = state.configuration.users.contains { $0.name.lowercased() == name.lowercased() }
             guard exists == replaces else {
                 let problem =
@@ -121,7 +123,8 @@ extension Member {
         guard let state = self.state else {
             return .failed(
                 AdminFailure(
-                    .unavailable, "this node joined and has not received the cluster's state yet: can it reach the others?"))
+                    .unavailable,
+                    "this node joined and has not received the cluster's state yet: can it reach the others?"))
         }
         let now = self.tick
         let peers = Dictionary(uniqueKeysWithValues: self.raft.peers.map { ($0.node, $0) })
@@ -129,8 +132,9 @@ extension Member {
             let isSelf = node.id == self.identity.id
             let connected = isSelf || self.transport.isConnected(to: node.id)
             let role: UInt8 =
-                if node.id == self.raft.leader { 3 } else if self.raft.configuration.isLearner(node.id) { 2 } else if !connected
-                { 0 } else { 1 }
+                if node.id == self.raft.leader { 3 } else if self.raft.configuration.isLearner(node.id) {
+                    2
+                } else if !connected { 0 } else { 1 }
             let match = isSelf && self.raft.isLeader ? self.raft.lastIndex : peers[node.id]?.matchIndex
             return StatusReport.NodeReport(
                 id: node.id, isConnected: connected, role: role,
@@ -139,7 +143,8 @@ extension Member {
         let leader = self.raft.leader.map { self.name(of: $0) } ?? ""
         let hasQuorum =
             self.raft.isLeader
-            ? self.lease : self.raft.leader != nil && now - self.heardLeader < UInt64(self.settings.electionMinimumMilliseconds)
+            ? self.lease
+            : self.raft.leader != nil && now - self.heardLeader < UInt64(self.settings.electionMinimumMilliseconds)
         let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
         return .status(
             StatusReport(
@@ -154,18 +159,22 @@ extension Member {
 
     private func move(to name: String, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
         guard self.moveAnswer == nil else {
-            return answer(.failed(AdminFailure(.unavailable, "another move is under way: 'clusterctl status' shows it")))
+            return answer(
+                .failed(AdminFailure(.unavailable, "another move is under way: 'clusterctl status' shows it")))
         }
         let target: NodeID
         if name.isEmpty {
             guard let heir = self.heirs.first else {
                 return answer(
-                    .failed(AdminFailure(.unavailable, "no other data node is connected and up to date: see 'clusterctl status'")))
+                    .failed(
+                        AdminFailure(
+                            .unavailable, "no other data node is connected and up to date: see 'clusterctl status'")))
             }
             target = heir
         } else {
             guard let node = state.configuration.node(named: name) else {
-                return answer(.failed(AdminFailure(.refused, "there is no node \(name): 'clusterctl status' shows them")))
+                return answer(
+                    .failed(AdminFailure(.refused, "there is no node \(name): 'clusterctl status' shows them")))
             }
             guard node.role == .data else {
                 return answer(.failed(AdminFailure(.refused, "\(name) is a witness: it never serves")))
@@ -195,7 +204,8 @@ extension Member {
         if let active = self.state?.active, active.node == self.moveTarget {
             answer(.done("\(target) serves now"))
         } else if now > deadline {
-            answer(.failed(AdminFailure(.unavailable, "\(target) leads but does not serve yet: see 'clusterctl status'")))
+            answer(
+                .failed(AdminFailure(.unavailable, "\(target) leads but does not serve yet: see 'clusterctl status'")))
         } else {
             return
         }

@@ -14,7 +14,8 @@ extension Member {
             token = JoinToken(
                 fingerprint: try CertificateAuthority(pem: state.configuration.certificateAuthority).fingerprint)
         } catch {
-            return answer(.failed(AdminFailure(.refused, "the cluster's certificate authority is unreadable: \(error)")))
+            return answer(
+                .failed(AdminFailure(.refused, "the cluster's certificate authority is unreadable: \(error)")))
         }
         guard let token else {
             return answer(.failed(AdminFailure(.refused, "the cluster's certificate authority is unreadable")))
@@ -61,14 +62,17 @@ extension Member {
                 return reply(.redirect(address: address))
             }
             return reply(
-                .refused(AdminFailure(.unavailable, "the cluster has no leader at the moment: try again in a few seconds")))
+                .refused(
+                    AdminFailure(.unavailable, "the cluster has no leader at the moment: try again in a few seconds")))
         }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
-            self.logger.warning("refused \(request.node.name) at \(request.node.address): unknown, used or expired token")
+            self.logger.warning(
+                "refused \(request.node.name) at \(request.node.address): unknown, used or expired token")
             return reply(.refused(AdminFailure(.refused, "\(Refusal.tokenUnknown)")))
         }
-        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address) {
+        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address)
+        {
             return reply(.refused(AdminFailure(.refused, problem)))
         }
         self.propose(.addNode(request.node, tokenHash: hash)) { [weak self] outcome in

@@ -112,7 +112,9 @@ extension Member {
         case .snapshot(let message, let bytes):
             guard message.from == node, case .snapshot(let snapshot) = message.body,
                 let state = try? ClusterState(decoding: bytes), state.appliedIndex == snapshot.index
-            else { return self.logger.error("a snapshot from \(self.name(of: node)) is damaged or from a newer version") }
+            else {
+                return self.logger.error("a snapshot from \(self.name(of: node)) is damaged or from a newer version")
+            }
             self.incoming = state
             self.step(.receive(message))
             self.incoming = nil

@@ -62,7 +62,8 @@ final class NodeLoop {
 
     func run() throws(StartError) {
         if self.member == nil {
-            self.logger.notice("no state: waiting for 'clusterctl init' or 'clusterctl join' on \(self.options.folders.adminSocket)")
+            self.logger.notice(
+                "no state: waiting for 'clusterctl init' or 'clusterctl join' on \(self.options.folders.adminSocket)")
         }
         self.notifier?.ready(status: "started")
         while true {
@@ -144,7 +145,8 @@ final class NodeLoop {
                 .failed(
                     AdminFailure(
                         .wrongState,
-                        "this node is in no cluster: make one with 'clusterctl init', or join one with 'clusterctl join'")))
+                        "this node is in no cluster: make one with 'clusterctl init', or join one with 'clusterctl join'"
+                    )))
         }
     }
 
@@ -193,7 +195,8 @@ final class NodeLoop {
     }
 
     private func lunPrepared(
-        _ result: Result<FilesystemID, PlatformError>, _ parameters: InitializeParameters, _ answer: @escaping AdminAnswer
+        _ result: Result<FilesystemID, PlatformError>, _ parameters: InitializeParameters,
+        _ answer: @escaping AdminAnswer
     ) throws(StartError) {
         let filesystem: FilesystemID
         switch result {
@@ -233,9 +236,12 @@ final class NodeLoop {
         try self.begin(contents)
         self.member?.whenSettled(seconds: 15) { done in
             if done {
-                answer(.done("cluster \(parameters.clusterName) is made; next: 'clusterctl token' for each further node"))
+                answer(
+                    .done("cluster \(parameters.clusterName) is made; next: 'clusterctl token' for each further node"))
             } else {
-                answer(.failed(AdminFailure(.unavailable, "the cluster is made, but has no leader yet: see clusterd's log")))
+                answer(
+                    .failed(
+                        AdminFailure(.unavailable, "the cluster is made, but has no leader yet: see clusterd's log")))
             }
         }
     }
@@ -299,7 +305,8 @@ enum Joining {
                     .refused,
                     error == .damaged
                         ? "the join token is damaged: copy it whole, as 'clusterctl token' printed it"
-                        : "this is not a join token: it begins with hf1-; make one with 'clusterctl token' on a member"))
+                        : "this is not a join token: it begins with hf1-; make one with 'clusterctl token' on a member")
+            )
         }
         let record = NodeRecord(
             id: 0, name: parameters.nodeName, address: parameters.address, role: parameters.role,
@@ -334,7 +341,8 @@ enum Joining {
                 "\(address) is not of the cluster that made this token: check the address, or make a new token there "
                     + "with 'clusterctl token'")
         case .unreachable(let address, let reason):
-            AdminFailure(.unavailable, "\(address) cannot be reached (\(reason)): is clusterd running there, is the port open?")
+            AdminFailure(
+                .unavailable, "\(address) cannot be reached (\(reason)): is clusterd running there, is the port open?")
         case .noAnswer(let address): AdminFailure(.unavailable, "\(address) gave no answer: see clusterd's log there")
         case .cannotListen(let address, let reason): AdminFailure(.unavailable, "\(address): \(reason)")
         case .credentials(let what): AdminFailure(.refused, what)

@@ -243,7 +243,7 @@ private final class ServerThread {
             let count = self.output.withUnsafeBytes { bytes in
                 Glibc.send(
                     self.socket, bytes.baseAddress?.advanced(by: self.outputStart), bytes.count - self.outputStart,
-                    Int32(MSG_NOSIGNAL.rawValue))
+                    Int32(MSG_NOSIGNAL))
             }
             if count > 0 {
                 self.outputStart += count

@@ -230,7 +230,8 @@ private final class StorageThread {
                 self.report(.bridgeAsksToRetake("nobody holds a reservation"))
             case .asksToRetake(unflushed: true):
                 self.report(
-                    .serverStorageFailed("the target restarted and may have lost writes; the file system is mounted anew"))
+                    .serverStorageFailed(
+                        "the target restarted and may have lost writes; the file system is mounted anew"))
             case .failing: self.report(.serverStorageFailed("the target did not come back in time"))
             case .refused(let why): self.report(.serverStorageFailed(why))
             case .exited(let status):

@@ -1,1 +1,0 @@
-// Placeholder until clusterctl's first file lands.
