@@ -40,9 +40,18 @@ struct Failed: Error, CustomStringConvertible {
 }
 
 extension Clusterctl {
+    /// `--socket PATH` may stand before the subcommand too, where scripts put it.
+    private static func socketLast(_ arguments: ArraySlice<String>) -> [String] {
+        guard let first = arguments.first else { return [] }
+        if first == "--socket", arguments.count >= 2 {
+            return Array(arguments.dropFirst(2)) + Array(arguments.prefix(2))
+        }
+        return first.hasPrefix("--socket=") ? Array(arguments.dropFirst()) + [first] : Array(arguments)
+    }
+
     static func main() {
         do {
-            var command = try Self.parseAsRoot()
+            var command = try Self.parseAsRoot(Self.socketLast(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch let failed as Failed {
             printError(failed.description)
