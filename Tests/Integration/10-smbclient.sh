@@ -50,7 +50,7 @@ check "names beyond ASCII" client test "put $work/source \"Grüße 漢字 🎈.t
 check "are UTF-8 on disk" test -e "$share_path/Grüße 漢字 🎈.txt"
 check_says "are listed" 'Grüße 漢字 🎈.txt' client test 'ls'
 check_says "a pattern chooses" 'copy-SMB3_11' client test 'ls copy-*_11'
-check_says "all information" 'create_time' client test 'allinfo copy-sign'
+check_says "a pattern that nothing matches" 'NT_STATUS_NO_SUCH_FILE' client test 'ls nothing-*'
 check_says "free space is told" 'blocks of size' client test 'du'
 check_says "overwriting truncates" ' 5 ' \
     bash -c "printf 12345 >'$work/short'; timeout 20 smbclient //127.0.0.1/test '$password' -U alice -p $port -s /dev/null \
