@@ -13,7 +13,7 @@ trap clean_up_storage EXIT
 
 node=$work/node
 mkdir -p "$node"
-tgtd_start "$work" 2G
+tgtd_start "$work" 768M
 
 # milliseconds_since NANOSECONDS
 milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
@@ -82,6 +82,27 @@ check_says 'a silent target is unreachable' 'error unreachable: ' timeout 10 "$d
 kill -CONT "$TGTD_PID"
 "$drill" clear "$TGTD_URL" 1 9 >/dev/null
 
+# The same with a bridge that was started anew meanwhile and never reached the target.
+node_start 1 10 "$node"
+node_says 'attach with a new term' '^attached ' 30
+attached=$node_line
+kill -STOP "$TGTD_PID"
+node_run dd if=/dev/zero of="$node/mount/stuck" bs=1M count=1 oflag=direct status=none 2>/dev/null &
+stuck=$!
+sleep 0.3
+kill -KILL "$(bridge_of "$attached")"
+node_says 'a new bridge is started' '^restarted ' 5
+sleep 0.3
+node_tell teardown
+node_says 'a new bridge without a target does not hold it up either' '^torn-down ' 10
+check 'which takes less than a second too' test "$(step total "$node_line")" -lt 1000
+printf 'with a new bridge and a silent target: %s\n' "$node_line"
+wait "$stuck" || true
+node_end
+check 'nothing is left of it either' wait_gone 3
+kill -CONT "$TGTD_PID"
+"$drill" clear "$TGTD_URL" 1 10 >/dev/null
+
 # What must be refused, each with its reason.
 check_says 'a wrong password' 'error loginRefused: .*check the user and password' \
     "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1
@@ -91,26 +112,26 @@ check_says 'a target that is not there' 'error notFound: .*no target' "$drill" i
 check_says 'a port where nobody listens' 'error unreachable: ' "$drill" inspect "iscsi://127.0.0.1:9/$TGTD_IQN/1" 1
 
 "$drill" foreign "$TGTD_URL" >/dev/null
-check_says 'a foreign reservation is respected' 'error foreignReservation: .*not Holdfast' "$drill" take "$TGTD_URL" 1 10
+check_says 'a foreign reservation is respected' 'error foreignReservation: .*not Holdfast' "$drill" take "$TGTD_URL" 1 11
 check_says 'and still there' 'holder=abcdef' "$drill" inspect "$TGTD_URL" 1
-check 'unless it is forced' "$drill" take "$TGTD_URL" 1 10 --force
-"$drill" clear "$TGTD_URL" 1 10 >/dev/null
+check 'unless it is forced' "$drill" take "$TGTD_URL" 1 11 --force
+"$drill" clear "$TGTD_URL" 1 11 >/dev/null
 
 # refuse_to_attach NAME PATTERN: attaching says so, even with --format, and not a byte of the LUN changes.
 refuse_to_attach() {
     local before
     before=$(sha256sum <"$TGTD_IMAGE")
     check_says "$1" "error notOurs: .*$2" \
-        timeout 30 "$drill" hold "$TGTD_URL" 1 11 "$filesystem" "$node" "$binaries/lunbridge" --format </dev/null
+        timeout 30 "$drill" hold "$TGTD_URL" 1 12 "$filesystem" "$node" "$binaries/lunbridge" --format </dev/null
     check "$1: and is left alone" test "$before" = "$(sha256sum <"$TGTD_IMAGE")"
     check "$1: nothing stays attached" wait_gone 3
 }
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
 mkfs.xfs -q -K -f -L elsewhere "$TGTD_IMAGE"
 refuse_to_attach 'an XFS of somebody else' 'an XFS file system .*elsewhere'
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
 mkfs.ext4 -q -F "$TGTD_IMAGE"
 refuse_to_attach 'an ext4' 'ext2, ext3 or ext4'
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 2G "$TGTD_IMAGE"
-printf 'x' | dd of="$TGTD_IMAGE" bs=1 seek=$((2 * 1024 * 1024 * 1024 - 100)) conv=notrunc status=none
+truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
+printf 'x' | dd of="$TGTD_IMAGE" bs=1 seek=$((768 * 1024 * 1024 - 100)) conv=notrunc status=none
 refuse_to_attach 'one byte at the very end' 'data of an unknown kind'

@@ -50,6 +50,8 @@ package final class Attachment {
 
     /// How long the bridge may take to say that it fails everything, before it is killed instead.
     private static let failTimeout: Duration = .milliseconds(200)
+    /// How long the last users of a file system that fails everything may take to end.
+    private static let busyTimeout: Duration = .milliseconds(500)
     /// How long the kernel may take to let go of the file system after the unmount.
     private static let releaseTimeout: Duration = .seconds(2)
 
@@ -209,12 +211,20 @@ package final class Attachment {
         if self.isMounted {
             step("shutdown") { () throws(PlatformError) in try XFS.shutDown(self.plan.mountPoint) }
             step("unmount") { () throws(PlatformError) in
-                do throws(PlatformError) {
-                    try XFS.unmount(self.plan.mountPoint)
-                } catch {
-                    // Out of sight at least; the kernel frees it with the last open file.
-                    _ = clinux_unmount(self.plan.mountPoint, CLINUX_MNT_DETACH)
-                    throw error
+                // A process that was killed may still be inside its last, failing call.
+                let deadline = ContinuousClock.now + Self.busyTimeout
+                while true {
+                    do throws(PlatformError) {
+                        return try XFS.unmount(self.plan.mountPoint)
+                    } catch {
+                        if error.kind == .busy, ContinuousClock.now < deadline {
+                            usleep(5000)
+                            continue
+                        }
+                        // Out of sight at least; the kernel frees it with the last open file.
+                        _ = clinux_unmount(self.plan.mountPoint, CLINUX_MNT_DETACH)
+                        throw error
+                    }
                 }
             }
             self.isMounted = false

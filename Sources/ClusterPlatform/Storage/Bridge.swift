@@ -91,7 +91,7 @@ package final class Bridge {
     }
 
     private func turn() {
-        let canTake = self.description != nil && !self.free.isEmpty && self.takesRequests
+        let canTake = !self.free.isEmpty && self.takesRequests
         let none = Int16(0)
         var entries = [
             pollfd(fd: self.control, events: Int16(POLLIN), revents: none),
@@ -285,6 +285,8 @@ package final class Bridge {
         self.session = nil
         for slot in self.waiting { self.reply(slot, error: EIO) }
         self.waiting = []
+        // What a dead bridge had taken on is to fail too, although this one never got to serve.
+        if !self.hasServed { _ = FUSEReply.askToResend(self.fuse) }
     }
 
     /// Reads the reservation every half second: proof that the target answers, and that it is still ours when nothing is written.
@@ -374,6 +376,7 @@ package final class Bridge {
 
     /// Every path ends in a reply, in `waiting`, or (FORGET) in neither.
     private func begin(_ slot: BridgeSlot, _ count: Int) {
+        // Only a bridge that refuses everything, before it ever saw the LUN, takes requests without knowing it.
         guard let description = self.description else { return self.reply(slot, error: EIO) }
         switch fuse_opcode(slot.opcode) {
         case FUSE_READ:
