@@ -1,0 +1,94 @@
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+import Synchronization
+
+/// A file system in memory for the core's tests: names without folders' rules, no data.
+final class MemoryFileSystem: FileSystem {
+    struct Node: Sendable {
+        var number: UInt64
+        var facts = FileFacts()
+    }
+
+    private struct Contents: Sendable {
+        var nodes: [String: Node] = [:]
+        var next: UInt64 = 100
+    }
+
+    private let contents = Mutex(Contents())
+    let volumeID: UInt64 = 0x1122
+
+    final class Handle: FileHandle {
+        let node: Node
+        let fileKey: FileKey
+
+        init(_ node: Node, stream: String) {
+            self.node = node
+            let number = node.number
+            self.fileKey = FileKey(
+                identity: FileIdentity(
+                    fileSystem: GUID16(low: 1, high: 2), handleType: 1,
+                    handle: (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }), stream: stream)
+        }
+
+        func facts() throws(SMBError) -> FileFacts { self.node.facts }
+
+        func maximalAccess(for user: User) throws(SMBError) -> AccessMask { .fileAll }
+    }
+
+    var names: [String] { self.contents.withLock { $0.nodes.keys.sorted() } }
+
+    private static func split(_ path: String) -> (name: String, stream: String) {
+        guard let colon = path.firstIndex(of: ":") else { return (path.lowercased(), "") }
+        return (path[..<colon].lowercased(), String(path[path.index(after: colon)...]))
+    }
+
+    func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
+        let (name, stream) = Self.split(request.path)
+        return try self.contents.withLock { contents throws(SMBError) in
+            if let node = contents.nodes[name] {
+                let action: CreateAction
+                switch request.disposition {
+                case .create: throw SMBError(.objectNameCollision)
+                case .open, .openIf: action = .opened
+                case .overwrite, .overwriteIf: action = .overwritten
+                case .supersede: action = .superseded
+                }
+                return OpenedFile(handle: Handle(node, stream: stream), action: action, facts: node.facts)
+            }
+            guard request.disposition != .open, request.disposition != .overwrite else {
+                throw SMBError(.objectNameNotFound)
+            }
+            var node = Node(number: contents.next)
+            contents.next += 1
+            node.facts.isDirectory = request.options.contains(.directoryFile)
+            node.facts.attributes = node.facts.isDirectory ? .directory : .archive
+            node.facts.fileID = node.number
+            contents.nodes[name] = node
+            return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
+        }
+    }
+
+    func overwriteFile(_ handle: any FileHandle, _ request: FileOpenRequest) throws(SMBError) -> FileFacts {
+        try handle.facts()
+    }
+
+    func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
+        let found = self.contents.withLock { contents in
+            contents.nodes.values.first { Handle($0, stream: key.stream).fileKey == key }
+        }
+        guard let found else { throw SMBError(.objectNameNotFound) }
+        return Handle(found, stream: key.stream)
+    }
+
+    func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
+
+    func deleteFile(_ handle: any FileHandle) throws(SMBError) {
+        self.contents.withLock { contents in
+            for (name, node) in contents.nodes
+            where Handle(node, stream: "").fileKey.identity == handle.fileKey.identity {
+                contents.nodes[name] = nil
+            }
+        }
+    }
+}

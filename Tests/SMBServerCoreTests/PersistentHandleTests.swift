@@ -1,0 +1,222 @@
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+import Testing
+
+@Suite struct PersistentHandleTests {
+    private let guid = GUID(low: 0xAA, high: 0xBB)
+
+    private func request(timeout: UInt32 = 0, guid: GUID? = nil) -> CreateContexts {
+        var contexts = CreateContexts()
+        contexts.durableRequestV2 = DurableRequestV2(
+            timeoutMilliseconds: timeout, flags: DurableRequestV2.persistentFlag, createGUID: guid ?? self.guid)
+        return contexts
+    }
+
+    private func reconnect(_ file: FileID, flags: UInt32 = 2, guid: GUID? = nil) -> CreateContexts {
+        var contexts = CreateContexts()
+        contexts.durableReconnectV2 = DurableReconnectV2(fileID: file, createGUID: guid ?? self.guid, flags: flags)
+        return contexts
+    }
+
+    /// What the journal would give to the server that comes after.
+    private func successor(of server: TestServer) -> TestServer {
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+        let next = TestServer(files: server.files)
+        let (_, lost) = next.state.load(kept.orderedOpens)
+        #expect(lost.isEmpty)
+        next.takeEffects()
+        return next
+    }
+
+    @Test func itIsGrantedAndRecordedBeforeTheAnswer() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server, share: "ca")
+        let reply = try client.create("a", share: .read, contexts: self.request())
+        let answer = try #require(reply.create)
+        #expect(answer.contexts.durableV2?.isPersistent == true)
+        #expect(answer.contexts.durableV2?.timeoutMilliseconds == Limits.defaultHandleTimeoutMilliseconds)
+        #expect(server.awaited)
+        guard case .putOpen(let record)? = server.journal.last else {
+            Issue.record("\(server.journal)")
+            return
+        }
+        #expect(record.persistentID == answer.fileID.persistent)
+        #expect(record.createGUID == GUID16(low: 0xAA, high: 0xBB))
+        #expect(record.ownerSID == "S-1-5-21-1-2-3-1000")
+        #expect(record.shareAccess == ShareAccess.read.rawValue)
+        guard case .sync? = reply.reply?.work else {
+            Issue.record("the new file itself must be stable too")
+            return
+        }
+    }
+
+    @Test func notOnAnOrdinaryShareNorOnADirectoryNorUnasked() throws {
+        let server = TestServer()
+        let ordinary = try TestClient.ready(server)
+        #expect(try ordinary.create("a", contexts: self.request()).create?.contexts.durableV2 == nil)
+        let client = try TestClient.ready(server, share: "ca")
+        let directory = try client.create("d", options: .directoryFile, contexts: self.request(guid: .zero))
+        #expect(directory.create?.contexts.durableV2 == nil)
+        #expect(try client.create("b").create?.contexts.durableV2 == nil)
+        #expect(!server.journal.contains { if case .putOpen = $0 { true } else { false } })
+    }
+
+    @Test func theTimeoutIsCapped() throws {
+        let client = try TestClient.ready(TestServer(), share: "ca")
+        let answer = try client.create("a", contexts: self.request(timeout: .max)).create
+        #expect(answer?.contexts.durableV2?.timeoutMilliseconds == Limits.maximumHandleTimeoutMilliseconds)
+    }
+
+    @Test func whileItsClientIsAwayNobodyTakesWhatItProtects() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", share: .read, contexts: self.request())
+        alice.disconnect()
+        let rival = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        #expect(try rival.create("a", access: .writeData).status == .fileNotAvailable)
+        #expect(try rival.create("a", access: .readAttributes).status == .success)
+        #expect(
+            try rival.create("a", contexts: self.reconnect(file)).status == .accessDenied, "another user's handle")
+        let back = try TestClient.ready(server, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create)
+        #expect(again.fileID.persistent == file.persistent)
+        #expect(try back.write(again.fileID).status == .success)
+        #expect(try rival.create("a", access: .writeData).status == .sharingViolation)
+    }
+
+    @Test func itSurvivesTheServerWithItsLocks() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.request())
+        let lock = LockElement(offset: 5, length: 5, flags: [.exclusive, .failImmediately])
+        #expect(try alice.lock(file, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(server.awaited)
+
+        let next = self.successor(of: server)
+        let rival = try TestClient.ready(next, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        let other = try rival.open("a")
+        #expect(try rival.lock(other, [lock]).status == .lockNotGranted)
+        #expect(try rival.write(other, at: 5).status == .fileLockConflict)
+
+        let back = try TestClient.ready(next, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        // The client does not know whether its LOCK was carried out: it sends it again.
+        #expect(try back.lock(again, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(try back.lock(again, [lock], sequenceNumber: 4, sequenceIndex: 1).status == .lockNotGranted)
+        #expect(try back.write(again, at: 5).status == .success)
+        #expect(try rival.write(other, at: 5).status == .fileLockConflict)
+    }
+
+    @Test func idsAreNeverGivenOutTwice() throws {
+        let server = TestServer()
+        let first = try TestClient.ready(server, share: "ca").open("a", contexts: self.request())
+        let next = self.successor(of: server)
+        let second = try TestClient.ready(next, share: "ca").open("b")
+        #expect(second.persistent > first.persistent)
+    }
+
+    @Test func aFoundHandleMustBeTheRightOne() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.request())
+        let connected = try TestClient.ready(server, share: "ca")
+        #expect(try connected.create("a", contexts: self.reconnect(file)).status == .objectNameNotFound, "in use")
+        alice.disconnect()
+        let back = try TestClient.ready(server, share: "ca")
+        let wrong = GUID(low: 1, high: 1)
+        #expect(try back.create("a", contexts: self.reconnect(file, guid: wrong)).status == .objectNameNotFound)
+        #expect(try back.create("a", contexts: self.reconnect(file, flags: 0)).status == .objectNameNotFound)
+        let lost = FileID(persistent: 999, volatile: 1)
+        #expect(try back.create("a", contexts: self.reconnect(lost, guid: wrong)).status == .objectNameNotFound)
+        #expect(try back.create("a", contexts: self.reconnect(lost)).status == .success, "found by its CreateGuid")
+    }
+
+    @Test func itsTimeRunsOut() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", share: [], contexts: self.request(timeout: 5000))
+        alice.disconnect()
+        server.state.now += 4999
+        server.state.tick()
+        let rival = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        #expect(try rival.create("a").status == .fileNotAvailable)
+        server.state.now += 1
+        server.state.tick()
+        server.takeEffects()
+        #expect(server.journal.contains(.removeOpen(persistentID: file.persistent)))
+        #expect(try rival.create("a").status == .success)
+    }
+
+    @Test func closingItRemovesItsRecord() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.request())
+        #expect(try alice.close(file) == .success)
+        #expect(server.journal.last == .removeOpen(persistentID: file.persistent))
+        #expect(!server.awaited, "a CLOSE is answered without waiting")
+    }
+
+    @Test func aRepeatedCreateIsAnsweredAndNotCarriedOutAgain() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let first = try #require(try alice.create("a", contexts: self.request()).create)
+        #expect(try alice.create("a", contexts: self.request()).status == .duplicateObjectid, "no replay flag")
+        let records = server.journal.count
+        let replayed = try #require(try alice.create("a", replay: true, contexts: self.request()).create)
+        #expect(replayed.fileID == first.fileID)
+        #expect(replayed.action == .created)
+        #expect(replayed.contexts.durableV2?.isPersistent == true)
+        #expect(server.journal.count == records)
+        #expect(server.state.opens.count == 1)
+    }
+
+    @Test func aCreateWhoseAnswerWasLostIsReplayedOnTheNextNode() throws {
+        let server = TestServer()
+        let first = try TestClient.ready(server, share: "ca").open("a", share: [], contexts: self.request())
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        let replayed = try #require(
+            try back.create("a", share: [], replay: true, contexts: self.request()).create)
+        #expect(replayed.fileID.persistent == first.persistent)
+        #expect(try back.write(replayed.fileID).status == .success)
+    }
+
+    @Test func aStaleRequestOfTheOldConnectionChangesNothing() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.request())
+        alice.channelSequence = 2
+        #expect(try alice.write(file).status == .success)
+        #expect(server.awaited, "the new sequence is recorded first")
+        alice.channelSequence = 1
+        #expect(try alice.write(file).status == .fileNotAvailable)
+        #expect(try alice.read(file).status == .success, "reading harms nobody")
+    }
+
+    @Test func anApplicationThatMovedTakesItsFileOver() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.request()
+        contexts.appInstanceID = GUID(low: 5, high: 5)
+        let file = try alice.open("a", share: [], contexts: contexts)
+        let elsewhere = try TestClient.ready(server, share: "ca", guid: GUID(low: 3, high: 3))
+        contexts.durableRequestV2?.createGUID = GUID(low: 4, high: 4)
+        #expect(try elsewhere.create("a", share: [], contexts: contexts).status == .success)
+        #expect(try alice.write(file).status == .fileClosed)
+    }
+
+    @Test func deleteOnCloseIsKeptThroughARestart() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open(
+            "a", access: [.delete, .readData], options: .deleteOnClose, contexts: self.request())
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        #expect(next.files.names == ["a"])
+        #expect(try back.close(again) == .success)
+        #expect(next.files.names == [])
+    }
+}

@@ -1,0 +1,237 @@
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+import Testing
+
+/// The core with its shell played by the test: bytes in, replies out, effects kept for looking at.
+final class TestServer {
+    var state: ServerState
+    let files: MemoryFileSystem
+    /// What would have been made durable, in order.
+    var journal: [Mutation] = []
+    /// Whether the last message's answer had to wait for the journal.
+    var awaited = false
+    var completions: [Completion] = []
+
+    static let configuration = ServerConfiguration(
+        serverGUID: GUID16(low: 7, high: 8), serverName: "TEST", domain: (1, 2, 3),
+        users: [
+            UserRecord(name: "alice", ntHash: [], relativeID: 1000),
+            UserRecord(name: "bob", ntHash: [], relativeID: 1001),
+        ], requiresSigning: false)
+
+    init(files: MemoryFileSystem = MemoryFileSystem()) {
+        self.files = files
+        self.state = ServerState(
+            configuration: Self.configuration, negotiateToken: [1, 2, 3], seed: 9,
+            makeSalt: { [UInt8](repeating: 5, count: 32) })
+        self.state.now = 1000
+        self.state.configure(
+            Self.configuration,
+            shares: [
+                Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
+            ])
+    }
+
+    func takeEffects() {
+        self.journal.append(contentsOf: self.state.mutations)
+        self.awaited = self.state.mutationsAwaited
+        self.completions.append(contentsOf: self.state.completions)
+        self.state.mutations = []
+        self.state.mutationsAwaited = false
+        self.state.completions = []
+        self.state.notes = []
+    }
+
+    /// A frame of whole messages; the answers are cut apart again.
+    func exchange(
+        _ connection: Connection.ID, _ messages: [[UInt8]], signature: SignatureCheck = .absent
+    ) -> [TestReply] {
+        var frame = RequestFrame(connection: connection)
+        var replies: [TestReply] = []
+        for (index, message) in messages.enumerated() {
+            frame.isLast = index == messages.count - 1
+            var writer = WireWriter()
+            var outcome = self.state.process(message.span.bytes, &frame, signature: signature, into: &writer)
+            if case .authenticate(let authentication) = outcome {
+                // The token is the user's name; "?" is somebody who is not let in.
+                let name = String(decoding: message[authentication.token], as: UTF8.self)
+                let result: AuthenticationResult =
+                    name == "?"
+                    ? .failure(.logonFailure, detail: "refused")
+                    : .success(token: [], userName: name, isAnonymous: false)
+                outcome = self.state.finishSessionSetup(authentication, result, into: &writer)
+            }
+            self.takeEffects()
+            switch outcome {
+            case .reply(let reply): replies.append(TestReply(bytes: writer.bytes, reply: reply))
+            case .silent: break
+            case .disconnect(let reason): replies.append(TestReply(disconnect: reason))
+            case .authenticate: replies.append(TestReply(disconnect: "authentication twice"))
+            }
+        }
+        return replies
+    }
+}
+
+struct TestReply {
+    var bytes: [UInt8] = []
+    var reply: Reply?
+    var disconnect: String?
+
+    init(bytes: [UInt8], reply: Reply) {
+        self.bytes = bytes
+        self.reply = reply
+    }
+
+    init(disconnect: String) { self.disconnect = disconnect }
+
+    var header: SMB2Header? { try? SMB2Header(parsing: self.bytes.span.bytes) }
+    var status: NTStatus? { self.header?.status }
+    var create: CreateResponse? { try? CreateResponse(parsing: self.bytes.span.bytes) }
+}
+
+/// A client that speaks just enough to drive the core.
+final class TestClient {
+    let server: TestServer
+    let connection: Connection.ID
+    private(set) var session: UInt64 = 0
+    private(set) var tree: UInt32 = 0
+    private var nextMessage: UInt64 = 0
+    var channelSequence: UInt16 = 0
+    var guid: GUID
+
+    init(_ server: TestServer, guid: GUID = GUID(low: 1, high: 1)) throws {
+        self.server = server
+        self.guid = guid
+        self.connection = try #require(
+            server.state.connected(
+                ClientRecord(clientAddress: [1, 2, 3, 4], clientPort: 5, serverAddress: [1, 2, 3, 4], serverPort: 445)))
+        server.takeEffects()
+    }
+
+    func message(
+        _ command: SMB2Command, related: Bool = false, replay: Bool = false, id: UInt64? = nil,
+        _ body: (inout WireWriter) -> Void
+    ) -> [UInt8] {
+        var header = SMB2Header(
+            command: command, creditCharge: 1, credits: 32, messageID: id ?? self.nextMessage,
+            treeID: related ? .max : self.tree, sessionID: related ? .max : self.session)
+        if id == nil { self.nextMessage += 1 }
+        if related { header.flags.insert(.related) }
+        if replay { header.flags.insert(.replay) }
+        header.channelSequence = self.channelSequence
+        var writer = WireWriter()
+        header.encode(into: &writer)
+        body(&writer)
+        return writer.bytes
+    }
+
+    func send(_ message: [UInt8], signature: SignatureCheck = .absent) throws -> TestReply {
+        try #require(self.server.exchange(self.connection, [message], signature: signature).first)
+    }
+
+    @discardableResult
+    func negotiate(_ dialects: [Dialect] = [.smb302]) throws -> TestReply {
+        var contexts: NegotiateContexts?
+        if dialects.contains(.smb311) {
+            contexts = NegotiateContexts()
+            contexts?.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: [1])
+            contexts?.ciphers = [.aes128CCM, .aes128GCM]
+            contexts?.signingAlgorithms = [.aesCMAC, .aesGMAC]
+        }
+        let request = NegotiateRequest(
+            securityMode: .signingEnabled, capabilities: [.persistentHandles, .largeMTU, .encryption],
+            clientGUID: self.guid, dialects: dialects, contexts: contexts)
+        return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
+    }
+
+    @discardableResult
+    func logOn(_ user: String = "alice", previous: UInt64 = 0) throws -> TestReply {
+        let request = SessionSetupRequest(securityMode: .signingEnabled, previousSessionID: previous)
+        let reply = try self.send(
+            self.message(.sessionSetup) { request.encode(into: &$0, token: Array(user.utf8).span.bytes) })
+        if reply.status == .success { self.session = reply.header?.sessionID ?? 0 }
+        return reply
+    }
+
+    @discardableResult
+    func connect(_ share: String = "test") throws -> TestReply {
+        let reply = try self.send(
+            self.message(.treeConnect) { TreeConnectRequest().encode(into: &$0, path: "\\\\server\\\(share)") })
+        if reply.status == .success { self.tree = reply.header?.treeID ?? 0 }
+        return reply
+    }
+
+    /// All of the above.
+    static func ready(
+        _ server: TestServer, share: String = "test", user: String = "alice", guid: GUID = GUID(low: 1, high: 1),
+        previous: UInt64 = 0
+    ) throws -> TestClient {
+        let client = try TestClient(server, guid: guid)
+        try client.negotiate()
+        try #require(try client.logOn(user, previous: previous).status == .success)
+        try #require(try client.connect(share).status == .success)
+        return client
+    }
+
+    func createMessage(
+        _ name: String, access: AccessMask = [.readData, .writeData], share: ShareAccess = .all,
+        disposition: CreateDisposition = .openIf, options: CreateOptions = [], replay: Bool = false,
+        contexts: CreateContexts = CreateContexts()
+    ) -> [UInt8] {
+        let request = CreateRequest(
+            desiredAccess: access, shareAccess: share, disposition: disposition, options: options, contexts: contexts)
+        return self.message(.create, replay: replay) { request.encode(into: &$0, name: name) }
+    }
+
+    func create(
+        _ name: String, access: AccessMask = [.readData, .writeData], share: ShareAccess = .all,
+        disposition: CreateDisposition = .openIf, options: CreateOptions = [], replay: Bool = false,
+        contexts: CreateContexts = CreateContexts()
+    ) throws -> TestReply {
+        try self.send(
+            self.createMessage(
+                name, access: access, share: share, disposition: disposition, options: options, replay: replay,
+                contexts: contexts))
+    }
+
+    func open(
+        _ name: String, access: AccessMask = [.readData, .writeData], share: ShareAccess = .all,
+        options: CreateOptions = [], contexts: CreateContexts = CreateContexts()
+    ) throws -> FileID {
+        let reply = try self.create(name, access: access, share: share, options: options, contexts: contexts)
+        return try #require(reply.create).fileID
+    }
+
+    func close(_ file: FileID) throws -> NTStatus? {
+        try self.send(self.message(.close) { CloseRequest(fileID: file).encode(into: &$0) }).status
+    }
+
+    func write(_ file: FileID, at offset: UInt64 = 0, _ data: [UInt8] = [1, 2, 3]) throws -> TestReply {
+        try self.send(
+            self.message(.write) {
+                WriteRequest(fileID: file, offset: offset).encode(into: &$0, data: data.span.bytes)
+            })
+    }
+
+    func read(_ file: FileID, at offset: UInt64 = 0, length: UInt32 = 3) throws -> TestReply {
+        try self.send(
+            self.message(.read) { ReadRequest(fileID: file, offset: offset, length: length).encode(into: &$0) })
+    }
+
+    func lock(
+        _ file: FileID, _ elements: [LockElement], sequenceNumber: UInt8 = 0, sequenceIndex: UInt32 = 0
+    ) throws -> TestReply {
+        let request = LockRequest(
+            fileID: file, locks: elements, sequenceNumber: sequenceNumber, sequenceIndex: sequenceIndex)
+        return try self.send(self.message(.lock) { request.encode(into: &$0) })
+    }
+
+    /// The TCP connection breaks.
+    func disconnect() {
+        self.server.state.disconnected(self.connection)
+        self.server.takeEffects()
+    }
+}
