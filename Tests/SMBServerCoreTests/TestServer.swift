@@ -105,9 +105,9 @@ final class TestClient {
     init(_ server: TestServer, guid: GUID = GUID(low: 1, high: 1)) throws {
         self.server = server
         self.guid = guid
-        self.connection = try #require(
-            server.state.connected(
-                ClientRecord(clientAddress: [1, 2, 3, 4], clientPort: 5, serverAddress: [1, 2, 3, 4], serverPort: 445)))
+        let connection = server.state.connected(
+            ClientRecord(clientAddress: [1, 2, 3, 4], clientPort: 5, serverAddress: [1, 2, 3, 4], serverPort: 445))
+        self.connection = try #require(connection)
         server.takeEffects()
     }
 

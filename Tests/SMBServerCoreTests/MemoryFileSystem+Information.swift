@@ -1,0 +1,40 @@
+import SMB2Wire
+import SMBServerCore
+
+// What the core's tests do not need of files: refused as a poor file system would.
+
+extension MemoryFileSystem {
+    func volumeFacts() throws(SMBError) -> VolumeFacts { throw SMBError(.notSupported) }
+    func findFile(_ path: String) throws(SMBError) -> FileKey? { nil }
+    func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
+        throw SMBError(.notSupported)
+    }
+    func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
+        throw SMBError(.notSupported)
+    }
+}
+
+extension MemoryFileSystem.Handle {
+    func setBasic(_ information: BasicInformation) throws(SMBError) { throw SMBError(.notSupported) }
+    func changeEndOfFile(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
+    func changeAllocation(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
+    func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute] { [] }
+    func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError) { throw SMBError(.notSupported) }
+    func listStreams() throws(SMBError) -> [StreamInformation] { [] }
+    func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8] { throw SMBError(.notSupported) }
+    func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {
+        throw SMBError(.notSupported)
+    }
+    func enumerate() throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
+    func markSparse(_ isSparse: Bool) throws(SMBError) { throw SMBError(.notSupported) }
+    func zeroRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
+    func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
+        ranges: [FileRange], isComplete: Bool
+    ) { throw SMBError(.notSupported) }
+    func copy(
+        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+    ) throws(SMBError) -> UInt64 { throw SMBError(.notSupported) }
+    func clone(
+        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+    ) throws(SMBError) { throw SMBError(.notSupported) }
+}
