@@ -15,6 +15,7 @@ enum LoopEvent: Sendable {
     /// The answers and reports of the workers.
     case takeover(Takeover.Event)
     case fence(String)
+    case foldersMade
     case journal(generation: UInt64, ServerToCluster)
     case serverStatus(ServerStatus?)
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)

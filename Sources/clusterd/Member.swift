@@ -178,6 +178,7 @@ final class Member {
             self.step(.storageFailed)
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
+        case .foldersMade: self.configureServer()
         case .journal(let generation, .append(let sequence, _, let mutations)):
             self.journal(generation: generation, sequence: sequence, mutations)
         case .journal: break
@@ -260,7 +261,12 @@ final class Member {
                     node: UInt16(truncatingIfNeeded: self.identity.id),
                     filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
         }
+        // The server opens a share's folder when it is told of the share: the folder has to be there first.
         self.storage.tell(.makeFolders(configuration.shares.map(\.path)))
+    }
+
+    private func configureServer() {
+        guard let configuration = self.announcedConfiguration else { return }
         self.server?.tell(
             .configure(
                 configuration.server(mountPoint: self.options.folders.mount),

@@ -17,6 +17,7 @@ final class StorageWorker: Sendable {
         case detach(Takeover.Operation, term: UInt32)
         case tearDown(Takeover.Operation)
         case prepare(InitializeParameters, AdminAnswer)
+        /// Answered with ``LoopEvent/foldersMade``, also where the LUN is not attached.
         case makeFolders([String])
     }
 
@@ -108,6 +109,7 @@ private final class StorageThread {
         case .makeFolders(let paths):
             self.shareFolders = paths
             self.makeFolders()
+            self.loop.post(.foldersMade)
         }
     }
 
