@@ -103,6 +103,7 @@ let package = Package(
         tests("ClusterSimulation", ["Raft", "ClusterCore"]),
         tests("SMBCrypto", []),
         tests("SMBAuth", ["SMBCrypto"]),
+        tests("SMBClient", ["SMB2Wire", "SMBCrypto", "SMBAuth"]),
         tests("FileStore", ["SMB2Wire", "CLinux"]),
         tests("SMBServer", ["SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux"]),
         tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
