@@ -14,7 +14,8 @@ package final class ResilientFile {
     package struct Limits: Sendable {
         /// The server keeps a persistent handle for so long, so a client tries for as long.
         package var reclaimMilliseconds = 180_000
-        package var connectTimeoutMilliseconds = 1000
+        /// Short, so that the first attempt after the address moved is not one that waits for the old machine.
+        package var connectTimeoutMilliseconds = 400
         /// Silence that counts as a loss. A reset comes sooner, where somebody sends one.
         package var requestTimeoutMilliseconds = 3000
         package var retryMilliseconds = 20

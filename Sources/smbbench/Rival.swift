@@ -23,9 +23,10 @@ struct Grab {
     var lock: Outcome
     var isRefused: Bool { !self.writing.isTaken && !self.lock.isTaken }
 
-    /// What the holder's share mode, its lock, or its absence while it reclaims are answered with.
+    /// What the holder's share mode, its lock, or its absence while it reclaims are answered with. Not ACCESS_DENIED:
+    /// who may not write the file anyway proves nothing.
     private static let refusals: [NTStatus] = [
-        .sharingViolation, .fileNotAvailable, .lockNotGranted, .fileLockConflict, .accessDenied,
+        .sharingViolation, .fileNotAvailable, .lockNotGranted, .fileLockConflict,
     ]
 
     /// A connection of its own as another client; opens for writing, then locks through an open for reading.
