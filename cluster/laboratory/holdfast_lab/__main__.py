@@ -103,6 +103,19 @@ def demo(laboratory, words):
     return demonstration.run(laboratory, words)
 
 
+def faults(laboratory, _):
+    from . import faults as mistakes
+
+    laboratory.record.lock()
+    try:
+        status = mistakes.play(laboratory, say)
+        if status != 0:
+            show_logs(laboratory)
+        return status
+    finally:
+        laboratory.down()
+
+
 def restart(laboratory, words):
     from . import demonstration, standalone
 
@@ -113,7 +126,7 @@ def restart(laboratory, words):
 
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo, "restart": restart,
+    "demo": demo, "restart": restart, "faults": faults,
 }
 
 

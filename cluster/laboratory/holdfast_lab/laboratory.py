@@ -41,6 +41,11 @@ class Laboratory:
         return f"{user}-{self.target.password}"
 
     def up(self, say):
+        self.prepare(say)
+        self.form_cluster(say)
+
+    def prepare(self, say, clocks=None):
+        """Everything is on, and no cluster is made yet. `clocks`: a node's environment that gives it another time of day."""
         self.record.clean()
         self.record.create()
         self.network.up()
@@ -48,10 +53,9 @@ class Laboratory:
         self.target.up(LUN_SIZE)
         say(f"target: tgtd with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP, access for the two nodes")
         for node in self.nodes.values():
-            node.power_on()
+            node.power_on((clocks or {}).get(node.name))
         for node in self.nodes.values():
             node.wait_for_socket()
-        self.form_cluster(say)
 
     def form_cluster(self, say):
         first = self.nodes["node-a"]

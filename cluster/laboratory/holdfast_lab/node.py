@@ -23,19 +23,20 @@ class Node:
         self.state = self.directory / "state"
         self.log = self.directory / "log"
         self.role = "witness" if name == "witness" else "data"
+        self.called = name  # what clusterd is told that its name is
 
     # Power
 
-    def power_on(self):
+    def power_on(self, environment=None):
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.network.link(self.name, up=True)
         boot = self.record.spawn(
             self.name,
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
-                "--state-dir", self.state, "--name", self.name, "--listen", f"{self.address}:{PEER_PORT}",
+                "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
                 "--interface", "eth0", "--role", self.role),
-            log=self.log)
+            log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
 
     def power_off(self):
