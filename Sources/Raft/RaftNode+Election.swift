@@ -18,7 +18,12 @@ extension RaftNode {
         if let timeout = self.electionTimeout, self.now - self.electionStart >= timeout {
             return self.campaign(force: false)
         }
-        guard self.role != .follower, self.now - self.lastBroadcast >= self.limits.heartbeatTicks else { return }
+        // A pre-candidate asks so often that a voter which notices the loss a little later grants it before it would
+        // campaign itself.
+        let interval =
+            self.role == .preCandidate
+            ? min(self.limits.heartbeatTicks, self.limits.lostPeerStaggerTicks / 2) : self.limits.heartbeatTicks
+        guard self.role != .follower, self.now - self.lastBroadcast >= interval else { return }
         self.askForVotes()
     }
 

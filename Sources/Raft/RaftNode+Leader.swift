@@ -138,7 +138,7 @@ extension RaftNode {
         switch known.state {
         case .snapshot: break
         case .replicate where previousIndex > known.matchIndex: known.becomeProbe()
-        case .probe where known.nextIndex == previousIndex + 1:
+        case .probe where known.nextIndex - 1 == previousIndex:
             let agreed = self.log.lastPosition(atOrBefore: hint.index, termAtMost: hint.term)
             known.nextIndex = max(known.matchIndex + 1, min(previousIndex, agreed.index + 1))
             known.isProbing = false

@@ -1,0 +1,275 @@
+import Testing
+
+@testable import Raft
+
+/// PreVote, CheckQuorum, the serving lease, ReadIndex and leadership transfer.
+@Suite struct LeaseTests {
+    /// etcd `prevote_checkquorum`: who hears a leader grants no pre-vote; who forgot it does.
+    @Test func prevoteCheckquorum() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        // 3 was cut off long enough to campaign; 2 still hears 1.
+        cluster.isolated = [3]
+        cluster.pass(1400)
+        #expect(cluster[3].role == .preCandidate)
+        #expect(cluster[3].term == 1, "cut off, it does not raise its term")
+        cluster.isolated = []
+        cluster.cut = [[1, 3]]
+        cluster.pass(1000)
+        #expect(cluster[1].isLeader)
+        #expect(cluster[2].term == 1)
+        #expect(cluster[3].role == .preCandidate)
+
+        // The leader's process is gone, and 2 has noticed.
+        cluster.isolated = [1]
+        cluster.step(2, .forgetLeader)
+        cluster.pass(200)
+        #expect(cluster[3].isLeader)
+        #expect(cluster[3].term == 2)
+    }
+
+    /// etcd `checkquorum`: a leader that a quorum no longer answers steps down; before, nobody else is voted for.
+    @Test func checkquorum() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(300)
+        let question = Message.Body.voteRequest(lastIndex: 9, lastTerm: 1, force: false)
+        cluster.step(2, .receive(Message(from: 3, to: 2, term: 2, body: question)))
+        #expect(cluster[2].term == 1, "a vote asked for within the lease is not even looked at")
+
+        cluster.isolated = [2, 3]
+        cluster.pass(1100, only: [1])
+        #expect(cluster[1].isLeader)
+        cluster.pass(200, only: [1])
+        #expect(cluster[1].role == .follower)
+        #expect(cluster[1].leader == nil)
+        #expect(cluster[1].term == 1)
+    }
+
+    /// A healed partition in which the minority saw a higher term: the leader learns it and the cluster goes on.
+    @Test func aHigherTermBehindAPartitionIsJoined() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.disks[3]!.hardState.term = 5
+        cluster.restart(3)
+        cluster.pass(4000)
+        let leaders = cluster.nodes.values.filter(\.isLeader)
+        #expect(leaders.count == 1)
+        #expect(leaders[0].term > 5)
+        #expect(cluster.nodes.values.allSatisfy { $0.term == leaders[0].term })
+    }
+
+    @Test func theLeaseCountsFromTheSendingOfTheHeartbeat() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(1000)
+        cluster.step(1, .tick(random: 0))
+        let sent = cluster[1].leaseStart!
+        cluster.isolated = [2, 3]
+        // An answer that is under way for long proves no more than what it answers.
+        cluster.now += 75
+        cluster.step(1, .tick(random: 0))
+        let heartbeats = cluster.queue.filter { if case .heartbeat = $0.body { true } else { false } }
+        cluster.queue = []
+        cluster.isolated = []
+        cluster.now += 600
+        for heartbeat in heartbeats { cluster.step(heartbeat.to, .receive(heartbeat)) }
+        cluster.settle()
+        #expect(cluster[1].leaseStart! >= sent)
+        #expect(cluster[1].leaseStart! <= cluster.now - 600)
+    }
+
+    @Test func aFollowerHasNoLeaseAndALoneLeaderAlways() {
+        var cluster = Lockstep(voters: [1])
+        cluster.step(1, .campaign)
+        #expect(cluster[1].isEstablishedLeader)
+        #expect(cluster[1].leaseStart == cluster.now)
+        var three = Lockstep(voters: [1, 2, 3])
+        three.elect(1)
+        #expect(three[2].leaseStart == nil)
+        #expect(three[1].leaseStart == three.now)
+        three.isolated = [2, 3]
+        three.pass(500)
+        #expect(three[1].leaseStart! + 500 <= three.now)
+    }
+
+    /// A peer whose process died takes its answers with it.
+    @Test func aLostPeerNoLongerCountsForTheLease() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        #expect(cluster[1].leaseStart != nil)
+        cluster.isolated = [2, 3]
+        cluster.step(1, .peerLost(2))
+        #expect(cluster[1].leaseStart != nil)
+        cluster.step(1, .peerLost(3))
+        #expect(cluster[1].leaseStart == nil)
+    }
+
+    @Test func aLostLeaderIsReplacedWithinMilliseconds() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(500)
+        let start = cluster.now
+        cluster.isolated = [1]
+        cluster.step(2, .peerLost(1))
+        cluster.settle()
+        #expect(!cluster[2].isLeader, "3 still counts on 1")
+        cluster.step(3, .peerLost(1))
+        cluster.pass(150)
+        #expect(cluster[2].isLeader)
+        #expect(cluster.now - start <= 150)
+        // A third node's loss concerns nobody's leadership.
+        cluster.step(3, .peerLost(1))
+        #expect(cluster[3].leader == 2)
+    }
+
+    /// What a node promised, it keeps over a restart.
+    @Test func aRestartedNodeVotesForNobodyWhileALeaseMayStand() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(200)
+        cluster.restart(2)
+        cluster.isolated = [1]
+        cluster.step(3, .peerLost(1))
+        cluster.pass(1000, only: [2, 3])
+        #expect(!cluster[3].isLeader)
+        cluster.pass(600, only: [2, 3])
+        #expect(cluster[3].isLeader || cluster[2].isLeader)
+    }
+
+    /// Persisted before it was sent: another life of the voter knows its vote.
+    @Test func noDoubleVoteAfterARestart() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        let first = Message.Body.voteRequest(lastIndex: 0, lastTerm: 0, force: false)
+        cluster.step(2, .receive(Message(from: 1, to: 2, term: 1, body: first)))
+        #expect(cluster.queue.map(\.body) == [.voteResponse(granted: true)])
+        cluster.restart(2)
+        cluster.queue = []
+        cluster.now += 5000
+        cluster.step(2, .receive(Message(from: 3, to: 2, term: 1, body: first)))
+        #expect(cluster.queue.map(\.body) == [.voteResponse(granted: false)])
+
+        // A vote that did not reach the disk was never given.
+        cluster.slowDisks = [2]
+        cluster.queue = []
+        cluster.step(2, .receive(Message(from: 1, to: 2, term: 2, body: first)))
+        #expect(cluster.queue.isEmpty)
+        cluster.restart(2)
+        cluster.slowDisks = []
+        cluster.now += 5000
+        cluster.step(2, .receive(Message(from: 3, to: 2, term: 2, body: first)))
+        #expect(cluster.queue.map(\.body) == [.voteResponse(granted: true)])
+    }
+
+    /// etcd `forget_leader`: a follower forgets without changing its term or vote, and finds the leader again.
+    @Test func forgetLeader() {
+        var cluster = Lockstep(voters: [1, 2, 3], learners: [4])
+        cluster.elect(1)
+        cluster.step(1, .forgetLeader)
+        #expect(cluster[1].isLeader, "a leader does not forget itself")
+        for id in [NodeID(2), 4] {
+            let vote = cluster[id].hardState.votedFor
+            cluster.step(id, .forgetLeader)
+            #expect(cluster[id].leader == nil)
+            #expect(cluster[id].role == .follower)
+            #expect(cluster[id].term == 1)
+            #expect(cluster[id].hardState.votedFor == vote)
+        }
+        cluster.pass(100)
+        #expect(cluster[2].leader == 1)
+        #expect(cluster[4].leader == 1)
+
+        // With a majority that forgot, a pre-vote is won at once.
+        cluster.isolated = [1]
+        cluster.step(2, .forgetLeader)
+        cluster.step(3, .forgetLeader)
+        cluster.step(2, .campaign)
+        cluster.settle()
+        #expect(cluster[2].isLeader)
+    }
+
+    @Test func aCampaignWithinTheLeaseIsRefused() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.step(2, .campaign)
+        #expect(cluster[2].role == .follower)
+    }
+
+    // MARK: ReadIndex
+
+    @Test func aReadWaitsForAQuorum() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.propose("x", to: 1)
+        cluster.settle()
+        cluster.isolated = [2, 3]
+        cluster.step(1, .readIndex(token: 7))
+        cluster.settle()
+        #expect(cluster.reads[7] == nil)
+        cluster.isolated = [3]
+        cluster.pass(100)
+        #expect(cluster.reads[7] == .ready(2))
+        cluster.step(2, .readIndex(token: 8))
+        #expect(cluster.reads[8] == .dropped(.notLeader(leader: 1)))
+    }
+
+    @Test func aReadOfADeposedLeaderIsDropped() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.isolated = [1]
+        cluster.step(1, .readIndex(token: 7))
+        cluster.pass(1300)
+        #expect(cluster.reads[7] == .dropped(.notLeader(leader: nil)))
+    }
+
+    // MARK: Transfer
+
+    @Test func leadershipIsHandedOver() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(200)
+        cluster.step(1, .transferLeadership(to: 3))
+        #expect(cluster[1].leaseStart == nil, "from here on another may be elected")
+        cluster.settle()
+        #expect(cluster[3].isLeader)
+        #expect(cluster[3].term == 2)
+        #expect(cluster[1].leader == 3)
+    }
+
+    @Test func aLaggingHeirIsCaughtUpFirst() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.isolated = [3]
+        for i in 0..<10 { cluster.propose("\(i)", to: 1) }
+        cluster.settle()
+        cluster.isolated = []
+        cluster.step(1, .transferLeadership(to: 3))
+        cluster.propose("late", to: 1, token: 5)
+        #expect(cluster.proposals[5] == .dropped(.leadershipTransferring))
+        cluster.pass(300)
+        #expect(cluster[3].isLeader)
+        #expect(cluster.commands(3).count == 10)
+    }
+
+    @Test func anUnansweredTransferIsGivenUpAndTheLeaseReturns() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.isolated = [3]
+        cluster.step(1, .transferLeadership(to: 3))
+        let timeoutNow = cluster.queue.first { if case .timeoutNow = $0.body { true } else { false } }
+        cluster.pass(1300, only: [1, 2])
+        #expect(cluster[1].isLeader)
+        #expect(cluster[1].leaseStart == nil, "the message may still be under way")
+        cluster.propose("x", to: 1, token: 4)
+        cluster.isolated = []
+        cluster.pass(200, only: [1, 2])
+        #expect(cluster.proposals[4] == .committed(2))
+        #expect(cluster[1].leaseStart != nil, "3 has answered a later heartbeat")
+        // And then it is void.
+        cluster.step(3, .receive(timeoutNow!))
+        #expect(cluster[3].role == .follower)
+    }
+}

@@ -1,1 +1,0 @@
-// Placeholder until RaftTests' first file lands.
