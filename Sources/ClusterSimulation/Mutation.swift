@@ -43,7 +43,7 @@ package struct Mutation: Sendable {
         Mutation(name: "voteWithoutPersisting", defects: .voteWithoutPersisting, faults: .elections),
         Mutation(
             name: "commitOldTermByCounting", defects: .commitOldTermByCounting, nodes: 5,
-            maximumAppendEntries: 1, proposalsPerSecond: 20, faults: .shortTerms, firstSeed: 64),
+            maximumAppendEntries: 1, proposalsPerSecond: 20, faults: .shortTerms, firstSeed: 211, maximumSeeds: 400),
         Mutation(name: "skipLogUpToDateCheck", defects: .skipLogUpToDateCheck, faults: .elections),
         Mutation(name: "acknowledgeWithoutPersisting", defects: .acknowledgeWithoutPersisting, faults: .elections),
         Mutation(name: "concurrentChanges", defects: .concurrentChanges, spares: 2, faults: .memberships),
@@ -53,13 +53,13 @@ package struct Mutation: Sendable {
             name: "voteWithinLease", defects: .voteWithinLease, proposalsPerSecond: 1, faults: .leases),
         Mutation(
             name: "voteRightAfterRestart", defects: .voteRightAfterRestart, proposalsPerSecond: 1, faults: .leases,
-            firstSeed: 35),
+            firstSeed: 79),
         Mutation(name: "leaseFromAnswer", defects: .leaseFromAnswer, proposalsPerSecond: 1, faults: .pauses),
         Mutation(name: "trustStaleWrites", defects: .trustStaleWrites, faults: .elections),
         Mutation(name: "skipPreviousCheck", defects: .skipPreviousCheck, faults: .elections),
         Mutation(
             name: "leaseDuringTransfer", defects: .leaseDuringTransfer, proposalsPerSecond: 1, faults: .leases,
-            firstSeed: 55),
+            firstSeed: 60),
     ]
 }
 
