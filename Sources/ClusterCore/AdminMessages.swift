@@ -309,6 +309,7 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var fileSystem: String
     package var fence: String
     package var server: ServerStatus?
+    package var handles: HandleCounts
 
     package init(
         reporter: String, state: ClusterState, term: Term, commitIndex: LogIndex, leader: String, hasQuorum: Bool,
@@ -316,7 +317,8 @@ package struct StatusReport: Equatable, BinaryRecord {
         server: ServerStatus?
     ) {
         self.reporter = reporter
-        self.state = state.withoutSecrets
+        self.handles = HandleCounts(state.handles)
+        self.state = state.forPeople
         self.term = term
         self.commitIndex = commitIndex
         self.leader = leader
@@ -345,17 +347,20 @@ package struct StatusReport: Equatable, BinaryRecord {
             writer.write(self.fileSystem)
             writer.write(self.fence)
             writer.write(self.server)
+            writer.write(self.handles)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
         self = try reader.section { (_, reader) throws(RecordError) in
-            StatusReport(
+            var report = StatusReport(
                 reporter: try reader.read(), state: try reader.read(), term: try reader.read(),
                 commitIndex: try reader.read(), leader: try reader.read(), hasQuorum: try reader.read(),
                 phase: try reader.read(), problem: try reader.read(), nodes: try reader.readArray(),
                 lun: try reader.read(), fileSystem: try reader.read(), fence: try reader.read(),
                 server: try reader.readOptional())
+            report.handles = try reader.read()
+            return report
         }
     }
 
@@ -374,16 +379,34 @@ package struct StatusReport: Equatable, BinaryRecord {
             reporter: self.reporter, state: self.state, term: self.term, commitIndex: self.commitIndex,
             leader: self.leader.isEmpty ? nil : self.leader, hasQuorum: self.hasQuorum, phase: self.phase,
             problem: self.problem.isEmpty ? nil : self.problem, nodes: nodes, lun: self.lun,
-            fileSystem: self.fileSystem, fence: self.fence, server: self.server)
+            fileSystem: self.fileSystem, fence: self.fence, server: self.server, handles: self.handles)
     }
 }
 
-extension ClusterState {
-    /// For people's eyes: no key, no password, no hash.
-    package var withoutSecrets: ClusterState {
-        var copy = self
-        copy.blankSecrets()
-        return copy
+/// The opens that survive a failover, counted by kind.
+package struct HandleCounts: Equatable, BinaryRecord {
+    package var persistent: UInt32 = 0
+    package var durable: UInt32 = 0
+    package var locks: UInt32 = 0
+    package var leases: UInt32 = 0
+
+    package init(_ state: HandleState) {
+        for open in state.opens.values {
+            if open.isPersistent { self.persistent += 1 } else { self.durable += 1 }
+            self.locks += UInt32(clamping: open.locks.count)
+            if let lease = open.lease, lease.state != 0 { self.leases += 1 }
+        }
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        for count in [self.persistent, self.durable, self.locks, self.leases] { writer.write(count) }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.persistent = try reader.read()
+        self.durable = try reader.read()
+        self.locks = try reader.read()
+        self.leases = try reader.read()
     }
 }
 
@@ -448,34 +471,6 @@ package enum JoinReply: Equatable, BinaryRecord {
         case 2: self = .redirect(address: try reader.read())
         case 3: self = .refused(try reader.read())
         default: throw .unknownTag(kind: "join reply", value: tag)
-        }
-    }
-}
-
-/// The messages of the peers' links.
-package enum PeerMessage: Equatable, BinaryRecord {
-    case raft(Message)
-    /// The state itself, and the message that stands for it.
-    case snapshot(Message, state: [UInt8])
-
-    package func encode(into writer: inout BinaryWriter) {
-        switch self {
-        case .raft(let message):
-            writer.write(UInt8(1))
-            writer.write(message)
-        case .snapshot(let message, let state):
-            writer.write(UInt8(2))
-            writer.write(message)
-            writer.write(state)
-        }
-    }
-
-    package init(from reader: inout BinaryReader) throws(RecordError) {
-        let tag = try reader.read(UInt8.self)
-        switch tag {
-        case 1: self = .raft(try reader.read())
-        case 2: self = .snapshot(try reader.read(), state: try reader.read())
-        default: throw .unknownTag(kind: "peer message", value: tag)
         }
     }
 }

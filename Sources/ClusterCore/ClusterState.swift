@@ -244,10 +244,15 @@ extension ClusterState: BinaryRecord {
 }
 
 extension ClusterState {
-    mutating func blankSecrets() {
-        self.configuration.certificateAuthority = ""
-        self.configuration.lun = ""
-        for index in self.configuration.users.indices { self.configuration.users[index].ntHash = [] }
-        self.tokens = []
+    /// For people's eyes: no key, no password, no hash; and without the opens, which may be many.
+    package var forPeople: ClusterState {
+        var copy = self
+        copy.configuration.certificateAuthority = ""
+        copy.configuration.lun = ""
+        for index in copy.configuration.users.indices { copy.configuration.users[index].ntHash = [] }
+        copy.tokens = []
+        copy.handles = HandleState()
+        for client in self.handles.orderedClients { copy.handles.apply(.putClient(client)) }
+        return copy
     }
 }

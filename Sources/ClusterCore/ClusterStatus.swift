@@ -124,7 +124,7 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package init(
         reporter: String, state: ClusterState, term: UInt64, commitIndex: UInt64, leader: String?, hasQuorum: Bool,
         phase: String, problem: String?, nodes: [Node], lun: String, fileSystem: String, fence: String,
-        server: ServerStatus?
+        server: ServerStatus?, handles: HandleCounts
     ) {
         let configuration = state.configuration
         func name(_ id: NodeID) -> String { configuration.node(id)?.name ?? "node \(id)" }
@@ -152,11 +152,10 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             return "\(address):\($0.clientPort)"
         }
         self.handles = Handles()
-        for open in state.handles.opens.values {
-            if open.isPersistent { self.handles.persistent += 1 } else { self.handles.durable += 1 }
-            self.handles.locks += open.locks.count
-            if let lease = open.lease, lease.state != 0 { self.handles.leases += 1 }
-        }
+        self.handles.persistent = Int(handles.persistent)
+        self.handles.durable = Int(handles.durable)
+        self.handles.locks = Int(handles.locks)
+        self.handles.leases = Int(handles.leases)
         self.handles.open = server?.opens
         self.handles.disconnected = server?.disconnectedOpens
         self.bytesRead = server?.bytesRead

@@ -20,6 +20,10 @@ package func startThread(_ name: String, _ body: @escaping @Sendable () -> Void)
     pthread_detach(thread)
 }
 
+/// How urgent the calling thread and those that it starts are, as nice(1) counts. The heartbeat must not wait behind a
+/// server under load; a refusal (no right to it) changes only that.
+package func setNiceness(_ value: Int32) { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, value) }
+
 private final class ThreadBody: Sendable {
     /// The kernel takes 15 bytes.
     let name: String

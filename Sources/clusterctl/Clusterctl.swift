@@ -189,7 +189,7 @@ struct Leave: ParsableCommand {
 
     @OptionGroup var connection: Connection
 
-    @Option(help: "Another node, which is gone for good.")
+    @Argument(help: "Another node, which is gone for good; this one by default.")
     var node: String?
 
     func run() throws { try self.connection.perform(.leave(node: self.node ?? "")) }

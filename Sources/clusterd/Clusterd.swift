@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClusterCore
 import ClusterPlatform
+import ClusterStore
 import Glibc
 import Logging
 
@@ -63,6 +64,7 @@ struct Clusterd: ParsableCommand {
         sigaddset(&signals, SIGINT)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         umask(0o077)
+        setNiceness(-15)
 
         LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
         var logger = Logger(label: "clusterd")

@@ -82,7 +82,7 @@ extension Member {
             case .applied(.refused(let refusal)):
                 let hint =
                     if case .exists = refusal {
-                        ": choose another, or take the old one out with 'clusterctl leave --node NAME'"
+                        ": choose another, or take the old one out with 'clusterctl leave NAME'"
                     } else { "" }
                 reply(.refused(AdminFailure(.refused, "\(refusal)\(hint)")))
             case .applied(.done): break

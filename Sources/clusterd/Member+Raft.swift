@@ -109,10 +109,11 @@ extension Member {
             if node == self.raft.leader { self.heardLeader = self.tick }
             self.step(.receive(message))
             self.campaignForTheBehind(message)
-        case .snapshot(let message, let bytes):
+        case .snapshot(let message, let part):
             guard message.from == node, case .snapshot(let snapshot) = message.body,
-                let state = try? ClusterState(decoding: bytes), state.appliedIndex == snapshot.index
-            else {
+                let bytes = self.collector.add(part, of: message)
+            else { return }
+            guard let state = try? ClusterState(decoding: bytes), state.appliedIndex == snapshot.index else {
                 return self.logger.error("a snapshot from \(self.name(of: node)) is damaged or from a newer version")
             }
             self.incoming = state
@@ -150,7 +151,9 @@ extension Member {
         }
         self.snapshotsSent[node] = .now
         let message = self.raft.snapshotMessage(snapshot, to: node)
-        self.transport.send(PeerMessage.snapshot(message, state: state.encoded).encoded, to: node, class: .bulk)
+        for part in SnapshotPart.parts(of: state.encoded) {
+            self.transport.send(PeerMessage.snapshot(message, part).encoded, to: node, class: .bulk)
+        }
     }
 
     func resendSnapshots(_ now: ContinuousClock.Instant) {

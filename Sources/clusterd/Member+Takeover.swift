@@ -123,16 +123,22 @@ extension Member {
             self.server?.tell(.refused(generation: generation, sequence: sequence))
             return
         }
-        self.propose(.mutate(epoch: epoch, mutations)) { [server, logger] outcome in
+        self.propose(.mutate(epoch: epoch, mutations)) { [weak self] outcome in
+            guard let self else { return }
+            let problem: String
             switch outcome {
             case .applied(.done), .applied(.added):
-                server?.tell(.appended(generation: generation, sequence: sequence))
-            case .applied(.refused(let refusal)):
-                logger.error("journal: \(refusal)")
-                server?.tell(.refused(generation: generation, sequence: sequence))
-            case .dropped(let reason):
-                logger.error("journal: \(reason)")
-                server?.tell(.refused(generation: generation, sequence: sequence))
+                self.server?.tell(.appended(generation: generation, sequence: sequence))
+                return
+            case .applied(.refused(let refusal)): problem = "\(refusal)"
+            case .dropped(let reason): problem = "\(reason)"
+            }
+            self.logger.error("journal: batch \(sequence) is not in the log: \(problem)")
+            self.server?.tell(.refused(generation: generation, sequence: sequence))
+            // What came after it may be in the log: the server's memory and the log differ from here on. A new server
+            // starts from the log.
+            if self.raft.isLeader, self.raft.term == epoch {
+                self.decide(.serverExited("its journal was refused: \(problem)"))
             }
         }
     }

@@ -57,6 +57,7 @@ final class Member {
     var reads: [UInt64: (Bool) -> Void] = [:]
     var results: [LogIndex: CommandResult] = [:]
     var incoming: ClusterState?
+    var collector = SnapshotCollector()
     var snapshotsSent: [NodeID: ContinuousClock.Instant] = [:]
     var bytesSinceCompaction = 0
     var establishedTerm: Term = 0

@@ -24,6 +24,7 @@ final class ServerWorker: Sendable {
 
     init(binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
         startThread("server") { [orders] in
+            setNiceness(0)  // and so the children that it starts
             ServerThread(orders: orders, executable: "\(binaries)/smbserverd", loop: loop, logger: logger).run()
         }
     }

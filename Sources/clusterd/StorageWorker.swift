@@ -25,6 +25,7 @@ final class StorageWorker: Sendable {
 
     init(folders: Folders, binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
         startThread("storage") { [orders] in
+            setNiceness(0)  // and so the children that it starts
             // The thread never ends: the bridge dies with it.
             StorageThread(orders: orders, folders: folders, binaries: binaries, loop: loop, logger: logger).run()
         }

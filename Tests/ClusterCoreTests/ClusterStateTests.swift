@@ -207,6 +207,89 @@ private struct Cluster {
     }
 }
 
+@Suite struct PeerMessageTests {
+    private let message = Message(
+        from: 1, to: 2, term: 3,
+        body: .snapshot(Snapshot(index: 9, term: 3, configuration: Configuration(voters: [1]))))
+
+    @Test func aSnapshotSurvivesItsParts() throws {
+        let state = (0..<(5 * SnapshotPart.partBytes / 2)).map { UInt8(truncatingIfNeeded: $0) }
+        let parts = SnapshotPart.parts(of: state)
+        #expect(parts.count == 3)
+        var collector = SnapshotCollector()
+        #expect(collector.add(parts[0], of: self.message) == nil)
+        #expect(collector.add(parts[1], of: self.message) == nil)
+        #expect(collector.add(parts[2], of: self.message) == state)
+        let peer = PeerMessage.snapshot(self.message, parts[2])
+        #expect(try PeerMessage(decoding: peer.encoded) == peer)
+    }
+
+    @Test func aLostPartOrAnotherSnapshotIsNeverPutTogether() {
+        let parts = SnapshotPart.parts(of: Array(repeating: 7, count: 3 * SnapshotPart.partBytes))
+        var collector = SnapshotCollector()
+        _ = collector.add(parts[0], of: self.message)
+        #expect(collector.add(parts[2], of: self.message) == nil)
+        _ = collector.add(parts[0], of: self.message)
+        var other = self.message
+        other.term = 4
+        #expect(collector.add(parts[1], of: other) == nil)
+        #expect(collector.add(parts[2], of: other) == nil)
+    }
+
+    /// A data node that lacks what the dead leader and the witness committed must not wait for the witness's time-out.
+    @Test func aWitnessCampaignsForTheDataNodeThatIsBehind() {
+        func asks(_ role: NodeRole, silence: UInt64, _ asked: (Term, LogIndex), _ own: (Term, LogIndex)) -> Bool {
+            WitnessPolicy.shouldCampaign(
+                role: role, silence: silence, electionTicks: 1200, asked: (term: asked.0, index: asked.1),
+                own: (term: own.0, index: own.1))
+        }
+        #expect(asks(.witness, silence: 1200, (2, 9), (2, 10)))
+        #expect(asks(.witness, silence: 1200, (1, 99), (2, 10)))
+        #expect(!asks(.witness, silence: 1200, (2, 10), (2, 10)))
+        #expect(!asks(.witness, silence: 1199, (2, 9), (2, 10)))
+        #expect(!asks(.data, silence: 1200, (2, 9), (2, 10)))
+    }
+
+    @Test func adminMessages() throws {
+        let requests: [AdminRequest] = [
+            .initialize(
+                InitializeParameters(
+                    clusterName: "a", nodeName: "b", address: "c", virtualIP: "d", interface: "e", lun: "f",
+                    formats: true, adopts: false, forces: true)),
+            .join(
+                JoinParameters(
+                    member: "a", token: "b", nodeName: "c", address: "d", interface: "e", role: .witness)),
+            .token(validMilliseconds: 1), .status, .addShare(ShareRecord(name: "a", path: "b")),
+            .removeShare(name: "a"), .putUser(name: "a", ntHash: [1], replaces: true), .removeUser(name: "a"),
+            .listUsers, .move(node: "a"), .leave(node: ""), .inspectOpens, .nodeStarted(nodeA),
+        ]
+        for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
+        let report = StatusReport(
+            reporter: "node-a", state: Cluster().state, term: 1, commitIndex: 2, leader: "node-a", hasQuorum: true,
+            phase: "serving", problem: "", nodes: [.init(id: 1, isConnected: true, role: 3, lag: nil)], lun: "l",
+            fileSystem: "f", fence: "x", server: nil)
+        let replies: [AdminReply] = [
+            .done("a"), .failed(AdminFailure(.storage, "b")), .token("c"), .status(report), .users(["a"]),
+            .opens([open]),
+        ]
+        for reply in replies { #expect(try AdminReply(decoding: reply.encoded) == reply) }
+        let text = "\(report)"
+        #expect(!text.contains("password") && !text.contains("THE KEY"))
+    }
+
+    @Test func aReportCountsTheHandlesWithoutCarryingThem() throws {
+        var cluster = Cluster()
+        cluster.apply(.mutate(epoch: 5, [.putOpen(open), .putClient(client)]))
+        let report = StatusReport(
+            reporter: "node-a", state: cluster.state, term: 1, commitIndex: 2, leader: "", hasQuorum: false,
+            phase: "standby", problem: "", nodes: [], lun: "", fileSystem: "", fence: "", server: nil)
+        let status = try StatusReport(decoding: report.encoded).status
+        #expect(status.handles.persistent == 1)
+        #expect(status.clients == ["10.0.0.9:50000"])
+        #expect(report.state.handles.opens.isEmpty)
+    }
+}
+
 @Suite struct NamesTests {
     @Test(arguments: ["", "-a", "a-", "a b", "a_b", "sixteen-chars-xx"]) func badClusterNames(name: String) {
         #expect(Names.problem(clusterName: name) != nil)
