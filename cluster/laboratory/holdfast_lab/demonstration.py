@@ -10,7 +10,7 @@ import time
 from . import users as working
 from .data import SIZES, USERS
 from .holder import Holder, Rival
-from .record import LabError, run as run_command
+from .record import LabError
 from .scenario import EVENTS
 from .view import View, table
 
@@ -136,16 +136,10 @@ class Demonstration:
         print(f"\n{len(self.outcomes) - failed} passed, {failed} failed", flush=True)
         return failed
 
-    def keep_evidence(self, folder):
-        """Logs of the nodes and what the client's kernel says, for the one who reads a failure."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    def keep_evidence(self):
+        """The nodes' logs, and what the client's kernel says. Returns their folder."""
         laboratory = self.laboratory
-        for node in laboratory.nodes.values():
-            if node.log.exists():
-                shutil.copy(node.log, folder / f"{node.name}.log")
-        for log in laboratory.record.directory.glob("*.log"):
-            shutil.copy(log, folder)
+        folder = laboratory.keep_logs()
         try:
             (folder / "status.json").write_text(json.dumps(laboratory.status(), indent=2))
         except LabError:
@@ -159,7 +153,7 @@ class Demonstration:
                 (folder / "guest-kernel.log").write_text("\n".join(said) + "\n")
             except LabError:
                 pass
-        run_command("chmod", "-R", "go-rwx", folder, check=False)
+        return folder
 
 
 def run(laboratory, words, events=EVENTS):
@@ -186,9 +180,7 @@ def run(laboratory, words, events=EVENTS):
         raise
     finally:
         if failed:
-            folder = laboratory.cache / "last-failure"
-            demonstration.keep_evidence(folder)
-            print(f"the logs are in {folder}", flush=True)
+            print(f"the logs are in {demonstration.keep_evidence()}", flush=True)
         if not options.keep:
             laboratory.down()
     return 1 if failed else 0

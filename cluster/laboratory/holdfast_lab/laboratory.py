@@ -1,6 +1,7 @@
 """The whole laboratory: comes up, tells how it is, goes down."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from .record import LabError, Record, run
 from .target import Target
 
 LUN_SIZE = 6 << 30
+ACCEPTED_LAG = 64  # entries behind the leader, in a cluster that is writing
 SHARE = "test"
 SHARE_USERS = (*data.USERS, "holder", "rival")
 
@@ -59,10 +61,10 @@ class Laboratory:
 
     def form_cluster(self, say):
         first = self.nodes["node-a"]
-        url = self.target.url.replace("@", f"%{self.target.password}@", 1)
         first.control(
             "init", "--cluster-name", "tshare", "--node-name", first.name, "--address", f"{first.address}:{PEER_PORT}",
-            "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", url, "--format",
+            "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", self.target.url_with_password,
+            "--format",
             timeout=90)
         say("cluster: made by node-a, the LUN formatted")
         for name in ("node-b", "witness"):
@@ -97,27 +99,34 @@ class Laboratory:
             self.guest.down()
         self.record.clean()
 
+    def keep_logs(self):
+        """The nodes' logs outlive the laboratory, for the one who reads a failure. Returns their folder."""
+        folder = self.cache / "last-failure"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        for node in self.nodes.values():
+            if node.log.exists():
+                shutil.copy(node.log, folder / f"{node.name}.log")
+        for log in self.record.directory.glob("*.log"):
+            shutil.copy(log, folder)
+        return folder
+
     # How it is
 
     def status(self, timeout=10):
-        """clusterctl's own status from the first node that answers, preferring one that knows a leader."""
-        said = []
-        best = None
+        """clusterctl's own status: of the nodes that answer, the one that knows the newest term, and then who serves."""
+        said, found = [], []
         for node in self.nodes.values():
-            if node.init() is None:
+            if node.init() is None or node.frozen:
                 continue
             try:
                 done = node.control("status", "--json", check=False, timeout=timeout)
-                status = json.loads(done.stdout)
+                found.append(json.loads(done.stdout))
             except (LabError, ValueError) as error:
                 said.append(f"{node.name}: {error}")
-                continue
-            best = best or status
-            if status.get("active"):
-                return status
-        if best is None:
+        if not found:
             raise LabError("no node answers: " + "; ".join(said or ["all are off"]))
-        return best
+        return max(found, key=lambda status: (status.get("term", 0), status.get("active") is not None))
 
     def active(self):
         """The node whose clusterd says that it serves the share."""
@@ -134,7 +143,8 @@ class Laboratory:
         status = self.status()
         for node in status.get("nodes", []):
             if node.get("name") == name:
-                return node.get("role") == "follower" and bool(node.get("connected", True))
+                caught_up = (node.get("lag") or 0) <= ACCEPTED_LAG
+                return node.get("role") == "follower" and node.get("connected") is True and caught_up
         return False
 
     def takeover_steps(self):

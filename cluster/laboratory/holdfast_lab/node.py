@@ -22,6 +22,7 @@ class Node:
         self.directory = record.directory / name
         self.state = self.directory / "state"
         self.log = self.directory / "log"
+        self.frozen = False
         self.role = "witness" if name == "witness" else "data"
         self.called = name  # what clusterd is told that its name is
 
@@ -65,12 +66,14 @@ class Node:
         moment = time.monotonic()
         for pid in self.processes():
             self.signal(pid, signal.SIGSTOP)
+        self.frozen = True
         return moment
 
     def thaw(self):
         self.network.link(self.name, up=True)
         for pid in self.processes():
             self.signal(pid, signal.SIGCONT)
+        self.frozen = False
         return time.monotonic()
 
     @staticmethod

@@ -39,9 +39,9 @@ class Target:
         return self.password_file.read_text()
 
     @property
-    def url(self):
-        """The LUN as libiscsi writes it, without the password."""
-        return f"iscsi://{USER}@{ADDRESSES['target']}:{PORT}/{IQN}/{LUN}"
+    def url_with_password(self):
+        """The LUN as `clusterctl init --lun` takes it."""
+        return f"iscsi://{USER}%{self.password}@{ADDRESSES['target']}:{PORT}/{IQN}/{LUN}"
 
     def up(self, byte_count):
         self.directory.mkdir(parents=True, exist_ok=True)
