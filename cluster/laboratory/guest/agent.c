@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { jobs_limit = 64, line_limit = 4096, chunk_size = 1 << 20, told_still = 300 };
+enum { jobs_limit = 64, line_limit = 4096, chunk_size = 1 << 20, window = 4 * chunk_size, told_still = 300 };
 
 static int64_t now_ms(void)
 {
@@ -75,6 +75,7 @@ static int copy(const char *from, const char *to)
     pthread_t reporter;
     int in, out;
     ssize_t got;
+    off_t written = 0;
 
     last_progress = start;
     if (pthread_create(&reporter, NULL, report, NULL) != 0) return failed("thread for", to);
@@ -88,6 +89,12 @@ static int copy(const char *from, const char *to)
             if (put < 0) return failed("write", to);
             done += put;
         }
+        /* Otherwise the client's page cache takes it all at once and the whole copy is one long close. */
+        written += got;
+        if (sync_file_range(out, written - got, got, SYNC_FILE_RANGE_WRITE) < 0) return failed("write back", to);
+        if (written >= window + chunk_size
+            && sync_file_range(out, written - window - chunk_size, chunk_size, SYNC_FILE_RANGE_WAIT_AFTER) < 0)
+            return failed("write back", to);
         progressed(got);
     }
     /* No fsync: people's copies do not, and this client answers EBADF to one on a handle that it has yet to reopen
