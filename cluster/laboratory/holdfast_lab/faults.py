@@ -54,7 +54,7 @@ class Faults:
 
     def storage(self):
         target, node = self.laboratory.target, self.laboratory.nodes["node-a"]
-        url = target.url.replace("@", f"%{target.password}@", 1)
+        url = target.url_with_password
         self.refused("status of a node without a cluster", node, ["status"], WRONG_STATE, r"init|join")
         self.refused("a LUN address that is none", node, self.initialize("nonsense"), REFUSED, r"iscsi://")
         self.refused("a wrong CHAP password", node, self.initialize(url.replace(target.password, "wrong-password"), "--format"),
