@@ -95,7 +95,9 @@ let package = Package(
             name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "StateRecords"], swiftSettings: settings),
         executable("clustersim", ["ClusterSimulation", arguments]),
 
-        tests("SMB2Wire", []),
+        // Well-formed messages and how to break them, for the tests of the codecs and of the whole server.
+        .target(name: "GoldenMessages", path: "Tests/GoldenMessages", swiftSettings: settings),
+        tests("SMB2Wire", ["GoldenMessages"]),
         tests("StateRecords", []),
         tests("SMBServerCore", ["SMB2Wire", "StateRecords"]),
         tests("Raft", []),
@@ -105,7 +107,12 @@ let package = Package(
         tests("SMBAuth", ["SMBCrypto"]),
         tests("SMBClient", ["SMB2Wire", "SMBCrypto", "SMBAuth"]),
         tests("FileStore", ["SMB2Wire", "CLinux"]),
-        tests("SMBServer", ["SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux"]),
+        tests(
+            "SMBServer",
+            [
+                "SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux", "SMBAuth", "SMBCrypto",
+                "GoldenMessages",
+            ]),
         tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
         tests("ClusterPlatform", ["CLinux"]),
         tests("ClusterTransport", ["StateRecords"]),

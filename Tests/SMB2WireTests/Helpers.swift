@@ -2,37 +2,6 @@ import Testing
 
 @testable import SMB2Wire
 
-/// Bytes from hexadecimal digits; whitespace and everything from `;` to the end of a line is left out.
-func hex(_ text: String) -> [UInt8] {
-    var nibbles: [UInt8] = []
-    for line in text.split(separator: "\n", omittingEmptySubsequences: true) {
-        for character in line.prefix(while: { $0 != ";" }) where !character.isWhitespace {
-            guard let value = character.hexDigitValue else { preconditionFailure("not a hex digit: \(character)") }
-            nibbles.append(UInt8(value))
-        }
-    }
-    precondition(nibbles.count % 2 == 0)
-    return stride(from: 0, to: nibbles.count, by: 2).map { nibbles[$0] << 4 | nibbles[$0 + 1] }
-}
-
-/// UTF-16LE by hand, for golden bytes.
-func utf16(_ text: String) -> [UInt8] {
-    text.utf16.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
-}
-
-/// A 64-byte SMB2 header before `body`, as golden bytes: credit charge 1, message id 3, tree 5, session 7.
-func message(_ command: UInt8, _ body: [UInt8], response: Bool = false) -> [UInt8] {
-    var header = hex(
-        """
-        FE534D42 4000 0100 00000000 0000 0100 00000000 00000000
-        0300000000000000 00000000 05000000 0700000000000000
-        00000000000000000000000000000000
-        """)
-    header[12] = command
-    header[16] = response ? 1 : 0
-    return header + body
-}
-
 func encoded(_ command: SMB2Command, response: Bool = false, _ body: (inout WireWriter) -> Void) -> [UInt8] {
     // Not at the writer's beginning: offsets must be relative to the header.
     var writer = WireWriter(capacity: 16)
@@ -71,20 +40,5 @@ func assertEveryTruncationThrows(
             try parse(prefix.span.bytes)
             Issue.record("a prefix of \(length) of \(bytes.count) bytes was accepted", sourceLocation: sourceLocation)
         } catch {}
-    }
-}
-
-/// SplitMix64: the seeded generator of the mutation tests.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }

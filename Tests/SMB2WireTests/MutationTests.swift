@@ -1,3 +1,4 @@
+import GoldenMessages
 import Testing
 
 @testable import SMB2Wire
@@ -16,40 +17,13 @@ import Testing
         return Int(String(cString: text)) ?? Self.defaultIterations
     }
 
-    /// Values at which lengths and offsets go wrong.
-    static let edges: [UInt32] = [
-        0, 1, 2, 3, 4, 7, 8, 0x3F, 0x40, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, UInt32.max,
-    ]
-
-    static func mutate(_ bytes: [UInt8], with random: inout SplitMix64) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0..<Int.random(in: 1...4, using: &random) {
-            guard !bytes.isEmpty else { return bytes }
-            // Mostly behind the header: the header's own fields are few.
-            let lowest = Int.random(in: 0..<8, using: &random) == 0 ? 0 : min(64, bytes.count - 1)
-            let at = Int.random(in: lowest..<bytes.count, using: &random)
-            switch Int.random(in: 0..<6, using: &random) {
-            case 0: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-            case 1: bytes[at] = UInt8.random(in: 0...255, using: &random)
-            case 2, 3:
-                let value = Self.edges[Int.random(in: 0..<Self.edges.count, using: &random)]
-                for offset in 0..<min(Bool.random(using: &random) ? 2 : 4, bytes.count - at) {
-                    bytes[at + offset] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(offset)))
-                }
-            case 4: bytes.removeSubrange(at...)
-            default: bytes.insert(contentsOf: bytes[..<min(at, 24)], at: at)
-            }
-        }
-        return bytes
-    }
-
     @Test func mutatedRequestsNeverTrap() throws {
         var accepted = 0
         let seeds = GoldenRequests.all
         for iteration in 0..<Self.iterations {
             var random = SplitMix64(seed: UInt64(iteration))
             let golden = seeds[iteration % seeds.count]
-            let bytes = Self.mutate(golden.bytes, with: &random)
+            let bytes = Mutation.mutate(golden.bytes, with: &random)
             do throws(WireError) {
                 try bytes.parsed(parseRequest)
                 accepted += 1
@@ -73,7 +47,7 @@ import Testing
         let smb1 = HeaderTests.smb1
         for iteration in 0..<Self.iterations / 10 {
             var random = SplitMix64(seed: ~UInt64(iteration))
-            let inputs = [notifications, streams, ranges, pipe, smb1].map { Self.mutate($0, with: &random) }
+            let inputs = [notifications, streams, ranges, pipe, smb1].map { Mutation.mutate($0, with: &random) }
             _ = try? inputs[0].parsed(FileNotifyInformation.parseList)
             _ = try? inputs[1].parsed(StreamInformation.parseList)
             _ = try? inputs[2].parsed(FileRange.init(parsing:))

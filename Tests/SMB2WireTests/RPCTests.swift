@@ -1,3 +1,4 @@
+import GoldenMessages
 import Testing
 
 @testable import SMB2Wire
@@ -173,7 +174,7 @@ import Testing
         var refused = 0
         for iteration in 0..<20_000 {
             var random = SplitMix64(seed: UInt64(iteration))
-            let bytes = MutationTests.mutate(inputs[iteration % inputs.count], with: &random)
+            let bytes = Mutation.mutate(inputs[iteration % inputs.count], with: &random)
             do throws(WireError) {
                 switch iteration % inputs.count {
                 case 0: _ = try bytes.parsed(RPCBind.init(parsing:))

@@ -1,3 +1,4 @@
+import GoldenMessages
 import Testing
 
 @testable import SMB2Wire

@@ -1,15 +1,13 @@
-@testable import SMB2Wire
-
 /// One well-formed request of each kind, byte by byte from the field tables of [MS-SMB2] 2.2: what the golden tests compare
 /// with and the mutation tests start from. `fixed` is how many bytes must be there for it to parse.
-struct GoldenRequest: Sendable, CustomStringConvertible {
-    var name: String
-    var bytes: [UInt8]
-    var description: String { self.name }
+package struct GoldenRequest: Sendable, CustomStringConvertible {
+    package var name: String
+    package var bytes: [UInt8]
+    package var description: String { self.name }
 }
 
-enum GoldenRequests {
-    static let all: [GoldenRequest] = [
+package enum GoldenRequests {
+    package static let all: [GoldenRequest] = [
         GoldenRequest(name: "negotiate", bytes: negotiate),
         GoldenRequest(name: "negotiate 2.1", bytes: negotiate21),
         GoldenRequest(name: "session setup", bytes: sessionSetup),
@@ -36,10 +34,10 @@ enum GoldenRequests {
         GoldenRequest(name: "lease break", bytes: leaseBreak),
     ]
 
-    static let fileID = "1111111111111111 2222222222222222"
+    package static let fileID = "1111111111111111 2222222222222222"
 
     /// 2.2.3 with the contexts of 2.2.3.1.1, .2, .3, .4, .7.
-    static let negotiate = message(
+    package static let negotiate = message(
         0x00,
         hex(
             """
@@ -55,18 +53,18 @@ enum GoldenRequests {
             """))
 
     /// 2.2.3 in 2.1: ClientStartTime in the contexts' place.
-    static let negotiate21 = message(
+    package static let negotiate21 = message(
         0x00, hex("2400 0200 0100 0000 00000000 00112233445566778899AABBCCDDEEFF 0000000000000000 0202 1002"))
 
     /// 2.2.5.
-    static let sessionSetup = message(
+    package static let sessionSetup = message(
         0x01, hex("1900 00 01 01000000 00000000 5800 0500 8877665544332211 6003020104"))
 
     /// 2.2.9.
-    static let treeConnect = message(0x03, hex("0900 0000 4800 1A00") + utf16(#"\\tshare\test"#))
+    package static let treeConnect = message(0x03, hex("0900 0000 4800 1A00") + utf16(#"\\tshare\test"#))
 
     /// 2.2.13 without contexts.
-    static let create = message(
+    package static let create = message(
         0x05,
         hex(
             """
@@ -76,7 +74,7 @@ enum GoldenRequests {
             """) + utf16(#"dir\a.tx"#))
 
     /// 2.2.13.2: each kind of context once.
-    static let createWithContexts = message(
+    package static let createWithContexts = message(
         0x05,
         hex(
             """
@@ -109,22 +107,22 @@ enum GoldenRequests {
                 """))
 
     /// 2.2.15.
-    static let close = message(0x06, hex("1800 0100 00000000 \(fileID)"))
+    package static let close = message(0x06, hex("1800 0100 00000000 \(fileID)"))
 
     /// 2.2.17.
-    static let flush = message(0x07, hex("1800 0000 00000000 \(fileID)"))
+    package static let flush = message(0x07, hex("1800 0000 00000000 \(fileID)"))
 
     /// 2.2.19.
-    static let read = message(
+    package static let read = message(
         0x08, hex("3100 50 00 00001000 0001000000000000 \(fileID) 01000000 00000000 00000000 0000 0000 00"))
 
     /// 2.2.21.
-    static let write = message(
+    package static let write = message(
         0x09,
         hex("3100 7000 05000000 0010000000000000 \(fileID) 00000000 00000000 0000 0000 01000000 68656C6C6F"))
 
     /// 2.2.26, two ranges, lock sequence number 3 at index 2.
-    static let lock = message(
+    package static let lock = message(
         0x0A,
         hex(
             """
@@ -134,7 +132,7 @@ enum GoldenRequests {
             """))
 
     /// 2.2.31 with 2.2.31.4.
-    static let ioctl = message(
+    package static let ioctl = message(
         0x0B,
         hex(
             """
@@ -144,7 +142,7 @@ enum GoldenRequests {
             """))
 
     /// 2.2.31 with 2.2.31.1.
-    static let ioctlCopyChunk = message(
+    package static let ioctlCopyChunk = message(
         0x0B,
         hex(
             """
@@ -156,14 +154,14 @@ enum GoldenRequests {
             """))
 
     /// 2.2.33.
-    static let queryDirectory = message(
+    package static let queryDirectory = message(
         0x0E, hex("2100 25 01 00000000 \(fileID) 6000 0200 00000100") + utf16("*"))
 
     /// 2.2.35.
-    static let changeNotify = message(0x0F, hex("2000 0100 00100000 \(fileID) 17000000 00000000"))
+    package static let changeNotify = message(0x0F, hex("2000 0100 00100000 \(fileID) 17000000 00000000"))
 
     /// 2.2.37: FileFullEaInformation with one name asked for.
-    static let queryInfo = message(
+    package static let queryInfo = message(
         0x10,
         hex(
             """
@@ -172,7 +170,7 @@ enum GoldenRequests {
             """))
 
     /// 2.2.39: FileRenameInformation.
-    static let setInfoRename = message(
+    package static let setInfoRename = message(
         0x11,
         hex(
             """
@@ -181,7 +179,7 @@ enum GoldenRequests {
             """) + utf16("new"))
 
     /// 2.2.39: a DACL with one entry.
-    static let setInfoSecurity = message(
+    package static let setInfoSecurity = message(
         0x11,
         hex(
             """
@@ -192,91 +190,9 @@ enum GoldenRequests {
             """))
 
     /// 2.2.24.1.
-    static let oplockBreak = message(0x12, hex("1800 01 00 00000000 \(fileID)"))
+    package static let oplockBreak = message(0x12, hex("1800 01 00 00000000 \(fileID)"))
 
     /// 2.2.24.2.
-    static let leaseBreak = message(
+    package static let leaseBreak = message(
         0x12, hex("2400 0000 00000000 A0A1A2A3A4A5A6A7A8A9AAABACADAEAF 01000000 0000000000000000"))
-}
-
-/// Parses a message as the server would, down to the structures inside it: every parser a client's bytes can reach.
-func parseRequest(_ message: RawSpan) throws(WireError) {
-    let header = try SMB2Header(parsing: message)
-    _ = try header.messageLength(in: message)
-    guard let command = header.command else { throw .invalidValue("command") }
-    switch command {
-    case .negotiate: _ = try NegotiateRequest(parsing: message)
-    case .sessionSetup:
-        let request = try SessionSetupRequest(parsing: message)
-        _ = message.extracting(request.securityBuffer)
-    case .treeConnect:
-        let request = try TreeConnectRequest(parsing: message)
-        _ = try UTF16LE.decode(message.extracting(request.path))
-    case .logoff, .treeDisconnect, .echo, .cancel: _ = try EmptyBody(parsing: message)
-    case .create:
-        let request = try CreateRequest(parsing: message)
-        _ = try UTF16LE.decode(message.extracting(request.name))
-        if let range = request.contexts.extendedAttributes {
-            _ = try ExtendedAttribute.parseList(message.extracting(range))
-        }
-        if let range = request.contexts.securityDescriptor {
-            _ = try SecurityDescriptor(parsing: message.extracting(range))
-        }
-    case .close: _ = try CloseRequest(parsing: message)
-    case .flush: _ = try FlushRequest(parsing: message)
-    case .read: _ = try ReadRequest(parsing: message)
-    case .write:
-        let request = try WriteRequest(parsing: message)
-        _ = message.extracting(request.data)
-    case .lock: _ = try LockRequest(parsing: message)
-    case .ioctl:
-        let request = try IoctlRequest(parsing: message)
-        try parseControl(request.code, message.extracting(request.input))
-    case .queryDirectory:
-        let request = try QueryDirectoryRequest(parsing: message)
-        _ = try UTF16LE.decode(message.extracting(request.pattern))
-    case .changeNotify: _ = try ChangeNotifyRequest(parsing: message)
-    case .queryInfo:
-        let request = try QueryInfoRequest(parsing: message)
-        _ = try ExtendedAttribute.parseNameList(message.extracting(request.input))
-    case .setInfo:
-        let request = try SetInfoRequest(parsing: message)
-        try parseSetInfo(request, message.extracting(request.buffer))
-    case .oplockBreak: _ = try BreakAcknowledgement(parsing: message)
-    }
-}
-
-func parseControl(_ code: ControlCode, _ input: RawSpan) throws(WireError) {
-    switch code {
-    case .validateNegotiateInfo: _ = try ValidateNegotiateInfoRequest(parsing: input)
-    case .srvCopyChunk, .srvCopyChunkWrite: _ = try CopyChunkRequest(parsing: input)
-    case .queryAllocatedRanges: _ = try FileRange(parsing: input)
-    case .setZeroData: _ = try ZeroDataInformation(parsing: input)
-    case .setSparse: _ = SetSparse(parsing: input)
-    case .duplicateExtentsToFile: _ = try DuplicateExtents(parsing: input)
-    case .lmrRequestResiliency: _ = try ResiliencyRequest(parsing: input)
-    case .dfsGetReferrals: _ = try DFSReferralRequest(parsing: input)
-    case .pipeWait: _ = try PipeWaitRequest(parsing: input)
-    default: break
-    }
-}
-
-func parseSetInfo(_ request: SetInfoRequest, _ data: RawSpan) throws(WireError) {
-    guard request.infoType == .file else {
-        if request.infoType == .security { _ = try SecurityDescriptor(parsing: data) }
-        return
-    }
-    switch FileInformationClass(rawValue: request.informationClassCode) {
-    case .basic: _ = try BasicInformation(parsing: data)
-    case .rename, .link:
-        let rename = try RenameInformation(parsing: data)
-        _ = try UTF16LE.decode(data.extracting(rename.name))
-    case .renameEx, .linkEx: _ = try RenameInformation(parsing: data, isEx: true)
-    case .disposition: _ = try DispositionInformation(parsing: data)
-    case .dispositionEx: _ = try DispositionInformation(parsingEx: data)
-    case .endOfFile, .allocation, .position, .validDataLength: _ = try Information64(parsing: data)
-    case .mode: _ = try Information32(parsing: data)
-    case .fullEA: _ = try ExtendedAttribute.parseList(data)
-    default: break
-    }
 }

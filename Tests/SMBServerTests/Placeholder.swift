@@ -1,1 +1,0 @@
-// Placeholder until SMBServerTests' first file lands.
