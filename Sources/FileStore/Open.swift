@@ -42,7 +42,7 @@ extension Volume {
         let status = try FileStatus(target)
         if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
         let dos = DOSAttributes.read(target.number)
-        let information = FileInformation(status, dos)
+        let information = self.stickyTimes.shown(FileInformation(status, dos))
         let action: CreateAction
         switch request.disposition {
         case .create: throw FileError(.objectNameCollision, "create a name that exists")

@@ -23,6 +23,13 @@ package final class OpenFile: Sendable {
     let hasData: Bool
     /// Times were set through this handle.
     let holdsTimes = Atomic(false)
+    /// Directories from which this open took a name away since `flushName` last ran.
+    let changedDirectories = Mutex<[NTPath]>([])
+    private let deleted = Atomic(false)
+
+    /// Its name was taken away through this open.
+    package var isDeleted: Bool { self.deleted.load(ordering: .acquiring) }
+    func markDeleted() { self.deleted.store(true, ordering: .releasing) }
 
     init(
         volume: Volume, handle: consuming Descriptor, identity: FileIdentity, status: FileStatus, request: OpenRequest,
@@ -68,6 +75,9 @@ package final class OpenFile: Sendable {
         guard self.holdsTimes.load(ordering: .relaxed) else { return }
         // Nobody is left to hear of a failure.
         try? self.restoreStickyTimes()
+        if let change = self.volume.stickyTimes.of(self.fileID)?.change, let status = try? FileStatus(self.handle) {
+            self.volume.stickyTimes.remember(self.fileID, change: change, whileChangedAt: status.changeTime)
+        }
         self.volume.stickyTimes.release(self.fileID)
     }
 

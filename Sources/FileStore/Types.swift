@@ -175,6 +175,11 @@ package enum FileStoreLimits {
     package static let indexedDirectories = 512
     /// Names in all indexes together; as above.
     package static let indexedNames = 4_000_000
+    /// Files whose ChangeTime was set and is shown in place of Linux's; past this the oldest shows Linux's again.
+    package static let rememberedChangeTimes = 1024
+    /// Directories that an open keeps in mind for `flushName`. At it the oldest is forgotten: whoever renames that often
+    /// without a flush is on a share that promises none.
+    package static let changedDirectories = 16
     /// Directories under inotify watches; at it a recursive watch reports an overflow and misses what is deeper.
     package static let watchedDirectories = 16384
     /// Change events that one drain returns at most; more make an overflow.

@@ -59,6 +59,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func changeAllocation(_ size: UInt64) throws(SMBError)
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute]
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError)
+    /// The path within the share as it is spelled on disk, backslashes between its components.
+    func normalizedName() throws(SMBError) -> String
     func listStreams() throws(SMBError) -> [StreamInformation]
     /// Self-relative.
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8]

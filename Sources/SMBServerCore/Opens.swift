@@ -39,9 +39,10 @@ extension ServerState {
         }
     }
 
-    /// Closes an open for good. [MS-FSA] 2.1.5.4.
-    mutating func closeOpen(_ key: UInt64) {
-        guard let open = self.opens[key] else { return }
+    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it.
+    @discardableResult
+    mutating func closeOpen(_ key: UInt64) -> Bool {
+        guard let open = self.opens[key] else { return false }
         self.cancelPending(status: .rangeNotLocked, notifyStatus: .notifyCleanup) { $0.open == key }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
@@ -50,16 +51,21 @@ extension ServerState {
             if self.creates[create] == key { self.creates[create] = nil }
         }
         if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
-        guard open.file != 0, let handle = open.handle else { return }
+        guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
         if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
+        var isDeleted = false
         if let file = self.files[open.file], file.opens.isEmpty, file.isDeletePending {
             // The file may be gone or full by now: nobody is left to be told, the handle is closed either way.
-            do throws(SMBError) { try open.share.fileSystem?.deleteFile(handle) } catch { self.note(error) }
+            do throws(SMBError) {
+                try open.share.fileSystem?.deleteFile(handle)
+                isDeleted = true
+            } catch { self.note(error) }
         }
         self.dropFileEntryIfUnused(open.file)
+        return isDeleted
     }
 
     /// The session or connection of an open ends.

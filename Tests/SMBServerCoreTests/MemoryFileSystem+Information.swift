@@ -5,10 +5,22 @@ import SMBServerCore
 
 extension MemoryFileSystem {
     func volumeFacts() throws(SMBError) -> VolumeFacts { throw SMBError(.notSupported) }
-    func findFile(_ path: String) throws(SMBError) -> FileKey? { nil }
-    func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
-        throw SMBError(.notSupported)
+
+    func findFile(_ path: String) throws(SMBError) -> FileKey? {
+        self.contents.withLock { $0.nodes[path.lowercased()] }.map { Handle($0, stream: "").fileKey }
     }
+
+    func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
+        try self.contents.withLock { contents throws(SMBError) in
+            let old = contents.nodes.first {
+                Handle($0.value, stream: "").fileKey.identity == handle.fileKey.identity
+            }
+            guard let old else { throw SMBError(.objectNameNotFound) }
+            contents.nodes[old.key] = nil
+            contents.nodes[path.lowercased()] = old.value
+        }
+    }
+
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
         throw SMBError(.notSupported)
     }
@@ -20,6 +32,7 @@ extension MemoryFileSystem.Handle {
     func changeAllocation(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute] { [] }
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError) { throw SMBError(.notSupported) }
+    func normalizedName() throws(SMBError) -> String { throw SMBError(.notSupported) }
     func listStreams() throws(SMBError) -> [StreamInformation] { [] }
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8] { throw SMBError(.notSupported) }
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {

@@ -8,14 +8,23 @@ final class MemoryFileSystem: FileSystem {
     struct Node: Sendable {
         var number: UInt64
         var facts = FileFacts()
+
+        static var root: Node {
+            var root = Node(number: 1)
+            root.facts.isDirectory = true
+            root.facts.attributes = .directory
+            root.facts.fileID = 1
+            return root
+        }
     }
 
-    private struct Contents: Sendable {
-        var nodes: [String: Node] = [:]
+    struct Contents: Sendable {
+        /// By lower-case path; the share's root is the empty one.
+        var nodes: [String: Node] = ["": .root]
         var next: UInt64 = 100
     }
 
-    private let contents = Mutex(Contents())
+    let contents = Mutex(Contents())
     let volumeID: UInt64 = 0x1122
 
     final class Handle: FileHandle {
@@ -36,7 +45,7 @@ final class MemoryFileSystem: FileSystem {
         func maximalAccess(for user: User) throws(SMBError) -> AccessMask { .fileAll }
     }
 
-    var names: [String] { self.contents.withLock { $0.nodes.keys.sorted() } }
+    var names: [String] { self.contents.withLock { $0.nodes.keys.filter { !$0.isEmpty }.sorted() } }
 
     private static func split(_ path: String) -> (name: String, stream: String) {
         guard let colon = path.firstIndex(of: ":") else { return (path.lowercased(), "") }

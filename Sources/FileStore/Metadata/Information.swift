@@ -10,6 +10,8 @@ final class StickyTimes: Sendable {
     struct Times: Sendable {
         var lastAccess: FileTime?
         var lastWrite: FileTime?
+        /// Linux keeps its own and lets nobody set it: what is set here is shown instead.
+        var change: FileTime?
         /// Handles that set them.
         var holders = 0
     }
@@ -17,6 +19,38 @@ final class StickyTimes: Sendable {
     private let files = Mutex<[UInt64: Times]>([:])
 
     func of(_ inode: UInt64) -> Times? { self.files.withLock { $0[inode] } }
+
+    /// ChangeTimes that were set through handles which are closed now, for as long as the file does not change: until then its
+    /// time of change, as Linux keeps it, is the one beside. A server that starts anew shows Linux's.
+    private struct Remembered: Sendable {
+        var times: [UInt64: (shown: FileTime, kept: FileTime)] = [:]
+        /// The oldest first.
+        var order: [UInt64] = []
+    }
+
+    private let remembered = Mutex(Remembered())
+
+    func remember(_ inode: UInt64, change: FileTime, whileChangedAt kept: FileTime) {
+        self.remembered.withLock { remembered in
+            if remembered.times.updateValue((change, kept), forKey: inode) == nil { remembered.order.append(inode) }
+            guard remembered.order.count > FileStoreLimits.rememberedChangeTimes else { return }
+            remembered.times[remembered.order.removeFirst()] = nil
+        }
+    }
+
+    /// The times as somebody set them, where somebody holds them or nothing changed since.
+    func shown(_ information: consuming FileInformation) -> FileInformation {
+        let (inode, kept) = (information.fileID, information.changeTime)
+        guard let sticky = self.of(inode) else {
+            let set = self.remembered.withLock { $0.times[inode] }
+            if let set, set.kept == kept { information.changeTime = set.shown }
+            return information
+        }
+        if let time = sticky.lastAccess { information.lastAccessTime = time }
+        if let time = sticky.lastWrite { information.lastWriteTime = time }
+        if let time = sticky.change { information.changeTime = time }
+        return information
+    }
 
     func change(_ inode: UInt64, isNewHolder: Bool, _ body: (inout Times) -> Void) {
         self.files.withLock { files in
@@ -36,7 +70,8 @@ final class StickyTimes: Sendable {
 extension OpenFile {
     package func information() throws(FileError) -> FileInformation {
         try self.restoreStickyTimes()
-        var information = FileInformation(try FileStatus(self.handle), DOSAttributes.read(self.handle.number))
+        var information = self.volume.stickyTimes.shown(
+            FileInformation(try FileStatus(self.handle), DOSAttributes.read(self.handle.number)))
         if self.isStream { information.adopt(streamSize: UInt64(try self.streamContents().count)) }
         return information
     }
@@ -53,7 +88,7 @@ extension OpenFile {
             throw FileError(.invalidParameter, "a file as a directory")
         }
         try self.setKept(attributes, creation: basic.creationTime)
-        try self.setTimes(access: basic.lastAccessTime, write: basic.lastWriteTime)
+        try self.setTimes(access: basic.lastAccessTime, write: basic.lastWriteTime, change: basic.changeTime)
     }
 
     private static func isTime(_ time: FileTime) -> Bool {
@@ -75,7 +110,7 @@ extension OpenFile {
         if dos != before { try dos.write(number) }
     }
 
-    private func setTimes(access: FileTime, write: FileTime) throws(FileError) {
+    private func setTimes(access: FileTime, write: FileTime, change: FileTime) throws(FileError) {
         let status = try FileStatus(self.handle)
         let omit = clinux_time(seconds: 0, nanoseconds: clinux_utime_omit)
         let newAccess = Self.isTime(access) ? access.clinux : omit
@@ -84,11 +119,12 @@ extension OpenFile {
             try check(clinux_set_times(self.handle.number, newAccess, newWrite), "set the times")
             if status.isDirectory { self.volume.indexes.forget(inode: status.inode) }
         }
-        guard access != .unchanged || write != .unchanged else { return }
+        guard access != .unchanged || write != .unchanged || change != .unchanged else { return }
         let isNewHolder = !self.holdsTimes.exchange(true, ordering: .relaxed)
         self.volume.stickyTimes.change(self.fileID, isNewHolder: isNewHolder) { sticky in
             sticky.lastAccess = Self.sticky(sticky.lastAccess, access, now: status.accessTime)
             sticky.lastWrite = Self.sticky(sticky.lastWrite, write, now: status.writeTime)
+            sticky.change = Self.sticky(sticky.change, change, now: status.changeTime)
         }
     }
 

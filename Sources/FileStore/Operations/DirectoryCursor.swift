@@ -139,6 +139,7 @@ package final class DirectoryCursor: Sendable {
             hasAttributes
             ? withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) } : DOSAttributes()
         return DirectoryEntry(
-            name: shown ?? NameText.shown(onDisk), information: FileInformation(status, dos))
+            name: shown ?? NameText.shown(onDisk),
+            information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))
     }
 }

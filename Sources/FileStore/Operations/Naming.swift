@@ -23,12 +23,29 @@ extension OpenFile {
         return NamePlace(parent: parent, name: name)
     }
 
-    /// Puts the file's name on stable storage: after a create, rename or link that must survive a failover.
+    /// `flushName` will flush the directory that holds `path`, too.
+    func noteChangedDirectory(of path: NTPath) {
+        self.changedDirectories.withLock { paths in
+            guard !paths.contains(where: { $0.parentBytes == path.parentBytes }) else { return }
+            if paths.count >= FileStoreLimits.changedDirectories { paths.removeFirst() }
+            paths.append(path)
+        }
+    }
+
+    /// Puts the file's name on stable storage, and that it has no other any more: after a create, rename, link or delete that
+    /// must survive a failover.
     package func flushName() throws(FileError) {
-        let path = try self.currentPath()
-        let parent = try self.volume.findDirectory(path.parentBytes)
-        let opened = try parent.reopened(O_RDONLY | O_DIRECTORY, "open a directory to flush it")
-        try check(clinux_fsync(opened.number), "flush a directory")
+        for path in self.changedDirectories.withLock({ paths in
+            defer { paths = [] }
+            return paths
+        }) {
+            do { try self.volume.flushDirectory(of: path) } catch let error {
+                // A directory that is gone is its own parent's concern.
+                guard [.objectPathNotFound, .objectNameNotFound].contains(error.status) else { throw error }
+            }
+        }
+        guard !self.isDeleted else { return }
+        try self.volume.flushDirectory(of: try self.currentPath())
     }
 }
 
@@ -65,6 +82,7 @@ extension Volume {
             try XAttr.remove(file.handle.number, try NamedStreams.attribute(stream))
             return
         }
+        let path = try file.currentPath()
         let place = try file.place()
         let name = place.name
         let parent = place.parent.number
@@ -74,14 +92,18 @@ extension Volume {
                 try check(withTerminated(name) { clinux_unlinkat(parent, $0, flags) }, "delete")
             }
         }
+        file.markDeleted()
+        file.noteChangedDirectory(of: path)
     }
 
     /// FileRenameInformation, [MS-FSA] 2.1.5.15.11. That nobody else has the target open is the caller's to know (`lookup`).
     package func rename(_ file: OpenFile, to path: NTPath, replaceExisting: Bool) throws(FileError) {
         try self.requireWritable()
         guard !file.isStream, path.stream == nil else { throw FileError(.notSupported, "rename a stream") }
+        let oldPath = try file.currentPath()
         let source = try file.place()
         let target = try self.target(path, isDirectory: file.isDirectory)
+        defer { file.noteChangedDirectory(of: oldPath) }
         let newName = path.name
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
         guard let existing = target.existing else {

@@ -35,6 +35,10 @@ extension OpenFile {
         try files { () throws(FileError) in try self.setExtendedAttributes(kept) }
     }
 
+    package func normalizedName() throws(SMBError) -> String {
+        try files { () throws(FileError) in try self.currentPath().shownString }
+    }
+
     package func listStreams() throws(SMBError) -> [SMB2Wire.StreamInformation] {
         return try files { () throws(FileError) in try self.streams() }.map {
             SMB2Wire.StreamInformation(name: $0.name, size: $0.size, allocationSize: $0.allocationSize)

@@ -63,7 +63,8 @@ extension OpenFile: FileHandle, SyncTarget {
 
     func bringToStorage(includingName: Bool) -> NTStatus {
         do throws(FileError) {
-            try self.flush()
+            // What was deleted needs its contents no more.
+            if !self.isDeleted { try self.flush() }
             if includingName { try self.flushName() }
             return .success
         } catch {
@@ -78,18 +79,29 @@ extension OpenFile: FileHandle, SyncTarget {
 extension Volume: FileSystem {
     package var volumeID: UInt64 { self.filesystemID.low ^ self.filesystemID.high }
 
-    private func openRequest(_ request: FileOpenRequest) throws(FileError) -> OpenRequest {
-        var open = OpenRequest(
-            path: try NTPath(request.path), access: request.access, disposition: request.disposition,
-            options: request.options, attributes: request.attributes)
+    private func openRequest(_ request: FileOpenRequest) throws(SMBError) -> OpenRequest {
+        var open = try files { () throws(FileError) in
+            OpenRequest(
+                path: try NTPath(request.path), access: request.access, disposition: request.disposition,
+                options: request.options, attributes: request.attributes)
+        }
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
+        if !request.extendedAttributes.isEmpty {
+            // [MS-SMB2] 3.3.5.9: a list that is none fails the create.
+            do throws(WireError) {
+                open.extendedAttributes = try SMB2Wire.ExtendedAttribute.parseList(
+                    request.extendedAttributes.span.bytes
+                ).map { FileStore.ExtendedAttribute(name: $0.name, value: $0.value, flags: $0.flags) }
+            } catch { throw SMBError(.eaListInconsistent, "\(error)") }
+        }
         return open
     }
 
     package func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
-        try files { () throws(FileError) in
-            let result = try self.open(try self.openRequest(request))
+        let request = try self.openRequest(request)
+        return try files { () throws(FileError) in
+            let result = try self.open(request)
             return OpenedFile(
                 handle: result.file, action: result.action, facts: FileFacts(result.information))
         }
@@ -98,8 +110,9 @@ extension Volume: FileSystem {
     package func overwriteFile(
         _ handle: any FileHandle, _ request: FileOpenRequest
     ) throws(SMBError) -> FileFacts {
-        try files { () throws(FileError) in
-            FileFacts(try self.overwrite(OpenFile.of(handle), try self.openRequest(request)))
+        let request = try self.openRequest(request)
+        return try files { () throws(FileError) in
+            FileFacts(try self.overwrite(OpenFile.of(handle), request))
         }
     }
 

@@ -12,9 +12,14 @@ extension ServerState {
             // A client that asked and cannot be told is still entitled to its close.
             attributes = try? handle.facts().networkOpen
         }
-        self.closeOpen(key)
+        let open = self.opens[key]
+        var work = Work.none
+        if self.closeOpen(key), let open, open.share.isContinuouslyAvailable, let handle = open.handle {
+            // What a client saw deleted must not come back with a failover.
+            work = .sync(handle, includingName: true)
+        }
         CloseResponse(attributes: attributes).encode(into: &writer)
-        return self.reply(request, into: &writer)
+        return self.reply(request, work: work, into: &writer)
     }
 }
 

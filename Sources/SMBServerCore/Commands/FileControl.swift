@@ -88,22 +88,29 @@ extension ServerState {
         let targetKey = target.key
         var copied: UInt64 = 0
         var chunks: UInt32 = 0
+        // 3.3.5.15.6: a chunk that fails ends the copy, and the answer says how far it came.
+        func stopped(_ status: NTStatus) -> NTStatus {
+            CopyChunkResponse(
+                chunksWritten: chunks, chunkBytesWritten: 0, totalBytesWritten: UInt32(clamping: copied)
+            ).encode(into: &answer)
+            return status
+        }
         for chunk in copy.chunks {
             guard let sourceEnd = Self.end(chunk.sourceOffset, UInt64(chunk.length)),
                 let targetEnd = Self.end(chunk.targetOffset, UInt64(chunk.length))
             else { throw SMBError(.invalidParameter) }
-            guard try sourceEnd <= sourceHandle.facts().endOfFile else { throw SMBError(.invalidViewSize) }
+            guard try sourceEnd <= sourceHandle.facts().endOfFile else { return stopped(.invalidViewSize) }
             if let file = self.files[source.file], !file.locks.isEmpty,
                 file.locks.refusesRead(
                     offset: chunk.sourceOffset, length: sourceEnd - chunk.sourceOffset, by: source.key)
             {
-                throw SMBError(.fileLockConflict)
+                return stopped(.fileLockConflict)
             }
             if let file = self.files[target.file], !file.locks.isEmpty,
                 file.locks.refusesWrite(
                     offset: chunk.targetOffset, length: targetEnd - chunk.targetOffset, by: targetKey)
             {
-                throw SMBError(.fileLockConflict)
+                return stopped(.fileLockConflict)
             }
             copied += try handle.copy(
                 from: sourceHandle, at: chunk.sourceOffset, to: chunk.targetOffset, count: UInt64(chunk.length))

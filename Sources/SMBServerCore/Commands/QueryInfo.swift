@@ -21,6 +21,8 @@ extension ServerState {
             guard let level = FileInformationClass(rawValue: query.informationClassCode) else {
                 throw SMBError(.invalidInfoClass)
             }
+            // 3.3.5.20.1.
+            guard level != .normalizedName || request.dialect >= .smb311 else { throw SMBError(.notSupported) }
             fixed = level.fixedByteCount
             guard limit >= fixed else { throw SMBError(.infoLengthMismatch) }
             if open.handle == nil {
@@ -70,7 +72,7 @@ extension ServerState {
         case .name: NameInformation("\\" + open.path).encode(into: &answer)
         case .normalizedName:
             // Relative to the share, without a leading backslash. [MS-FSCC] 2.4.30.
-            NameInformation(open.path).encode(into: &answer)
+            NameInformation(try handle.normalizedName()).encode(into: &answer)
         case .position: Information64(open.currentByteOffset).encode(into: &answer)
         case .mode: Information32(Self.mode(of: open)).encode(into: &answer)
         case .alignment: Information32(0).encode(into: &answer)

@@ -12,6 +12,7 @@ extension ServerState {
             throw SMBError(.notSupported, "renaming a stream")
         }
         if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share) }
+        try self.requireDirectory(of: target, fileSystem)
         try self.requireReplaceable(target, replaces, handle, fileSystem)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
 
@@ -28,6 +29,7 @@ extension ServerState {
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
+        try self.requireDirectory(of: target, fileSystem)
         try self.requireReplaceable(target, replaces, handle, fileSystem)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
     }
@@ -41,6 +43,14 @@ extension ServerState {
         if path.hasPrefix("\\") { path.removeFirst() }
         guard !path.isEmpty else { throw SMBError(.objectNameInvalid) }
         return (path, rename.replaceIfExists)
+    }
+
+    /// [MS-FSA] 2.1.5.15.11, 2.1.5.15.6: the directory of the new name is opened to add an entry, sharing reading and writing:
+    /// whoever has it open to delete it, or without letting others write, is in the way.
+    private mutating func requireDirectory(of target: String, _ fileSystem: any FileSystem) throws(SMBError) {
+        let parent = target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? ""
+        guard let key = try fileSystem.findFile(parent) else { throw SMBError(.objectPathNotFound) }
+        try self.checkShareMode(key, access: .writeData, share: [.read, .write])
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
