@@ -101,6 +101,50 @@ int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int clinux_socketpair_seqpacket(int ends[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); }
 
+int clinux_unshare_descriptors_and_mounts(void) { return unshare(CLONE_FILES | CLONE_FS | CLONE_NEWNS); }
+
+int clinux_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0u, 0); }
+
+long clinux_send_packet(int socket, const void *data, size_t size, int descriptor) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec vector = {(void *)data, size};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    if (descriptor >= 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
+    }
+    long count;
+    do count = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    return count;
+}
+
+long clinux_receive_packet(int socket, void *data, size_t capacity, int *descriptor) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec vector = {data, capacity};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    *descriptor = -1;
+    long count;
+    do count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (count < 0 && errno == EINTR);
+    struct cmsghdr *header = count < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    return count;
+}
+
 int clinux_unshare_mount_namespace(void) { return unshare(CLONE_NEWNS); }
 
 int clinux_watchdog_set_timeout(int watchdog, int seconds) { return ioctl(watchdog, WDIOC_SETTIMEOUT, &seconds); }

@@ -14,10 +14,17 @@ func complain(_ text: String) {
     _ = write(2, line, line.count)
 }
 
+let usage = "this is started by clusterd: lunbridge --fuse-descriptor N --control-descriptor N"
+
+if CommandLine.arguments.contains("--help") {
+    print(usage)
+    exit(0)
+}
+
 guard CommandLine.arguments.count == 5, let fuse = descriptor("--fuse-descriptor"),
     let control = descriptor("--control-descriptor"), let configuration = Bridge.receiveConfiguration(control)
 else {
-    complain("this is started by clusterd: lunbridge --fuse-descriptor N --control-descriptor N")
+    complain(usage)
     exit(BridgeExit.usage.rawValue)
 }
 

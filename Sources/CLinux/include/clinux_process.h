@@ -1,5 +1,6 @@
 #pragma once
 // Processes, namespaces, signals, scheduling, watchdog.
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,14 @@ int clinux_pipe(int ends[2]);
 /// An AF_UNIX SEQPACKET pair, close-on-exec.
 int clinux_socketpair_seqpacket(int ends[2]);
 int clinux_unshare_mount_namespace(void);
+/// For the calling thread alone: descriptors and mounts of its own. Returns 0 or -1.
+int clinux_unshare_descriptors_and_mounts(void);
+/// Closes `first` and everything above it.
+int clinux_close_from(unsigned first);
+/// One packet over a SEQPACKET socket, with a descriptor (or -1: none). Returns the byte count or -1.
+long clinux_send_packet(int socket, const void *data, size_t size, int descriptor);
+/// 0: the other end is closed. `descriptor` becomes -1 when none came.
+long clinux_receive_packet(int socket, void *data, size_t capacity, int *descriptor);
 
 int clinux_watchdog_set_timeout(int watchdog, int seconds);
 int clinux_watchdog_keep_alive(int watchdog);

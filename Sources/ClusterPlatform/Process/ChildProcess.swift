@@ -47,9 +47,22 @@ package final class ChildProcess {
         self.pidfd = Descriptor(owning: pidfd)
     }
 
+    /// A child of this process that another thread, with a descriptor table of its own, has started.
+    init(adopting pid: pid_t, pidDescriptor: Int32) {
+        self.pid = pid
+        self.pidfd = Descriptor(owning: pidDescriptor)
+    }
+
+    /// From now on somebody else waits for it and kills it.
+    func disown() {
+        self.isDisowned = true
+    }
+
+    private var isDisowned = false
+
     deinit {
         // Never leaves a zombie or an orphan: the owner is the child's only reason to run.
-        guard self.status == nil else { return }
+        guard self.status == nil, !self.isDisowned else { return }
         self.kill(SIGKILL)
         _ = self.wait(timeout: .seconds(10))
     }

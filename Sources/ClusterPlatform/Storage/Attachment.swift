@@ -60,16 +60,16 @@ package final class Attachment {
         var clock = StepClock()
         let configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
         let fuse = try clock.run("fuse") { () throws(PlatformError) in
-            try FUSEMount(path: "\(plan.stateFolder)/lun")
+            try FUSEMount(path: "\(plan.stateFolder)/lun", hiding: plan.mountPoint)
         }
         let (bridge, byteCount) = try clock.run("bridge") { () throws(PlatformError) in
             let bridge = try BridgeProcess(
-                executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse.descriptor)
+                executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse)
             // While attaching, a target that goes away is an error and not a reason to wait for ever.
             bridge.tell(.patience(plan.timeout))
             return (bridge, try Self.waitUntilReady(bridge, plan))
         }
-        let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse.path) }
+        let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
         do throws(PlatformError) {
             try Self.prepare(loop, plan, &clock)
             try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
@@ -163,7 +163,7 @@ package final class Attachment {
         let configuration = BridgeConfiguration(
             address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
         self.bridge = try BridgeProcess(
-            executable: self.plan.bridgeExecutable, configuration: configuration, fuse: self.fuse.descriptor)
+            executable: self.plan.bridgeExecutable, configuration: configuration, fuse: self.fuse)
     }
 
     // MARK: - The end

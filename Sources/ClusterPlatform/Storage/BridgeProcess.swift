@@ -11,15 +11,14 @@ package final class BridgeProcess {
     static let fuseNumber: Int32 = 3
     static let controlNumber: Int32 = 4
 
-    package init(executable: String, configuration: BridgeConfiguration, fuse: Int32) throws(PlatformError) {
+    static let arguments = ["--fuse-descriptor", "\(fuseNumber)", "--control-descriptor", "\(controlNumber)"]
+
+    package init(executable: String, configuration: BridgeConfiguration, fuse: FUSEMount) throws(PlatformError) {
         var ends: [Int32] = [-1, -1]
         guard clinux_socketpair_seqpacket(&ends) == 0 else { throw .system("socketpair") }
         let ours = Descriptor(owning: ends[0])
         let theirs = Descriptor(owning: ends[1])
-        self.child = try ChildProcess(
-            executable: executable,
-            arguments: ["--fuse-descriptor", "\(Self.fuseNumber)", "--control-descriptor", "\(Self.controlNumber)"],
-            descriptors: [(source: fuse, target: Self.fuseNumber), (source: theirs.raw, target: Self.controlNumber)])
+        self.child = try fuse.startBridge(executable, control: theirs.raw)
         self.control = ours
         self.tell(.configure(configuration))
     }

@@ -1,15 +1,18 @@
 import CLinux
 import Glibc
 
-/// FUSE's side of the keeper: it opens /dev/fuse, mounts it on a FILE, answers INIT, and holds the descriptor while bridges
-/// come and go. The requests of a bridge that died stay with the kernel, and the next bridge has them sent again.
+/// FUSE's side of the keeper: /dev/fuse, mounted on a FILE, held while bridges come and go. The requests of a bridge that
+/// died stay with the kernel, and the next bridge has them sent again.
+///
+/// The descriptor and the mount belong to a thread of its own, which has its own descriptor table and mount namespace, and so
+/// have the bridges that it starts. It must be so: a process that is killed gives up its mounts BEFORE its descriptors. Were it the
+/// last one that has XFS mounted and held the FUSE descriptor too, XFS would wait for its log in that very exit, for requests
+/// that only the closing of the descriptor would end: for ever, unkillable (seen on every second power loss).
 package final class FUSEMount {
     package let path: String
-    /// What a bridge inherits. Closing every copy of it aborts the mount.
-    package var descriptor: Int32 { self.device.raw }
     /// FUSE_NOTIFY_RESEND exists (Linux 6.9): a new bridge can take over the requests of a dead one.
     package let canResend: Bool
-    private let device: Descriptor
+    private let link: Descriptor
     private var isMounted = true
 
     /// What one READ or WRITE carries at most; also the size of a bridge's buffers.
@@ -19,53 +22,87 @@ package final class FUSEMount {
     /// The version this file speaks; the structures it uses have not changed since 7.38.
     private static let minorVersion: UInt32 = 40
 
-    package init(path: String, maximumTransfer: Int = FUSEMount.maximumTransfer) throws(PlatformError) {
+    /// `hiding`: a folder whose mounts the thread must not have, should any be there.
+    package init(
+        path: String, hiding mountPoint: String, maximumTransfer: Int = FUSEMount.maximumTransfer
+    ) throws(PlatformError) {
         self.path = path
         let transfer = min(maximumTransfer, Self.maximumTransfer) / Self.pageSize * Self.pageSize
         guard transfer >= Self.pageSize else {
             throw PlatformError(.invalid, "the target's maximum transfer of \(maximumTransfer) bytes is below a page")
         }
-        self.device = try Descriptor.open("/dev/fuse", O_RDWR)
         // The file that is mounted over.
         _ = try Descriptor.open(path, O_CREAT | O_WRONLY)
-        let options =
-            "fd=\(self.device.raw),rootmode=100600,user_id=0,group_id=0,allow_other,max_read=\(transfer)"
-        guard clinux_mount("holdfast", path, "fuse", CLINUX_MS_NOSUID | CLINUX_MS_NODEV, options) == 0 else {
-            throw .system("mount FUSE on \(path)")
-        }
-        do {
-            self.canResend = try Self.answerInit(self.device.raw, transfer)
-            try self.device.setNonBlocking()
-        } catch {
-            _ = clinux_unmount(path, CLINUX_MNT_DETACH)
-            throw error
+        var ends: [Int32] = [-1, -1]
+        guard clinux_socketpair_seqpacket(&ends) == 0 else { throw .system("socketpair") }
+        let link = Descriptor(owning: ends[0])
+        let keeper = FUSEKeeper(path: path, mountPoint: mountPoint, transfer: transfer, link: ends[1])
+        try keeper.start()
+        // The thread has a copy of its end; ours here would keep the link open after it ended.
+        let answer = Self.receive(link.raw)
+        close(ends[1])
+        self.canResend = answer?.value == 1
+        self.link = link
+        guard let answer else { throw PlatformError(.system(errno: EIO), "FUSE's thread ended") }
+        guard answer.error == 0 else {
+            self.isMounted = false
+            throw .system("mount FUSE on \(path)", answer.error)
         }
     }
 
     deinit {
-        guard self.isMounted else { return }
-        _ = clinux_unmount(self.path, CLINUX_MNT_FORCE)
-        _ = clinux_unmount(self.path, CLINUX_MNT_DETACH)
+        // The end of the link is the end of the thread, its mount and its bridge.
+        _ = try? self.ask(.quit)
+    }
+
+    /// The file, for the loop device. Waits for the bridge.
+    package func openFile() throws(PlatformError) -> Descriptor {
+        let answer = try self.ask(.open)
+        guard answer.error == 0, answer.descriptor >= 0 else { throw .system("open \(self.path)", answer.error) }
+        return Descriptor(owning: answer.descriptor)
+    }
+
+    /// Starts a bridge with the FUSE descriptor and this end of its control socket.
+    func startBridge(_ executable: String, control: Int32) throws(PlatformError) -> ChildProcess {
+        let answer = try self.ask(.start, executable, control)
+        guard answer.error == 0, answer.descriptor >= 0 else { throw .system("start \(executable)", answer.error) }
+        return ChildProcess(adopting: answer.value, pidDescriptor: answer.descriptor)
     }
 
     /// Ends every request, waiting and future, with an error: what a dead bridge leaves in D state wakes up. The forced
     /// unmount does what writing to fusectl's `abort` does, without needing fusectl mounted; while a loop device holds the
     /// file the unmount itself fails, and that is as it should be.
     package func abort() {
-        if clinux_unmount(self.path, CLINUX_MNT_FORCE) == 0 { self.isMounted = false }
+        if let answer = try? self.ask(.abort), answer.error == 0 { self.isMounted = false }
     }
 
     package func unmount() throws(PlatformError) {
         guard self.isMounted else { return }
-        guard clinux_unmount(self.path, 0) == 0 else {
-            if errno == EBUSY { throw PlatformError(.busy, "\(self.path) is still in use") }
-            throw .system("unmount \(self.path)")
-        }
+        let answer = try self.ask(.unmount)
+        if answer.error == EBUSY { throw PlatformError(.busy, "\(self.path) is still in use") }
+        guard answer.error == 0 else { throw .system("unmount \(self.path)", answer.error) }
         self.isMounted = false
     }
 
+    private func ask(
+        _ request: FUSEKeeper.Request, _ text: String = "", _ descriptor: Int32 = -1
+    ) throws(PlatformError) -> FUSEKeeper.Answer {
+        let packet = [request.rawValue] + Array(text.utf8)
+        guard clinux_send_packet(self.link.raw, packet, packet.count, descriptor) == packet.count,
+            let answer = Self.receive(self.link.raw)
+        else { throw PlatformError(.system(errno: EIO), "FUSE's thread ended") }
+        return answer
+    }
+
+    private static func receive(_ link: Int32) -> FUSEKeeper.Answer? {
+        var words: [Int32] = [0, 0]
+        var descriptor: Int32 = -1
+        guard clinux_receive_packet(link, &words, 8, &descriptor) == 8 else { return nil }
+        return FUSEKeeper.Answer(error: words[0], value: words[1], descriptor: descriptor)
+    }
+
     /// The kernel has queued INIT when mount returns, and lets nothing else through before the answer.
-    private static func answerInit(_ device: Int32, _ transfer: Int) throws(PlatformError) -> Bool {
+    static func answerInit(_ device: Int32, _ transfer: Int) throws(PlatformError) -> Bool {
         let request = UnsafeMutableRawBufferPointer.allocate(byteCount: 16384, alignment: 8)
         defer { request.deallocate() }
         let headerSize = MemoryLayout<fuse_in_header>.size

@@ -15,8 +15,8 @@ package final class LoopDevice {
     /// Another process may take the free number before we do.
     private static let maximumAttempts = 32
 
-    package init(attaching file: String) throws(PlatformError) {
-        let backing = try Descriptor.open(file, O_RDWR | Self.direct)
+    package init(attaching fuse: FUSEMount) throws(PlatformError) {
+        let backing = try fuse.openFile()
         let control = try Descriptor.open("/dev/loop-control", O_RDWR)
         for _ in 0..<Self.maximumAttempts {
             let number = clinux_loop_free_number(control.raw)
@@ -36,13 +36,10 @@ package final class LoopDevice {
                 self.device = device.release()
                 return
             }
-            guard errno == EBUSY else { throw .system("attach \(path) to \(file)") }
+            guard errno == EBUSY else { throw .system("attach \(path) to \(fuse.path)") }
         }
         throw PlatformError(.busy, "no free loop device")
     }
-
-    /// O_DIRECT; x86-64 and arm64 number it differently and Glibc's module hides it.
-    private static var direct: Int32 { clinux_o_direct() }
 
     package func read(at offset: UInt64, count: Int) throws(PlatformError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
