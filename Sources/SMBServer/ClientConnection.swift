@@ -17,6 +17,8 @@ final class ClientConnection {
     unowned let loop: Loop
 
     var window: ReceiveWindow?
+    /// The length of the last frame: the next is probably like it, and should not be moved into a larger window.
+    private var expected = BufferPool.windowByteCount
     /// Replies that are ready, and how much of them the kernel took.
     private var out: WireWriter?
     private var sent = 0
@@ -47,7 +49,7 @@ final class ClientConnection {
 
     func readable() {
         while self.mayParse {
-            let window = self.window ?? self.loop.pool.takeWindow()
+            let window = self.window ?? self.loop.pool.takeWindow(holding: self.expected)
             self.window = window
             let room = window.capacity - window.end
             let count = recv(self.descriptor, window.base + window.end, room, 0)
@@ -95,6 +97,7 @@ final class ClientConnection {
                 break
             }
             window.start += whole
+            self.expected = whole
             let frame = UnsafeMutableRawBufferPointer(rebasing: bytes[DirectTCP.headerByteCount..<whole])
             if let reason = self.handle(frame, into: &writer) {
                 self.out = writer
@@ -119,7 +122,7 @@ final class ClientConnection {
             window.start = 0
             return
         }
-        let larger = ReceiveWindow(capacity: byteCount)
+        let larger = self.loop.pool.takeWindow(holding: byteCount)
         memcpy(larger.base, window.base + window.start, window.count)
         larger.end = window.count
         self.window = larger

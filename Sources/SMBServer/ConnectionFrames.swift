@@ -114,6 +114,11 @@ extension ClientConnection {
             return nil
         }
         writer.truncate(to: last.end)
+        if replies.count > 1 {
+            // As Windows does: also the last message of a compound ends on a multiple of 8.
+            writer.align(to: 8, from: last.start)
+            replies[replies.count - 1].end = writer.count
+        }
         guard ticket > self.loop.journaled || !syncs.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }

@@ -38,7 +38,8 @@ final class Loop: @unchecked Sendable {
     private var connections: [ClientConnection?] = []
     private var freeSlots: [Int] = []
     private var slots: [Connection.ID: Int] = [:]
-    private var listener: Int32 = -1
+    private var listeners: [Int32] = []
+    private var isListening = false
     /// The highest ticket that is known to be stable.
     private(set) var journaled: UInt64 = 0
     private(set) var isFrozen = false
@@ -47,7 +48,9 @@ final class Loop: @unchecked Sendable {
     // Guarded by `ended`.
     private var hasEnded = false
 
+    /// A listening socket's token is this less its index.
     private static let listenerToken = UInt64.max - 1
+    private static let mostListeners = 64
     private static let watchesToken = UInt64.max - 2
 
     init(index: Int, server: Server) throws(ServerError) {
@@ -87,11 +90,14 @@ final class Loop: @unchecked Sendable {
             if count > 0 { lastActive = Clock.microseconds }
             if self.index == 0, Clock.milliseconds >= nextTick {
                 nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
-                if !self.isFrozen { self.server.withState(from: self) { $0.tick() } }
+                if !self.isFrozen {
+                    self.startListening()
+                    self.server.withState(from: self) { $0.tick() }
+                }
             }
         }
         for connection in self.connections { connection?.close(nil) }
-        if self.listener >= 0 { Glibc.close(self.listener) }
+        for listener in self.listeners { Glibc.close(listener) }
         self.ended.withLock {
             self.hasEnded = true
             self.ended.wakeAll()
@@ -114,12 +120,14 @@ final class Loop: @unchecked Sendable {
                 return mailbox
             }
             for message in messages { self.handle(message) }
-        case Self.listenerToken:
-            self.acceptAll()
+        case (Self.listenerToken - UInt64(Self.mostListeners))...Self.listenerToken:
+            self.acceptAll(self.listeners[Int(Self.listenerToken - token)])
         case Self.watchesToken:
             self.server.drainWatches(from: self)
         default:
             guard token < UInt64(self.connections.count), let connection = self.connections[Int(token)] else { return }
+            // Both directions are gone: nothing could be answered, and epoll would tell it again and again.
+            if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { return connection.close(nil) }
             if events & EPOLLOUT.rawValue != 0 { connection.writable() }
             if events & ~EPOLLOUT.rawValue != 0 { connection.readable() }
         }
@@ -138,16 +146,18 @@ final class Loop: @unchecked Sendable {
         case .sessionEnded(let id, let session): self.connection(id)?.forget(session: session)
         case .freeze:
             self.isFrozen = true
+            self.stopListening()
             for connection in self.connections { connection?.updateInterest() }
             self.reportIfQuiet()
         case .thaw:
             self.isFrozen = false
+            self.startListening()
             for connection in self.connections { connection?.resume() }
         case .listen(let descriptor):
-            self.listener = descriptor
-            do throws(ServerError) {
-                try self.poller.add(descriptor, reads: true, writes: false, token: Self.listenerToken)
-            } catch { Log.write("listening: \(error)") }
+            guard self.listeners.count < Self.mostListeners else { return Log.write("too many listening sockets") }
+            self.stopListening()
+            self.listeners.append(descriptor)
+            if !self.isFrozen { self.startListening() }
         case .shutDown: self.isRunning = false
         }
     }
@@ -158,12 +168,37 @@ final class Loop: @unchecked Sendable {
 
     // MARK: Accepting
 
-    private func acceptAll() {
+    private func startListening() {
+        guard !self.isListening else { return }
+        self.isListening = true
+        for (index, listener) in self.listeners.enumerated() {
+            do throws(ServerError) {
+                try self.poller.add(
+                    listener, reads: true, writes: false, token: Self.listenerToken - UInt64(index))
+            } catch { Log.write("listening: \(error)") }
+        }
+    }
+
+    private func stopListening() {
+        guard self.isListening else { return }
+        self.isListening = false
+        for listener in self.listeners { self.poller.remove(listener) }
+    }
+
+    private func acceptAll(_ listener: Int32) {
         while !self.isFrozen {
             var address = sockaddr_storage()
-            let descriptor = clinux_accept(self.listener, &address)
-            // EAGAIN: all taken. EMFILE and the like: the next event tries again.
-            guard descriptor >= 0 else { return }
+            let descriptor = clinux_accept(listener, &address)
+            switch -descriptor {
+            case EAGAIN: return
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+                // Until the next tick: the waiting connection would wake the loop without end.
+                Log.write("no connection can be accepted: \(String(cString: strerror(-descriptor)))")
+                return self.stopListening()
+            default: break
+            }
+            // One that was gone before it was accepted.
+            guard descriptor >= 0 else { continue }
             var one: Int32 = 1
             setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
             setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &one, socklen_t(MemoryLayout<Int32>.size))

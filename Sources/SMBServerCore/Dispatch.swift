@@ -40,6 +40,11 @@ extension ServerState {
         do throws(SMBError) {
             try self.relate(&request, frame)
             isRelated = true
+            if request.header.isRelated, let command = header.command, Self.namesFile(command),
+                let error = frame.createError
+            {
+                throw SMBError(error, "the related CREATE failed")
+            }
             if let session = frame.encryptedFor, session != request.session {
                 return .disconnect("encrypted for another session")
             }
@@ -78,8 +83,6 @@ extension ServerState {
             throw SMBError(.invalidParameter, "related to a request without session or tree")
         default: break
         }
-        guard let command = request.header.command, Self.namesFile(command) else { return }
-        if let error = frame.createError { throw SMBError(error, "the related CREATE failed") }
     }
 
     private static func namesFile(_ command: SMB2Command) -> Bool {

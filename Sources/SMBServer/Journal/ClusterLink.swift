@@ -78,7 +78,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
             var done = 0
             while done < bytes.count {
                 let count = bytes.withUnsafeBytes {
-                    write(self.descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
+                    Glibc.send(self.descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, Int32(MSG_NOSIGNAL))
                 }
                 if count < 0, errno == EINTR { continue }
                 // The reading thread sees the same end.

@@ -1,4 +1,5 @@
 import SMB2Wire
+import SMBServerCore
 
 /// Bytes being received. A connection has one only while data is pending.
 final class ReceiveWindow {
@@ -21,27 +22,47 @@ final class ReceiveWindow {
 struct BufferPool {
     /// One receive reads up to this much, and most frames are smaller.
     static let windowByteCount = 256 << 10
+    /// For WRITEs of 1 MiB, which is what most clients send; and for the largest message there is.
+    private static let mediumWindowByteCount = (1 << 20) + (64 << 10)
+    private static let largeWindowByteCount = Limits.message + DirectTCP.headerByteCount
     /// A reply's first room: a gathered send of 1 MiB, and what goes around it.
     static let writerByteCount = (1 << 20) + (64 << 10)
     /// What is kept for later; the rest goes back to the system.
     private static let windowsKept = 16
+    private static let mediumWindowsKept = 8
+    private static let largeWindowsKept = 2
     private static let writersKept = 8
     /// Buffers grown for an 8 MiB read are kept only in this number.
     private static let largeWritersKept = 2
 
     private var windows: [ReceiveWindow] = []
+    private var mediumWindows: [ReceiveWindow] = []
+    private var largeWindows: [ReceiveWindow] = []
     private var writers: [[UInt8]] = []
     private var largeWriters: [[UInt8]] = []
 
-    mutating func takeWindow() -> ReceiveWindow {
-        self.windows.popLast() ?? ReceiveWindow(capacity: Self.windowByteCount)
+    /// A window that holds at least this much, which is at most the largest message.
+    mutating func takeWindow(holding byteCount: Int = BufferPool.windowByteCount) -> ReceiveWindow {
+        if byteCount <= Self.windowByteCount {
+            return self.windows.popLast() ?? ReceiveWindow(capacity: Self.windowByteCount)
+        }
+        if byteCount <= Self.mediumWindowByteCount {
+            return self.mediumWindows.popLast() ?? ReceiveWindow(capacity: Self.mediumWindowByteCount)
+        }
+        return self.largeWindows.popLast() ?? ReceiveWindow(capacity: Self.largeWindowByteCount)
     }
 
     mutating func giveBack(_ window: ReceiveWindow) {
-        guard window.capacity == Self.windowByteCount, self.windows.count < Self.windowsKept else { return }
         window.start = 0
         window.end = 0
-        self.windows.append(window)
+        switch window.capacity {
+        case Self.windowByteCount where self.windows.count < Self.windowsKept: self.windows.append(window)
+        case Self.mediumWindowByteCount where self.mediumWindows.count < Self.mediumWindowsKept:
+            self.mediumWindows.append(window)
+        case Self.largeWindowByteCount where self.largeWindows.count < Self.largeWindowsKept:
+            self.largeWindows.append(window)
+        default: break
+        }
     }
 
     mutating func takeWriter() -> WireWriter {

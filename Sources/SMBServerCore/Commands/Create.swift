@@ -51,7 +51,8 @@ extension ServerState {
 
     private static func checkParameters(_ create: CreateRequest) throws(SMBError) {
         let options = create.options
-        guard !create.desiredAccess.isEmpty, create.desiredAccess.isSubset(of: .valid) else {
+        // SYNCHRONIZE alone is no right to anything, [MS-FSA] 2.1.5.1.
+        guard !create.desiredAccess.subtracting(.synchronize).isEmpty, create.desiredAccess.isSubset(of: .valid) else {
             throw SMBError(.accessDenied, "access mask \(create.desiredAccess.rawValue)")
         }
         guard create.shareAccess.isSubset(of: .all) else { throw SMBError(.invalidParameter, "share access") }

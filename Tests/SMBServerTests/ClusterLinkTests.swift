@@ -1,0 +1,193 @@
+import Glibc
+import SMB2Wire
+import SMBAuth
+import SMBClient
+import StateRecords
+import Testing
+
+@testable import SMBServer
+
+/// The server beneath a `clusterd` that the test plays: what it says and what it must never say.
+@Suite(.serialized) struct ClusterLinkTests {
+    private let guid = GUID(low: 11, high: 12)
+
+    private var persistent: CreateContexts {
+        var contexts = CreateContexts()
+        contexts.durableRequestV2 = DurableRequestV2(
+            timeoutMilliseconds: 0, flags: DurableRequestV2.persistentFlag, createGUID: self.guid)
+        return contexts
+    }
+
+    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try client.postCreate(
+            OpenParameters(
+                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
+        try client.flush()
+        let sequence = try cluster.nextOpen()
+        #expect(throws: ClientError.self, "no answer before the majority has it") {
+            _ = try client.gather(create, deadline: Instant.now.adding(milliseconds: 300))
+        }
+        cluster.say(.appended(sequence: sequence))
+        #expect(try client.gather(create).header.status == .success)
+    }
+
+    @Test func whatTheClusterRefusedIsNeverAnswered() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try client.postCreate(
+            OpenParameters(
+                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
+        try client.flush()
+        cluster.say(.refused(sequence: try cluster.nextOpen()))
+        let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        for request in [create, echo] {
+            #expect(throws: ClientError.self) {
+                _ = try client.gather(request, deadline: Instant.now.adding(milliseconds: 300))
+            }
+        }
+    }
+
+    @Test func aFrozenServerIsSilentAndClosesNothing() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        try client.echo()
+        cluster.say(.freeze)
+        try cluster.expect { if case .frozen = $0 { true } else { false } }
+        let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        try client.flush()
+        do throws(ClientError) {
+            _ = try client.gather(echo, deadline: Instant.now.adding(milliseconds: 300))
+            Issue.record("a frozen server answered")
+        } catch {
+            guard case .timedOut = error else {
+                Issue.record("the connection was touched: \(error)")
+                return
+            }
+        }
+        // The move is called off: the server goes on where it stopped.
+        cluster.say(.serve(epoch: 2, nextPersistentID: 1))
+        #expect(try client.gather(echo).header.status == .success)
+    }
+
+    @Test func handlesOfTheNodeBeforeAreGivenBack() throws {
+        let first = try FakeCluster()
+        try first.serve()
+        let client = try first.client()
+        let create = try client.postCreate(
+            OpenParameters(
+                "a", access: [.readData, .writeData], share: [], disposition: .openIf, contexts: self.persistent))
+        try client.flush()
+        first.say(.appended(sequence: try first.nextOpen()))
+        let reply = try client.gather(create)
+        let file = try CreateResponse(parsing: reply.span).fileID
+        let record = try #require(first.lastOpen)
+
+        let second = try FakeCluster(folder: first.folder)
+        try second.serve(records: [record])
+        let rival = try second.client()
+        #expect(throws: ClientError.self, "the handle protects its file") {
+            _ = try rival.create(OpenParameters("a", access: [.readData]))
+        }
+        var reconnect = CreateContexts()
+        reconnect.durableReconnectV2 = DurableReconnectV2(
+            fileID: file, createGUID: self.guid, flags: DurableRequestV2.persistentFlag)
+        let again = try rival.create(OpenParameters("a", access: [.readData, .writeData], contexts: reconnect))
+        #expect(try rival.write(again.fileID, at: 0, [1, 2, 3]) == 3)
+        #expect(try rival.read(again.fileID, at: 0, count: 10) == [1, 2, 3])
+    }
+}
+
+/// `clusterd`'s side of the socket, and a folder in place of the LUN.
+private final class FakeCluster {
+    let folder: String
+    private let descriptor: Int32
+    private let port: UInt16
+    private var reader = FrameReader()
+    private(set) var lastOpen: OpenRecord?
+
+    init(folder: String? = nil) throws {
+        if let folder {
+            self.folder = folder
+        } else {
+            var template = Array("/var/tmp/smb-link-XXXXXX".utf8CString)
+            self.folder = try #require(mkdtemp(&template).map { String(cString: $0) })
+            try #require(mkdir("\(self.folder)/share", 0o755) == 0)
+        }
+        var ends: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        self.descriptor = ends[0]
+        let listener = try SocketAddress.listen(port: 0, address: "127.0.0.1")
+        self.port = SocketAddress.port(of: listener)
+        let link = ClusterLink(descriptor: ends[1], listeners: [listener])
+        Thread.start("test-link") { try? link.run() }
+    }
+
+    deinit { close(self.descriptor) }
+
+    func say(_ message: ClusterToServer) {
+        let bytes = FrameReader.frame(message)
+        _ = bytes.withUnsafeBytes { send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    func next() throws -> ServerToCluster {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            if let frame = try self.reader.next() { return try ServerToCluster(decoding: frame) }
+            var waiting = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+            try #require(poll(&waiting, 1, 10_000) == 1, "the server says nothing")
+            let count = read(self.descriptor, &buffer, buffer.count)
+            try #require(count > 0)
+            self.reader.append(buffer[..<count])
+        }
+    }
+
+    func expect(_ matches: (ServerToCluster) -> Bool) throws {
+        while !matches(try self.next()) {}
+    }
+
+    /// The sequence number of the next batch that records an open and whose answer waits.
+    func nextOpen() throws -> UInt64 {
+        while true {
+            guard case .append(let sequence, true, let mutations) = try self.next() else { continue }
+            for case .putOpen(let record) in mutations {
+                self.lastOpen = record
+                return sequence
+            }
+        }
+    }
+
+    func serve(records: [OpenRecord] = []) throws {
+        let share = ShareRecord(name: "test", path: "share", isContinuouslyAvailable: true)
+        let hash = try NTHash(password: "secret")
+        self.say(
+            .configure(
+                ServerConfiguration(
+                    serverGUID: GUID16(low: 1, high: 2), serverName: "TEST", domain: (1, 2, 3),
+                    mountPoint: self.folder, shares: [share],
+                    users: [UserRecord(name: "alice", ntHash: hash.bytes, relativeID: 1000)])))
+        try self.expect { if case .ready = $0 { true } else { false } }
+        self.say(.load(opens: records))
+        self.say(.serve(epoch: 1, nextPersistentID: 100))
+        try self.expect { message in
+            guard case .serving(_, let reopened, let lost) = message else { return false }
+            #expect(Int(reopened) == records.count && lost == 0)
+            return true
+        }
+    }
+
+    func client() throws -> SMBConnection {
+        let configuration = try ClientConfiguration(
+            host: "127.0.0.1", port: self.port,
+            credentials: ClientAuthentication.Credentials(user: "alice", password: "secret"))
+        let client = try SMBConnection(configuration)
+        try client.negotiate()
+        try client.sessionSetup()
+        _ = try client.treeConnect("test")
+        return client
+    }
+}
