@@ -7,8 +7,9 @@ import Glibc
 /// A request is kept until its reply is written, whatever happens to the session in between. The bridge answers EIO only
 /// when it is fenced, told to, or out of patience; a target that is away means waiting.
 package final class Bridge {
-    /// Requests that are read from the kernel and not yet answered. At the limit the rest waits in the kernel.
-    static let maximumRequests = 64
+    /// Requests that are read from the kernel and not yet answered, each with a buffer of 1 MiB. At the limit the rest waits in the
+    /// kernel. (More only makes a new bridge start later: its memory is locked.)
+    static let maximumRequests = 32
     static let heartbeatInterval: Duration = .milliseconds(500)
     static let busyDelay: Duration = .milliseconds(10)
     static let firstReconnectDelay: Duration = .milliseconds(20)
