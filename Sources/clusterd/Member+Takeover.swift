@@ -46,11 +46,13 @@ extension Member {
         case .tearDown(let operation): self.storage.tell(.tearDown(operation))
         case .serve(let operation, let epoch):
             let handles = self.state?.handles ?? HandleState()
+            // A new server has no clients: those of the one before it are tickled, and forgotten before the first new one
+            // can come.
+            self.tickleList = handles.orderedClients
+            if !self.tickleList.isEmpty { self.propose(.mutate(epoch: epoch, [.removeAllClients])) }
             self.server?.tell(
                 .serve(
                     operation, epoch: epoch, nextPersistentID: handles.nextPersistentID, handles.orderedOpens))
-            // The new server will say that it has no clients: those of the one before it are tickled.
-            self.tickleList = handles.orderedClients
         case .freeze(let operation): self.server?.tell(.freeze(operation))
         case .endServer(let operation): self.server?.tell(.end(operation))
         case .raiseAddress(let operation): self.network?.tell(.raise(operation))
