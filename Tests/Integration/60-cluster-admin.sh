@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Leaving, joining again, and the ends of a node, on a whole cluster. What administrators do wrong while they make one is in
+# cluster/laboratory/holdfast_lab/faults.py.
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/library.sh"
+
+if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
+    skipped 'cluster: needs root and /dev/fuse'
+    exit 0
+fi
+for program in clusterd clusterctl lunbridge; do
+    if [[ ! -x $binaries/$program ]]; then
+        skipped "cluster: no $program in $binaries"
+        exit 0
+    fi
+done
+
+export HOLDFAST_LAB_ID=admin$$
+lab=$here/../../cluster/lab
+folder=/run/holdfast-lab/$HOLDFAST_LAB_ID
+clean_up() {
+    "$lab" down >/dev/null 2>&1 || true
+}
+trap clean_up EXIT
+
+if ! "$lab" up >"$work/up.log" 2>&1; then
+    failed 'a cluster of two nodes and a witness' "$(cat "$work/up.log")"
+    exit 0
+fi
+passed 'a cluster of two nodes and a witness'
+
+# on NODE COMMAND...: on the node, with its mounts, processes and network.
+on() {
+    local node=$1
+    shift
+    timeout 90 nsenter --target="$(cat "$folder/$node/init")" --mount --net --pid -- "$@"
+}
+
+# ctl NODE WORDS...: clusterctl there.
+ctl() {
+    local node=$1
+    shift
+    on "$node" "$binaries/clusterctl" "$@" --socket "$folder/$node/state/admin.sock"
+}
+
+# refuses NAME STATUS PATTERN NODE WORDS...: clusterctl there ends with that status and says so.
+refuses() {
+    local name=$1 status=$2 pattern=$3 node=$4 output got=0
+    shift 4
+    output=$(ctl "$node" "$@" 2>&1) || got=$?
+    if ((got == status)) && grep -qE -- "$pattern" <<<"$output"; then
+        passed "$name"
+    else
+        failed "$name" "exit $got instead of $status, or no '$pattern' from: $*" "$output"
+    fi
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+    local left=$(($1 * 5))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if ((left-- <= 0)); then return 1; fi
+        sleep 0.2
+    done
+}
+
+active() { ctl witness status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get("active") or "")'; }
+serves() { [[ $(active) == "$1" ]]; }
+follows() { ctl "$1" status --json | grep -q '"hasQuorum" : true'; }
+idle() { (ctl "$1" status 2>&1 || true) | grep -q 'in no cluster'; }
+
+# process NODE PROGRAM: its process number, as the host sees it.
+process() {
+    local entry space
+    space=$(readlink "/proc/$(cat "$folder/$1/init")/ns/pid")
+    for entry in /proc/[0-9]*; do
+        if [[ $(readlink "$entry/ns/pid" 2>/dev/null) == "$space" && $(readlink "$entry/exe" 2>/dev/null) == */$2 ]]; then
+            echo "${entry#/proc/}"
+            return
+        fi
+    done
+    return 1
+}
+
+refuses 'a move to a witness' 1 'never serves' node-a move witness
+refuses 'a leave of the node that serves' 1 "'clusterctl move' first" "$(active)" leave
+refuses 'an empty password' 64 'empty password' witness user add zoe --password-stdin <<<''
+check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
+check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
+
+# Leaving and joining.
+check 'the witness leaves' ctl witness leave
+check 'its clusterd starts empty' wait_for 10 idle witness
+join=(join 10.77.0.11:7420 --node-name witness --address 10.77.0.13:7420 --role witness)
+token=$(ctl node-b token)
+refuses 'a node outside' 4 'in no cluster' witness share list
+refuses 'the address of another node' 1 'node-b with the address' witness join 10.77.0.11:7420 --node-name witness \
+    --address 10.77.0.12:7420 --role witness --token "$token"
+check 'it joins again, with the token that the refusal did not use up' ctl witness "${join[@]}" --token "$token"
+check 'the cluster has its witness again' wait_for 10 follows witness
+
+# The ends of a node.
+first=$(active)
+second='node-b'
+if [[ $first == node-b ]]; then second='node-a'; fi
+check 'SIGTERM at the active node' kill -TERM "$(process "$first" clusterd)"
+check '... hands over' wait_for 15 serves "$second"
+check_says '... in order' '"kind" : "move"' ctl witness status --json
+check '... and comes back as a follower' wait_for 15 follows "$first"
+check 'the death of clusterd' kill -KILL "$(process "$second" clusterd)"
+check '... is noticed' wait_for 15 serves "$first"
+check '... and it follows again' wait_for 15 follows "$second"
+check 'the death of smbserverd' kill -KILL "$(process "$first" smbserverd)"
+check '... is mended in place' wait_for 10 grep -q 'server-restart' "$folder/$first/log"
+check 'the death of lunbridge' kill -KILL "$(process "$first" lunbridge)"
+check '... is mended in place' wait_for 10 grep -q 'bridge-restart' "$folder/$first/log"
+check 'the same node still serves' serves "$first"
