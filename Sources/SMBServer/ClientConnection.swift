@@ -111,6 +111,8 @@ final class ClientConnection {
         }
         self.flush(&writer)
         self.putBack(writer)
+        // As full as it may be: epoll would tell of more requests without end.
+        if self.held.count >= Self.heldLimit { self.updateInterest() }
     }
 
     /// Makes the window hold a frame of which only the beginning is there.

@@ -18,6 +18,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let users = Mutex<[String: UserRecord]>([:])
     private let fenced = Atomic<Bool>(false)
     private let nextLoop = Atomic<Int>(0)
+    /// Addresses at which clients have come, whose interfaces were looked up.
+    private let knownAddresses = Mutex<Set<[UInt8]>>([])
     private let quietLoops = Mutex<Set<Int>>([])
     private let volumes = Mutex<[String: (record: ShareRecord, volume: Volume)]>([:])
     private let sharePaths = Mutex<[String]>([])
@@ -201,6 +203,12 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     /// Gives an accepted connection to the loop whose turn it is.
     func assign(_ descriptor: Int32, _ client: ClientRecord) {
+        let isNew = self.knownAddresses.withLock { $0.insert(client.serverAddress).inserted }
+        if isNew {
+            // A virtual address that came after the start.
+            let interfaces = NetworkInterfaces.all
+            self.withState(from: nil) { $0.networkInterfaces = interfaces }
+        }
         let turn = self.nextLoop.wrappingAdd(1, ordering: .relaxed).oldValue
         self.loops[turn % self.loops.count].post(.adopt(descriptor: descriptor, client: client))
     }
@@ -219,7 +227,10 @@ package final class Server: JournalObserver, @unchecked Sendable {
     // MARK: The end
 
     /// Nothing leaves any more, from this moment on.
-    package func fence() { self.fenced.store(true, ordering: .sequentiallyConsistent) }
+    package func fence() {
+        self.fenced.store(true, ordering: .sequentiallyConsistent)
+        for loop in self.loops { loop.post(.freeze) }
+    }
 
     var isFenced: Bool { self.fenced.load(ordering: .acquiring) }
 
@@ -237,7 +248,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
         let isLast = self.quietLoops.withLock { quiet in
             quiet.insert(loop.index).inserted && quiet.count == self.loops.count
         }
-        guard isLast else { return }
+        // A fenced server flushes nothing: the file system is no longer its own.
+        guard isLast, !self.isFenced else { return }
         // What was acknowledged without write-through is in the page cache: it must be on the disk before the move.
         Thread.start("smb-flush") { [self] in
             for path in self.sharePaths.withLock({ $0 }) { self.flushFileSystem(path) }

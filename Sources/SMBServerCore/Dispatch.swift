@@ -247,7 +247,14 @@ extension ServerState {
         }
     }
 
+    /// What an administrator should know of. What clients merely ask in vain would fill the log at their pleasure.
     private mutating func noteFailure(_ error: SMBError, _ request: Request) {
+        switch error.status {
+        case .accessDenied, .badNetworkName, .insufficientResources, .tooManyOpenedFiles, .internalError,
+            .ioDeviceError, .diskFull, .fileCorruptError, .unsuccessful:
+            break
+        default: return
+        }
         guard let detail = error.detail, self.notes.count < Self.notesLimit else { return }
         self.notes.append("\(request.header.command.map { "\($0)" } ?? "command") failed: \(error.status): \(detail)")
     }

@@ -11,7 +11,12 @@ do throws(ServerError) {
     case .help:
         print(Arguments.usage, terminator: "")
     case .cluster(let socket, let listeners):
-        try ClusterLink(descriptor: socket, listeners: listeners).run()
+        do throws(ServerError) {
+            try ClusterLink(descriptor: socket, listeners: listeners).run()
+        } catch {
+            Log.write("\(error)")
+            exit(1)
+        }
     case .standalone(let configuration):
         // Blocked before the first thread starts, so that all inherit it and only sigwait sees them.
         var signals = sigset_t()

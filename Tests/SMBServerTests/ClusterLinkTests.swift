@@ -74,6 +74,13 @@ import Testing
         #expect(try client.gather(echo).header.status == .success)
     }
 
+    @Test func theAddressThatWasReachedIsTheInterface() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let answer = try cluster.client().ioctl(.queryNetworkInterfaceInfo)
+        #expect(try NetworkInterfaceInfo.parseList(answer.span.bytes).map(\.address) == [[127, 0, 0, 1]])
+    }
+
     @Test func handlesOfTheNodeBeforeAreGivenBack() throws {
         let first = try FakeCluster()
         try first.serve()

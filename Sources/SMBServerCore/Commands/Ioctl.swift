@@ -53,15 +53,19 @@ extension ServerState {
         return self.reply(request, into: &writer)
     }
 
-    /// 3.3.5.15.11.
+    /// 3.3.5.15.11. Only the address at which the client has reached the server: in a cluster that is the one which moves
+    /// with the shares, while the nodes' own addresses lead to a node that may no longer serve.
     private func queryInterfaces(
         _ ioctl: IoctlRequest, _ request: Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         guard request.dialect >= .smb30 else { throw SMBError(.invalidDeviceRequest) }
-        let size = self.networkInterfaces.count * NetworkInterfaceInfo.byteCount
+        let address = self.connections[request.connection]?.client.serverAddress
+        let reached = self.networkInterfaces.filter { $0.address == address }
+        guard !reached.isEmpty else { throw SMBError(.notSupported, "the address is on no interface") }
+        let size = reached.count * NetworkInterfaceInfo.byteCount
         guard size <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }
         var answer = WireWriter(capacity: size + 8)
-        NetworkInterfaceInfo.encode(self.networkInterfaces, into: &answer)
+        NetworkInterfaceInfo.encode(reached, into: &answer)
         IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: answer.span)
         return self.reply(request, into: &writer)
     }
