@@ -48,10 +48,10 @@ final class Loop: @unchecked Sendable {
     // Guarded by `ended`.
     private var hasEnded = false
 
-    /// A listening socket's token is this less its index.
-    private static let listenerToken = UInt64.max - 1
+    private static let watchesToken = UInt64.max - 1
+    /// A listening socket's token is this less its index: the lowest of the special ones.
+    private static let listenerToken = UInt64.max - 2
     private static let mostListeners = 64
-    private static let watchesToken = UInt64.max - 2
 
     init(index: Int, server: Server) throws(ServerError) {
         self.index = index
@@ -120,7 +120,7 @@ final class Loop: @unchecked Sendable {
                 return mailbox
             }
             for message in messages { self.handle(message) }
-        case (Self.listenerToken - UInt64(Self.mostListeners))...Self.listenerToken:
+        case (Self.listenerToken - UInt64(Self.mostListeners - 1))...Self.listenerToken:
             self.acceptAll(self.listeners[Int(Self.listenerToken - token)])
         case Self.watchesToken:
             self.server.drainWatches(from: self)

@@ -1,0 +1,57 @@
+import FileStore
+import SMB2Wire
+import SMBAuth
+import StateRecords
+import Testing
+
+@testable import SMBClient
+@testable import SMBServer
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// CHANGE_NOTIFY from the kernel's inotify to the client, by way of the loop. Its descriptor's token once lay among those of
+/// the listening sockets: the first change in a watched directory ended the server.
+@Suite struct NotifyTests {
+    @Test func aChangeReachesWhoWaitsForIt() throws {
+        var template = Array("/tmp/holdfast-notify-XXXXXX".utf8CString)
+        _ = try #require(mkdtemp(&template))
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            for name in [
+                "share/new", "state/server-guid", "state/journal.db", "state/journal.db-wal", "state/journal.db-shm",
+            ] {
+                unlink("\(directory)/\(name)")
+            }
+            for name in ["/share", "/state", ""] { rmdir("\(directory)\(name)") }
+        }
+        mkdir("\(directory)/share", 0o755)
+        var configuration = StandaloneServer.Configuration(stateDirectory: "\(directory)/state", serverName: "NOTIFY")
+        configuration.shares = [ShareRecord(name: "test", path: "\(directory)/share")]
+        configuration.users = [("alice", "secret")]
+        configuration.address = "127.0.0.1"
+        configuration.port = 0
+        let server = try StandaloneServer(configuration)
+        defer { server.server.stop() }
+        let connection = try SMBConnection.open(
+            try ClientConfiguration(
+                host: "127.0.0.1", port: server.port, credentials: .init(user: "alice", password: "secret")),
+            share: "test")
+        let root = try connection.create(
+            OpenParameters("", access: .listDirectory, options: .directoryFile)
+        ).fileID
+        let waiting = try connection.post(.changeNotify) {
+            ChangeNotifyRequest(fileID: root, filter: .fileName, watchesTree: false, outputBufferLength: 4096).encode(
+                into: &$0)
+        }
+        try connection.waitUntilPending(waiting)
+        let file = try connection.create(OpenParameters("new", access: .readData, disposition: .create)).fileID
+        let reply = try connection.gather(waiting, deadline: Instant.now.adding(milliseconds: 10_000))
+        #expect(reply.header.status == .success)
+        let response = try OutputBufferResponse(parsing: reply.span)
+        let events = try FileNotifyInformation.parseList(reply.span.extracting(response.buffer))
+        #expect(events == [FileNotifyInformation(action: .added, name: "new")])
+        try connection.close(file)
+    }
+}
