@@ -35,7 +35,7 @@ extension ServerState {
     }
 
     /// Gives the files of disconnected persistent opens back, after a restart or on the node that takes over. Each keeps
-    /// what it protects until it is reclaimed or its time is over.
+    /// what it protects until it is reclaimed or its time is over. Must not serve when ``loadFailure`` is set afterwards.
     /// - Returns: how many were opened again, and the ids of those that could not be (the file is gone).
     package mutating func load(_ records: [OpenRecord]) -> (reopened: Int, lost: [UInt64]) {
         var reopened = 0
@@ -46,8 +46,13 @@ extension ServerState {
                 try self.load(record)
                 reopened += 1
             } catch {
-                self.note(
-                    SMBError(error.status, "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"))
+                let detail = "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"
+                self.note(SMBError(error.status, detail))
+                guard !error.status.saysStorageFailed else {
+                    // Says nothing about the file. A tombstone would take the handle from its client for good.
+                    self.loadFailure = SMBError(error.status, detail)
+                    break
+                }
                 lost.append(record.persistentID)
                 self.mutations.append(.removeOpen(persistentID: record.persistentID))
             }
@@ -71,7 +76,7 @@ extension ServerState {
             createDisposition: CreateDisposition(rawValue: record.createDisposition) ?? .open,
             fileAttributes: FileAttributes(rawValue: record.fileAttributes))
         open.createAction = CreateAction(rawValue: record.createAction) ?? .opened
-        open.deleteOnClose = record.deleteOnClose
+        open.deleteOnClose = record.deleteOnClose && open.createOptions.contains(.deleteOnClose)
         open.isDurable = true
         open.isPersistent = record.isPersistent
         open.timeoutMilliseconds = record.timeoutMilliseconds
@@ -86,6 +91,7 @@ extension ServerState {
         open.isDirectory = open.fileAttributes.contains(.directory)
         open.expiresAt = self.now &+ UInt64(record.timeoutMilliseconds)
         let key = try self.insertOpen(open, handle: handle)
+        if record.deleteOnClose, !open.deleteOnClose { self.setDeletePending(key, true) }
         for lock in record.locks {
             guard let file = self.opens[key]?.file else { break }
             _ = self.files[file]?.locks.add(

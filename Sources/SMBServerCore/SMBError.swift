@@ -20,3 +20,14 @@ package struct SMBError: Error, Equatable, Sendable {
         return ErrorResponse(requiredLength: length, dialect: dialect)
     }
 }
+
+extension NTStatus {
+    /// EIO and its like: it says that the node lost the file system, and nothing about the file. Where another node can
+    /// take over such an answer must not reach the client, who would give up what the next node can still do.
+    package var saysStorageFailed: Bool {
+        switch self {
+        case .ioDeviceError, .noSuchDevice, .deviceNotConnected: true
+        default: false
+        }
+    }
+}

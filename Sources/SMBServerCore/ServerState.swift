@@ -26,7 +26,7 @@ package struct ServerState: ~Copyable, Sendable {
     /// Sessions that ended: the shell forgets their keys once the replies of this frame have left.
     package var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
     /// State that outlives the process, in order; drained after every call. `mutationsAwaited`: what was answered in this
-    /// call must not leave before they are on stable storage.
+    /// call must not leave before they are on stable storage, and all that came before them; also where there are none.
     package var mutations: [Mutation] = []
     package var mutationsAwaited = false
 
@@ -40,6 +40,8 @@ package struct ServerState: ~Copyable, Sendable {
     package var wallClock = FileTime.zero
     package var startTime = FileTime.zero
     package var nextPersistentID: UInt64 = 1
+    /// Why `load` had to stop: the storage failed, and the records say more than the file system at the moment.
+    package internal(set) var loadFailure: SMBError?
     package var statistics = ServerStatus()
 
     /// The token that NEGOTIATE carries: SPNEGO's NegTokenInit2.

@@ -25,6 +25,8 @@ final class MemoryFileSystem: FileSystem {
     }
 
     let contents = Mutex(Contents())
+    /// What reopening a file meets; nil: nothing.
+    let failure = Mutex<NTStatus?>(nil)
     let volumeID: UInt64 = 0x1122
 
     final class Handle: FileHandle {
@@ -83,6 +85,7 @@ final class MemoryFileSystem: FileSystem {
     }
 
     func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
+        if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         let found = self.contents.withLock { contents in
             contents.nodes.values.first { Handle($0, stream: key.stream).fileKey == key }
         }

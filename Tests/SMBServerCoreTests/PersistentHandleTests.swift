@@ -109,6 +109,56 @@ import Testing
         #expect(try rival.write(other, at: 5).status == .fileLockConflict)
     }
 
+    @Test func aStorageThatFailsWhileLoadingCostsNoHandle() throws {
+        let server = TestServer()
+        _ = try TestClient.ready(server, share: "ca").open("a", contexts: self.request())
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+
+        let next = TestServer(files: server.files)
+        server.files.failure.withLock { $0 = .ioDeviceError }
+        _ = next.state.load(kept.orderedOpens)
+        #expect(next.state.loadFailure?.status == .ioDeviceError)
+        next.takeEffects()
+        #expect(next.journal.isEmpty, "no tombstone")
+
+        let gone = TestServer(files: server.files)
+        server.files.failure.withLock { $0 = .objectNameNotFound }
+        let (_, lost) = gone.state.load(kept.orderedOpens)
+        #expect(gone.state.loadFailure == nil)
+        gone.takeEffects()
+        #expect(gone.journal == lost.map { .removeOpen(persistentID: $0) })
+        #expect(lost.count == 1)
+    }
+
+    @Test func aDeletionCanBeTakenBackOnTheNextNode() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", access: [.readData, .delete], contexts: self.request())
+        #expect(try alice.setFile(file, .disposition, [1]).status == .success)
+
+        let next = self.successor(of: server)
+        let rival = try TestClient.ready(next, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        #expect(try rival.create("a").status == .deletePending)
+        let back = try TestClient.ready(next, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        #expect(try back.setFile(again, .disposition, [0]).status == .success)
+        #expect(try back.close(again) == .success)
+        #expect(next.files.names.contains("a"))
+    }
+
+    @Test func whatIsAnsweredAgainWaitsForWhatMayStillBeUnderWay() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try #require(try alice.create("a", contexts: self.request()).create).fileID
+        #expect(try alice.create("a", replay: true, contexts: self.request()).status == .success)
+        #expect(server.awaited)
+        let lock = LockElement(offset: 5, length: 5, flags: [.exclusive, .failImmediately])
+        #expect(try alice.lock(file, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(try alice.lock(file, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(server.awaited)
+    }
+
     @Test func idsAreNeverGivenOutTwice() throws {
         let server = TestServer()
         let first = try TestClient.ready(server, share: "ca").open("a", contexts: self.request())

@@ -229,6 +229,11 @@ final class TestClient {
         return try self.send(self.message(.lock) { request.encode(into: &$0) })
     }
 
+    func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
+        let request = SetInfoRequest(infoType: .file, informationClass: level.rawValue, fileID: file)
+        return try self.send(self.message(.setInfo) { request.encode(into: &$0, buffer: data.span.bytes) })
+    }
+
     /// The TCP connection breaks.
     func disconnect() {
         self.server.state.disconnected(self.connection)

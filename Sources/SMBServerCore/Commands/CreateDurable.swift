@@ -42,6 +42,8 @@ extension ServerState {
         guard open.session == nil || open.session == request.session else {
             throw SMBError(.fileNotAvailable, "the open is still connected elsewhere")
         }
+        // Its record may still be on its way to the disks.
+        self.mutationsAwaited = true
         return try self.attach(key, action: open.createAction, tree, &request, into: &writer) {
             $0.durableV2 =
                 open.survivesDisconnect

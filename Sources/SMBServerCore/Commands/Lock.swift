@@ -12,6 +12,8 @@ extension ServerState {
         guard !open.grantedAccess.isDisjoint(with: [.readData, .writeData]) else { throw SMBError(.accessDenied) }
         if open.survivesDisconnect {
             if open.lockSequences.isReplay(index: lock.sequenceIndex, number: lock.sequenceNumber) {
+                // Carried out, but perhaps not on the disks yet: it was never answered.
+                self.mutationsAwaited = true
                 LockResponse().encode(into: &writer)
                 return self.reply(request, into: &writer)
             }
