@@ -177,6 +177,10 @@ extension ClientConnection {
     private func finish(
         _ start: Int, _ overhead: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ writer: inout WireWriter
     ) -> String? {
+        for reply in replies {
+            self.loop.server.inspect(
+                NTStatus(rawValue: writer.span.load(UInt32.self, at: reply.start + SMB2Header.statusOffset)))
+        }
         do throws(CryptoError) {
             if let session = encryptedFor {
                 guard let channel = self.security.channel(session) else { return "no key to encrypt with" }

@@ -91,7 +91,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     private func takeEffects(_ state: inout ServerState) -> Effects {
         var effects = Effects()
-        if !state.mutations.isEmpty {
+        if !state.mutations.isEmpty || state.mutationsAwaited {
             // Under the lock: the journal's order is the order of the changes.
             let ticket = self.journal.append(state.mutations, isAwaited: state.mutationsAwaited)
             if state.mutationsAwaited { effects.ticket = ticket }
@@ -183,13 +183,18 @@ package final class Server: JournalObserver, @unchecked Sendable {
         }
     }
 
-    /// Gives the files of earlier persistent handles back. Before `listen`.
-    package func load(_ records: [OpenRecord], nextPersistentID: UInt64) -> (reopened: Int, lost: Int) {
-        self.withState(from: nil) { state in
+    /// Gives the files of earlier persistent handles back. Before `listen`. Throws when the storage fails meanwhile: then
+    /// nothing must be served, a client would be told that its handle is gone.
+    package func load(
+        _ records: [OpenRecord], nextPersistentID: UInt64
+    ) throws(ServerError) -> (reopened: Int, lost: Int) {
+        let (reopened, lost, failure) = self.withState(from: nil) { state in
             let (reopened, lost) = state.load(records)
             state.nextPersistentID = max(state.nextPersistentID, nextPersistentID, 1)
-            return (reopened, lost.count)
+            return (reopened, lost.count, state.loadFailure)
         }
+        if let failure { throw ServerError("loading: \(failure.status): \(failure.detail ?? "no detail")") }
+        return (reopened, lost)
     }
 
     // MARK: Connections
@@ -265,9 +270,18 @@ package final class Server: JournalObserver, @unchecked Sendable {
         if result < 0 { self.storageFailed("\(ServerError("syncfs of \(path)", errno: -result))") }
     }
 
+    /// Where another node can take over nothing leaves from here on: the clients ask again, there or here.
     func storageFailed(_ detail: String) {
         Log.write("storage: \(detail)")
-        self.onStorageFailure?(detail)
+        guard let report = self.onStorageFailure else { return }
+        self.fence()
+        report(detail)
+    }
+
+    /// Looks at a status that is about to leave. A failure of the storage is for `clusterd`; the client does not get it.
+    func inspect(_ status: NTStatus) {
+        guard status.saysStorageFailed, self.onStorageFailure != nil, !self.isFenced else { return }
+        self.storageFailed("\(status)")
     }
 
     /// Closes all connections and waits until the loops have ended and what they changed is stable.
@@ -281,7 +295,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 extension ServerState {
     /// Whether the last call left anything for the shell to do.
     fileprivate var hasEffects: Bool {
-        !self.mutations.isEmpty || !self.completions.isEmpty || !self.disconnects.isEmpty
+        !self.mutations.isEmpty || self.mutationsAwaited || !self.completions.isEmpty || !self.disconnects.isEmpty
             || !self.endedSessions.isEmpty || !self.notes.isEmpty
     }
 }

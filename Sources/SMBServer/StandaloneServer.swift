@@ -58,7 +58,7 @@ package final class StandaloneServer: Sendable {
         self.server = try Server(configuration: record, journal: journal, loopCount: configuration.loopCount)
         journal.start(self.server)
         try self.server.configure(record)
-        let (reopened, lost) = self.server.load(opens, nextPersistentID: next)
+        let (reopened, lost) = try self.server.load(opens, nextPersistentID: next)
         _ = journal.append([.reserveIDs(below: next + Self.idsPerRun)], isAwaited: false)
         if reopened > 0 || lost > 0 { Log.write("\(reopened) handles wait for their clients, \(lost) are lost") }
         self.server.listen(on: listener)

@@ -139,7 +139,13 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         self.isServing = true
         let records = self.records
         self.records.removeAll()
-        let (reopened, lost) = server.load(records, nextPersistentID: nextPersistentID)
+        let (reopened, lost): (Int, Int)
+        do throws(ServerError) {
+            (reopened, lost) = try server.load(records, nextPersistentID: nextPersistentID)
+        } catch {
+            server.storageFailed("\(error)")
+            return
+        }
         for listener in self.listeners { server.listen(on: listener) }
         self.send(.serving(epoch: epoch, reopened: UInt32(clamping: reopened), lost: UInt32(clamping: lost)))
     }
