@@ -171,6 +171,9 @@ package final class Attachment {
     /// A clean end: everything is on the LUN when this returns. Throws `.busy` while something has files open, and is then still attached.
     package func detach() throws(PlatformError) -> [StepTime] {
         var clock = StepClock()
+        // The unmount waits for the target, and nobody can be told meanwhile. A target that goes away now must end it: what
+        // was acknowledged is on the LUN already, the log brings the rest back.
+        self.bridge.tell(.patience(self.plan.timeout))
         if self.isMounted {
             try clock.run("unmount") { () throws(PlatformError) in try XFS.unmount(self.plan.mountPoint) }
             self.isMounted = false
