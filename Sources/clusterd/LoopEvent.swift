@@ -16,7 +16,8 @@ enum LoopEvent: Sendable {
     case takeover(Takeover.Event)
     case fence(String)
     case foldersMade
-    case journal(generation: UInt64, ServerToCluster)
+    /// The epoch is the one that this server was told to serve in.
+    case journal(generation: UInt64, epoch: UInt64, ServerToCluster)
     case serverStatus(ServerStatus?)
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)

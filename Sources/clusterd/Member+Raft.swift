@@ -32,7 +32,8 @@ extension Member {
             case .dropped(let reason): answer(.dropped(reason))
             }
         }
-        if self.proposals.isEmpty { self.results.removeAll(keepingCapacity: true) }
+        // An entry is applied in the same step as its proposal is resolved.
+        self.results.removeAll(keepingCapacity: true)
         for result in effects.reads {
             guard let answer = self.reads.removeValue(forKey: result.token) else { continue }
             if case .ready = result.outcome { answer(true) } else { answer(false) }

@@ -45,16 +45,12 @@ extension Member {
         case .detach(let operation, let term): self.storage.tell(.detach(operation, term: Self.key(term)))
         case .tearDown(let operation): self.storage.tell(.tearDown(operation))
         case .serve(let operation, let epoch):
-            let handles = self.state?.handles ?? HandleState()
-            // A new server has no clients: those of the one before it are tickled, and forgotten before the first new one
-            // can come.
-            self.tickleList = handles.orderedClients
-            if !self.tickleList.isEmpty { self.propose(.mutate(epoch: epoch, [.removeAllClients])) }
-            self.server?.tell(
-                .serve(
-                    operation, epoch: epoch, nextPersistentID: handles.nextPersistentID, handles.orderedOpens))
+            self.waitingServe = (operation, epoch)
+            self.serveWhenSettled()
         case .freeze(let operation): self.server?.tell(.freeze(operation))
-        case .endServer(let operation): self.server?.tell(.end(operation))
+        case .endServer(let operation):
+            self.waitingServe = nil
+            self.server?.tell(.end(operation))
         case .raiseAddress(let operation): self.network?.tell(.raise(operation))
         case .tickle(let operation): self.network?.tell(.tickle(operation, self.tickleList))
         case .dropAddress(let operation): self.network?.tell(.drop(operation))
@@ -62,12 +58,14 @@ extension Member {
             event.unixMilliseconds = unixMilliseconds()
             self.logSteps(event)
             self.propose(.activate(node: self.identity.id, term: term, event))
+            self.forgetTickled(term)
         case .deactivate(let term, let steps):
             self.propose(.deactivate(node: self.identity.id, term: term, steps: steps))
         case .record(var event):
             event.unixMilliseconds = unixMilliseconds()
             self.logSteps(event)
             self.propose(.record(event))
+            if event.kind == .serverRestart { self.forgetTickled(event.term) }
         case .confirmLeadership(let operation):
             self.confirmLeadership { [mailbox] confirmed in
                 let refusal = Takeover.Failure(.transient, "the quorum did not confirm the leadership")
@@ -118,15 +116,22 @@ extension Member {
 
     // MARK: The journal
 
-    /// A batch of the server becomes an entry of the log. The epoch is the term that the server was started in.
-    func journal(generation: UInt64, sequence: UInt64, _ mutations: [Mutation]) {
-        let epoch = self.takeover.term
-        guard self.raft.isLeader, self.raft.term == epoch else {
+    /// A batch of the server becomes an entry of the log. The epoch is the term that the server was told to serve in: a
+    /// batch that was late must not slip into a later term.
+    func journal(generation: UInt64, epoch: Term, sequence: UInt64, _ mutations: [Mutation]) {
+        guard generation > self.refusedGeneration, self.raft.isLeader, self.raft.term == epoch,
+            self.takeover.term == epoch
+        else {
             self.server?.tell(.refused(generation: generation, sequence: sequence))
             return
         }
+        for case .putClient(let client) in mutations { self.connectedClients.insert(client) }
+        if self.journals.epoch != epoch { self.journals = (epoch, 0) }
+        self.journals.underWay += 1
         self.propose(.mutate(epoch: epoch, mutations)) { [weak self] outcome in
             guard let self else { return }
+            if self.journals.epoch == epoch { self.journals.underWay -= 1 }
+            defer { self.serveWhenSettled() }
             let problem: String
             switch outcome {
             case .applied(.done), .applied(.added):
@@ -138,10 +143,34 @@ extension Member {
             self.logger.error("journal: batch \(sequence) is not in the log: \(problem)")
             self.server?.tell(.refused(generation: generation, sequence: sequence))
             // What came after it may be in the log: the server's memory and the log differ from here on. A new server
-            // starts from the log.
+            // starts from the log. Once: whatever else this one has under way is refused, too.
+            guard generation > self.refusedGeneration else { return }
+            self.refusedGeneration = generation
             if self.raft.isLeader, self.raft.term == epoch {
                 self.decide(.serverExited("its journal was refused: \(problem)"))
             }
         }
+    }
+
+    /// Loads the records into the next server once all that the one before it appended in this term is applied or dropped:
+    /// an open or a tombstone that comes into the state afterwards would never reach the server.
+    private func serveWhenSettled() {
+        guard let (operation, epoch) = self.waitingServe,
+            self.journals.epoch != epoch || self.journals.underWay == 0
+        else { return }
+        self.waitingServe = nil
+        let handles = self.state?.handles ?? HandleState()
+        self.tickleList = handles.orderedClients
+        self.connectedClients = []
+        self.server?.tell(
+            .serve(operation, epoch: epoch, nextPersistentID: handles.nextPersistentID, handles.orderedOpens))
+    }
+
+    /// The clients of the server before this one have been told. Those that came back are this one's.
+    private func forgetTickled(_ term: Term) {
+        let gone = self.tickleList.filter { !self.connectedClients.contains($0) }
+        self.tickleList = []
+        guard !gone.isEmpty else { return }
+        self.propose(.mutate(epoch: term, gone.map { .removeClient($0) }))
     }
 }

@@ -72,7 +72,16 @@ final class Member {
     var announcedConfiguration: ClusterConfiguration?
     var fenceText = "not held by this node"
     var serverStatus: ServerStatus?
+    /// Clients of the server before the present one.
     var tickleList: [ClientRecord] = []
+    /// Those that the present one accepted.
+    var connectedClients: Set<ClientRecord> = []
+    /// Batches of the term's servers that are neither applied nor dropped.
+    var journals: (epoch: Term, underWay: Int) = (0, 0)
+    /// Waits for these.
+    var waitingServe: (operation: Takeover.Operation, epoch: Term)?
+    /// The last server of which a batch was refused.
+    var refusedGeneration: UInt64 = 0
     var moveAnswer: AdminAnswer?
     var moveTarget: NodeID = 0
     var moveDeadline: ContinuousClock.Instant?
@@ -180,8 +189,8 @@ final class Member {
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
         case .foldersMade: self.configureServer()
-        case .journal(let generation, .append(let sequence, _, let mutations)):
-            self.journal(generation: generation, sequence: sequence, mutations)
+        case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
+            self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
         case .journal: break
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let request, let answer): self.administerAsLeader(request, answer, wasForwarded: true)

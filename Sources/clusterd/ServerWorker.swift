@@ -68,6 +68,8 @@ private final class ServerThread {
     private var child: ChildProcess?
     private var socket: Int32 = -1
     private var generation: UInt64 = 0
+    /// The term that this generation serves in; 0 while it is warm.
+    private var epoch: UInt64 = 0
     private var isReady = false
     /// Loaded or loading: cannot be loaded again.
     private var isUsed = false
@@ -183,6 +185,7 @@ private final class ServerThread {
         self.socket = ends[0]
         _ = fcntl(self.socket, F_SETFL, fcntl(self.socket, F_GETFL) | O_NONBLOCK)
         self.generation += 1
+        self.epoch = 0
         self.isReady = false
         self.isUsed = false
         self.reader = FrameReader()
@@ -224,6 +227,7 @@ private final class ServerThread {
     private func load() {
         guard var serve = self.serve, self.isReady, !self.isUsed else { return }
         self.isUsed = true
+        self.epoch = serve.epoch
         serve.readyAt = ContinuousClock.now
         self.serve = serve
         var rest = serve.opens[...]
@@ -316,7 +320,7 @@ private final class ServerThread {
             self.loop.post(.takeover(.finished(freeze, [])))
         case .status(let status): self.loop.post(.serverStatus(status))
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
-        case .append: self.loop.post(.journal(generation: self.generation, message))
+        case .append: self.loop.post(.journal(generation: self.generation, epoch: self.epoch, message))
         }
     }
 }
