@@ -1,5 +1,6 @@
 import ClusterCore
 import ClusterStore
+import CLinux
 import Glibc
 import Logging
 import StateRecords
