@@ -75,6 +75,24 @@ import Testing
         #expect(try client.gather(echo).header.status == .success)
     }
 
+    /// Found by smbtorture: the watcher's events were taken for those of a listening socket.
+    @Test func changesInADirectoryAreToldWhileTheServerListens() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        let directory = try client.create(
+            OpenParameters("", access: [.readData], options: .directoryFile))
+        let notify = try client.post(.changeNotify) {
+            ChangeNotifyRequest(
+                fileID: directory.fileID, filter: .fileName, watchesTree: false, outputBufferLength: 4096
+            ).encode(into: &$0)
+        }
+        try client.waitUntilPending(notify)
+        try client.close(try client.create(OpenParameters("new", access: [.writeData], disposition: .create)).fileID)
+        #expect(try client.gather(notify).header.status == .success)
+        _ = try cluster.client()
+    }
+
     @Test func theAddressThatWasReachedIsTheInterface() throws {
         let cluster = try FakeCluster()
         try cluster.serve()
