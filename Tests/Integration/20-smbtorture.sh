@@ -15,9 +15,9 @@ expected=$here/smbtorture-expected-failures
 make_share
 # shellcheck disable=SC2034  # start_server uses it
 share_flags=,ca
-# smb2.dir makes and deletes thousands of files: on a share that brings each deletion to stable storage that only measures
-# the disk. It gets the same folder as an ordinary share.
-declare -A share_of=([dir]=plain)
+# These make and delete thousands of files: on a share that brings each deletion to stable storage that only measures
+# the disk. They get the same folder as an ordinary share.
+declare -A share_of=([dir]=plain [compound_find]=plain)
 start_server --share "plain=$share_path"
 
 declare -A reason=()
