@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { jobs_limit = 64, line_limit = 4096, chunk_size = 1 << 20, window = 4 * chunk_size, told_still = 300 };
+enum { jobs_limit = 64, line_limit = 4096, chunk_size = 1 << 20, window = chunk_size, told_still = 300 };
 
 static int64_t now_ms(void)
 {
