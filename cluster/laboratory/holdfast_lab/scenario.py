@@ -108,11 +108,11 @@ class FencedRevival(Event):
     def after(self, laboratory, active, say):
         moment = active.thaw()
         wrong = []
-        refused = self.wait_for_refusal(active)
-        if refused:
-            say(f"{active.name} is back; its writes were refused: {refused}")
+        fenced = self.wait_for_fence(active)
+        if fenced:
+            say(f"{active.name} is back and fenced: {fenced}")
         else:
-            wrong.append(f"{active.name}'s log does not say that the reservation refused its writes")
+            wrong.append(f"{active.name}'s log does not say that it is fenced")
         wait_for_follower(laboratory, active)
         say(f"{active.name} followed {time.monotonic() - moment:.1f} s after it came back, by itself")
         serving = laboratory.wait_until_serving(10)
@@ -120,7 +120,8 @@ class FencedRevival(Event):
             wrong.append(f"{active.name} serves again though nobody moved the share back")
         return wrong
 
-    def wait_for_refusal(self, node):
+    def wait_for_fence(self, node):
+        """Its own lease that ran out, or the reservation, whichever it sees first: no write of its gets through either way."""
         deadline = time.monotonic() + REJOIN_LIMIT
         while time.monotonic() < deadline:
             with open(node.log, "rb") as log:
