@@ -114,7 +114,7 @@ class Laboratory:
     # How it is
 
     def status(self, timeout=10):
-        """clusterctl's own status: of the nodes that answer, the one that knows the newest term, and then who serves."""
+        """clusterctl's own status: of the nodes that answer the leader of the newest term, or who is nearest to it."""
         said, found = [], []
         for node in self.nodes.values():
             if node.init() is None or node.frozen:
@@ -126,7 +126,8 @@ class Laboratory:
                 said.append(f"{node.name}: {error}")
         if not found:
             raise LabError("no node answers: " + "; ".join(said or ["all are off"]))
-        return max(found, key=lambda status: (status.get("term", 0), status.get("active") is not None))
+        return max(found, key=lambda status: (
+            status.get("term", 0), status.get("leader") == status.get("reporter"), status.get("active") is not None))
 
     def active(self):
         """The node whose clusterd says that it serves the share."""

@@ -69,11 +69,14 @@ class Node:
         self.frozen = True
         return moment
 
-    def thaw(self):
+    def thaw(self, only=None):
+        """The cable is back and the processes go on; with `only`, just the one that runs this executable."""
         self.network.link(self.name, up=True)
-        for pid in self.processes():
-            self.signal(pid, signal.SIGCONT)
-        self.frozen = False
+        for pid in [self.process(only)] if only else self.processes():
+            if pid is not None:
+                self.signal(pid, signal.SIGCONT)
+        if only is None:
+            self.frozen = False
         return time.monotonic()
 
     @staticmethod
