@@ -5,8 +5,15 @@ import Glibc
 package enum XFS {
     package static let label = "holdfast"
 
+    /// How often the kernel writes all dirty metadata back and so moves the log's tail, in its own unit of 10 ms; it takes no less.
+    ///
+    /// A takeover replays what lies between tail and head, and reads it record by record. By default the tail moves when three
+    /// quarters of the log are full: after 12 s of small synchronous writes the mount took 4.8 s and 19940 reads; with this
+    /// 0.14 s and 174. It holds for every XFS of this kernel.
+    private static let writebackCentiseconds = 100
+
     /// Only on a device that was proved empty. -K: no discard of the whole device (measured: 4 s). A log of 64 MiB, because
-    /// its replay is the longest step of a takeover; inodes of 1 KiB, because every file carries xattrs.
+    /// its replay can be the longest step of a takeover; inodes of 1 KiB, because every file carries xattrs.
     package static func make(_ device: String, id: FilesystemID) throws(PlatformError) {
         let tool = try ChildProcess.find("mkfs.xfs")
         _ = try ChildProcess.run(
@@ -21,6 +28,8 @@ package enum XFS {
     /// nouuid: in a laboratory the old node's mount of the same file system may still be there, in the same kernel; that only
     /// one node writes is the reservation's business.
     package static func mount(_ device: LoopDevice, on folder: String) throws(PlatformError) {
+        // Where it cannot be set (a container with a read-only /proc/sys) only the next takeover is slower.
+        try? writeFile("/proc/sys/fs/xfs/xfssyncd_centisecs", "\(Self.writebackCentiseconds)")
         guard
             clinux_mount(device.path, folder, "xfs", CLINUX_MS_NOATIME | CLINUX_MS_NODEV | CLINUX_MS_NOSUID, "nouuid")
                 == 0
