@@ -35,6 +35,7 @@ _Static_assert(MAX_HANDLE_SZ == 128, "clinux_handle holds every handle");
 #endif
 
 const int clinux_o_path = O_PATH;
+const int clinux_o_tmpfile = O_TMPFILE;
 const uint32_t clinux_utime_omit = UTIME_OMIT;
 const uint32_t clinux_utime_now = UTIME_NOW;
 const int clinux_rwf_nowait = RWF_NOWAIT;

@@ -12,6 +12,11 @@ extension Volume {
         for _ in 0..<Self.openAttempts {
             var found = try self.find(request.path)
             if let target = found.target.take() {
+                if let mark = request.creationMark, mark.isReplay, request.disposition != .open,
+                    request.disposition != .overwrite, try mark.isOn(target.number)
+                {
+                    return try self.createAgain(target, request)
+                }
                 return try self.openExisting(target, request)
             }
             guard let parent = found.parent.take() else { continue }
@@ -125,7 +130,10 @@ extension Volume {
                 return nil
             }
             return try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
-                try self.make(parent.number, name, isDirectory: makesDirectory)
+                if !makesDirectory, let mark = request.creationMark {
+                    return try self.make(parent.number, name, marked: mark)
+                }
+                return try self.make(parent.number, name, isDirectory: makesDirectory)
             }
         }
         guard let made else { return nil }
@@ -138,6 +146,13 @@ extension Volume {
             }
             throw error
         }
+    }
+
+    /// What an earlier life of this server made for the same request, and may not have finished. Only files are marked.
+    private func createAgain(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
+        let parent = try self.findDirectory(request.path.parentBytes)
+        let file = try target.reopened(O_RDWR, "open the file of a repeated create")
+        return try self.finishCreation(file, parent, request)
     }
 
     private func make(_ parent: Int32, _ name: [UInt8], isDirectory: Bool) throws(FileError) -> Descriptor? {
@@ -156,6 +171,28 @@ extension Volume {
         // The parent was removed meanwhile.
         if failed(result, ENOENT) { throw FileError(.objectPathNotFound, "create in a directory that is gone") }
         return try Descriptor(result: result, "create a file")
+    }
+
+    /// The name appears with the mark on the file, or not at all: a crash has no moment in between.
+    private func make(_ parent: Int32, _ name: [UInt8], marked mark: CreationMark) throws(FileError) -> Descriptor? {
+        let result = withTerminated([UInt8(ascii: ".")]) {
+            clinux_openat(parent, $0, clinux_o_tmpfile | O_RDWR | O_CLOEXEC, self.options.fileMode)
+        }
+        // Not every file system makes files without a name.
+        if failed(result, EOPNOTSUPP) || failed(result, EISDIR) {
+            guard let made = try self.make(parent, name, isDirectory: false) else { return nil }
+            try mark.write(made.number)
+            return made
+        }
+        if failed(result, ENOENT) { throw FileError(.objectPathNotFound, "create in a directory that is gone") }
+        let unnamed = try Descriptor(result: result, "create a file")
+        try mark.write(unnamed.number)
+        let linked = withTerminated(name) { clinux_link_descriptor(unnamed.number, parent, $0) }
+        if failed(linked, EEXIST) { return nil }
+        if failed(linked, ENOENT) { throw FileError(.objectPathNotFound, "create in a directory that is gone") }
+        try check(linked, "name a new file")
+        // The kernel knows the file by the name through which it was opened: that was none.
+        return try Descriptor(result: self.openBeneath(parent, name, O_RDWR | O_NOCTTY), "open a new file")
     }
 
     private func finishCreation(

@@ -13,6 +13,8 @@ package struct OpenRequest: Sendable {
     package var securityDescriptor: [UInt8]?
     /// For a new or overwritten file: SMB2_CREATE_EA_BUFFER.
     package var extendedAttributes: [ExtendedAttribute] = []
+    /// Left on what this request creates, and known again when it comes a second time.
+    package var creationMark: CreationMark?
 
     package init(
         path: NTPath, access: AccessMask, disposition: CreateDisposition, options: CreateOptions = [],

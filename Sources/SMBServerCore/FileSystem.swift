@@ -20,6 +20,9 @@ package struct FileOpenRequest: Sendable {
     package var securityDescriptor: [UInt8]?
     /// SMB2_CREATE_EA_BUFFER, a chain of FILE_FULL_EA_INFORMATION; for a new or overwritten file.
     package var extendedAttributes: [UInt8] = []
+    /// Set for a persistent handle: what this request creates is known again if it comes a second time, after a crash that
+    /// took the open's record.
+    package var creation: Creation?
 
     package init(
         path: String, access: AccessMask, disposition: CreateDisposition, options: CreateOptions,
@@ -30,6 +33,20 @@ package struct FileOpenRequest: Sendable {
         self.disposition = disposition
         self.options = options
         self.attributes = attributes
+    }
+}
+
+/// What makes one CREATE the same as another. [MS-SMB2] 3.3.5.9.10.
+package struct Creation: Equatable, Sendable {
+    package var createGUID: GUID
+    package var clientGUID: GUID
+    /// SMB2_FLAGS_REPLAY_OPERATION: sent before, perhaps carried out.
+    package var isReplay: Bool
+
+    package init(createGUID: GUID, clientGUID: GUID, isReplay: Bool) {
+        self.createGUID = createGUID
+        self.clientGUID = clientGUID
+        self.isReplay = isReplay
     }
 }
 

@@ -8,6 +8,8 @@ final class MemoryFileSystem: FileSystem {
     struct Node: Sendable {
         var number: UInt64
         var facts = FileFacts()
+        /// Which request made it.
+        var creation: Creation?
 
         static var root: Node {
             var root = Node(number: 1)
@@ -59,6 +61,11 @@ final class MemoryFileSystem: FileSystem {
         return try self.contents.withLock { contents throws(SMBError) in
             if let node = contents.nodes[name] {
                 let action: CreateAction
+                if let again = request.creation, again.isReplay, let first = node.creation,
+                    first.createGUID == again.createGUID, first.clientGUID == again.clientGUID
+                {
+                    return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
+                }
                 switch request.disposition {
                 case .create: throw SMBError(.objectNameCollision)
                 case .open, .openIf: action = .opened
@@ -75,6 +82,7 @@ final class MemoryFileSystem: FileSystem {
             node.facts.isDirectory = request.options.contains(.directoryFile)
             node.facts.attributes = node.facts.isDirectory ? .directory : .archive
             node.facts.fileID = node.number
+            node.creation = request.creation
             contents.nodes[name] = node
             return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
         }

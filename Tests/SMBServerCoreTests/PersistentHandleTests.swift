@@ -233,6 +233,35 @@ import Testing
         #expect(try back.write(replayed.fileID).status == .success)
     }
 
+    /// The node died between making the file and replicating the open's record.
+    @Test func aCreateWhoseRecordWasLostIsCarriedOutAgain() throws {
+        let server = TestServer()
+        #expect(try TestClient.ready(server, share: "ca").open("a", contexts: self.request()).persistent != 0)
+        server.journal = []
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        let fresh = try back.create("a", disposition: .create, contexts: self.request())
+        #expect(fresh.status == .objectNameCollision, "no replay")
+        let foreign = try back.create(
+            "a", disposition: .create, replay: true, contexts: self.request(guid: GUID(low: 1, high: 2)))
+        #expect(foreign.status == .objectNameCollision, "another request made it")
+        let replayed = try #require(
+            try back.create("a", disposition: .create, replay: true, contexts: self.request()).create)
+        #expect(replayed.action == .created)
+        #expect(replayed.contexts.durableV2?.isPersistent == true)
+        #expect(next.files.names == ["a"])
+    }
+
+    @Test func anotherClientsCreateGUIDIsNoReplay() throws {
+        let server = TestServer()
+        #expect(try TestClient.ready(server, share: "ca").open("a", contexts: self.request()).persistent != 0)
+        server.journal = []
+        let next = self.successor(of: server)
+        let other = try TestClient.ready(next, share: "ca", guid: GUID(low: 9, high: 9))
+        let reply = try other.create("a", disposition: .create, replay: true, contexts: self.request())
+        #expect(reply.status == .objectNameCollision)
+    }
+
     @Test func aStaleRequestOfTheOldConnectionChangesNothing() throws {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: "ca")

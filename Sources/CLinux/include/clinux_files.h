@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 extern const int clinux_o_path;
+extern const int clinux_o_tmpfile;
 
 // Paths
 

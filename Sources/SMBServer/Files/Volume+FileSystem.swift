@@ -87,6 +87,9 @@ extension Volume: FileSystem {
         }
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
+        open.creationMark = request.creation.map {
+            CreationMark(createGUID: $0.createGUID, clientGUID: $0.clientGUID, isReplay: $0.isReplay)
+        }
         if !request.extendedAttributes.isEmpty {
             // [MS-SMB2] 3.3.5.9: a list that is none fails the create.
             do throws(WireError) {

@@ -27,7 +27,8 @@ extension ServerState {
         guard create.contexts.timeWarp == nil else { throw SMBError(.objectNameNotFound, "no snapshots") }
         try self.closeEarlierInstance(create.contexts, path, tree, request)
 
-        let (opened, access) = try self.openFile(path, create, message, tree, fileSystem)
+        let creation = self.creation(create.contexts, tree, request)
+        let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem)
         var open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user,
@@ -90,7 +91,7 @@ extension ServerState {
     // MARK: Open Execution, 3.3.5.9 and [MS-FSA] 2.1.5.1
 
     private mutating func openFile(
-        _ path: String, _ create: CreateRequest, _ message: RawSpan, _ tree: TreeConnect,
+        _ path: String, _ create: CreateRequest, _ creation: Creation?, _ message: RawSpan, _ tree: TreeConnect,
         _ fileSystem: any FileSystem
     ) throws(SMBError) -> (OpenedFile, AccessMask) {
         let wanted = create.desiredAccess.mappingGeneric.subtracting(.maximumAllowed)
@@ -102,6 +103,7 @@ extension ServerState {
             path: path, access: wanted, disposition: create.disposition, options: create.options,
             attributes: create.fileAttributes)
         request.allocationSize = create.contexts.allocationSize ?? 0
+        request.creation = creation
         if let range = create.contexts.securityDescriptor { request.securityDescriptor = message.bytes(in: range) }
         if let range = create.contexts.extendedAttributes { request.extendedAttributes = message.bytes(in: range) }
 

@@ -3,6 +3,21 @@ import SMB2Wire
 /// Durable and persistent handles in SMB2 CREATE: granting, replay, reclaim.
 /// [MS-SMB2] 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12, 3.3.5.9.13.
 extension ServerState {
+    /// Whether this open is going to be persistent, 3.3.5.9.10.
+    private func isPersistent(_ durable: DurableRequestV2, on share: Share, _ request: Request) -> Bool {
+        durable.isPersistent && share.isContinuouslyAvailable && request.dialect >= .smb30
+            && self.connections[request.connection]?.serverCapabilities.contains(.persistentHandles) == true
+    }
+
+    /// What tells a CREATE that is repeated from another one, where its record may be lost with the node.
+    func creation(_ contexts: CreateContexts, _ tree: TreeConnect, _ request: Request) -> Creation? {
+        guard let durable = contexts.durableRequestV2, self.isPersistent(durable, on: tree.share, request),
+            let connection = self.connections[request.connection]
+        else { return nil }
+        return Creation(
+            createGUID: durable.createGUID, clientGUID: connection.clientGUID, isReplay: request.header.isReplay)
+    }
+
     /// 3.3.5.9.10. Without the persistent flag a durable handle needs a batch oplock or a lease with handle caching, which
     /// are not granted here: then it is an ordinary handle.
     func grantDurability(_ open: inout Open, _ contexts: CreateContexts, _ request: Request) {
@@ -17,9 +32,7 @@ extension ServerState {
         open.createGUID = durable.createGUID
         open.clientGUID = connection.clientGUID
         open.isReplayEligible = true
-        guard !open.isDirectory, durable.isPersistent, open.share.isContinuouslyAvailable,
-            connection.serverCapabilities.contains(.persistentHandles)
-        else { return }
+        guard !open.isDirectory, self.isPersistent(durable, on: open.share, request) else { return }
         open.isDurable = true
         open.isPersistent = true
         open.timeoutMilliseconds =

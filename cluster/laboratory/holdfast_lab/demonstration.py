@@ -25,7 +25,7 @@ class Outcome:
         self.struck = 0.0
         self.wrong = []
         self.missed = []  # figures that were not reached
-        self.steps = []
+        self.recorded = None  # the cluster's own account of it, with its steps
 
     def longest(self):
         return max((user.longest for user in self.users), default=0)
@@ -54,6 +54,7 @@ class Demonstration:
         self.outcomes.append(outcome)
         laboratory = self.laboratory
         active = laboratory.wait_until_serving(30)
+        before = laboratory.recorded(event.kind)
         folder = f"{self.run_name}/{event.name}"
         outcome.users = working.at_work(laboratory.guest, folder, self.seed_file)
         held = f"{folder}/held"
@@ -75,12 +76,14 @@ class Demonstration:
             time.sleep(0.05)
         if rival is None:
             outcome.wrong.append("the copies ended before the event")
-        self.judge(outcome, event, active, holder, rival)
+        self.judge(outcome, event, active, holder, rival, before)
 
-    def judge(self, outcome, event, active, holder, rival):
+    def judge(self, outcome, event, active, holder, rival, before):
         laboratory, wrong = self.laboratory, outcome.wrong
         serving = laboratory.wait_until_serving(30)
-        outcome.steps = laboratory.takeover_steps()
+        outcome.recorded = laboratory.recorded(event.kind)
+        if event.kind and outcome.recorded == before:
+            wrong.append(f"the cluster's history has no {event.kind} for it")
         if event.moves == (serving.name == active.name):
             wrong.append(f"{serving.name} serves the share afterwards")
         for user in outcome.users:
@@ -137,9 +140,9 @@ class Demonstration:
         print(f"\neach user copied {min(SIZES.values()) / 1e6:.0f}-{max(SIZES.values()) / 1e6:.0f} MB up and down per event; "
               "every upload compared by SHA-256 on the LUN, every download on the client")
         for outcome in self.outcomes:
-            if outcome.steps:
-                steps = " ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in outcome.steps)
-                print(f"{outcome.event.title}, steps in ms: {steps}")
+            if outcome.recorded:
+                steps = ", ".join(f"{step['name']} {step['milliseconds']:.0f}" for step in outcome.recorded["steps"])
+                print(f"{outcome.event.title}: {outcome.recorded['milliseconds']:.0f} ms in all: {steps}")
         for outcome in self.outcomes:
             for problem in outcome.wrong:
                 print(f"FAILED {outcome.event.title}: {problem}")

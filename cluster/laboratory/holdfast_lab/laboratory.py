@@ -148,10 +148,9 @@ class Laboratory:
                 return node.get("role") == "follower" and node.get("connected") is True and caught_up
         return False
 
-    def takeover_steps(self):
-        """[(name, milliseconds)] of the last takeover."""
-        last = self.status().get("lastTakeover") or {}
-        return [(step["name"], step["milliseconds"]) for step in last.get("steps", [])]
+    def recorded(self, kind):
+        """The last event of this kind in the cluster's history, or None."""
+        return next((event for event in reversed(self.status().get("events", [])) if event["kind"] == kind), None)
 
     def sum_on_lun(self, node, path):
         """SHA-256 of a file of the share, read past the page cache from the LUN that the node has mounted."""

@@ -16,6 +16,7 @@ class Event:
     title = ""
     limit = 0.0  # seconds that a client may stand still
     moves = True  # the share is served by the other node afterwards
+    kind = "takeover"  # what the cluster's history calls it; None: it keeps none
 
     def strike(self, laboratory, active):
         """Does it; returns the monotonic time of it."""
@@ -47,6 +48,7 @@ class ServerKilled(Event):
     title = "smbserverd alone killed"
     limit = 2.0
     moves = False
+    kind = "server-restart"
 
     def strike(self, laboratory, active):
         return active.kill_process("smbserverd")
@@ -57,6 +59,7 @@ class BridgeKilled(Event):
     title = "lunbridge alone killed"
     limit = 2.0
     moves = False
+    kind = "bridge-restart"
 
     def strike(self, laboratory, active):
         return active.kill_process("lunbridge")
@@ -66,6 +69,7 @@ class PlannedMove(Event):
     name = "planned-move"
     title = "planned move"
     limit = 1.0
+    kind = "move"
 
     def __init__(self):
         self.refusal = None
