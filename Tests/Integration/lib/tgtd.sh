@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A tuned tgtd of our own: sourced by the scripts that need a LUN.
+# A tuned tgtd of our own: sourced after library.sh by the scripts that need a LUN.
 #   tgtd_start FOLDER SIZE [NETNS [ADDRESS]]   sets TGTD_PID, TGTD_PORT, TGTD_ADDRESS, TGTD_IMAGE, TGTD_URL; CHAP, one sparse image
 #   tgtd_stop, tgtd_admin ARGS...
 
@@ -17,7 +17,7 @@ tgtd_start() {
     TGTD_IPC=$folder/tgtd.ipc
     TGTD_IMAGE=$folder/lun.img
     [ -e "$TGTD_IMAGE" ] || truncate -s "$size" "$TGTD_IMAGE"
-    TGTD_PORT=${TGTD_PORT:-$((20000 + RANDOM % 20000))}
+    TGTD_PORT=${TGTD_PORT:-$(free_port)}
     TGT_IPC_SOCKET=$TGTD_IPC "${enter[@]}" tgtd -f -C 8 -t 16 --iscsi portal="$address:$TGTD_PORT" \
         >"$folder/tgtd.log" 2>&1 &
     TGTD_PID=$!
