@@ -146,7 +146,7 @@ extension Member {
         guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
         else { return }
         record.incarnation = self.identity.incarnation
-        record.interface = self.options.interface
+        record.interface = self.options.interface ?? record.interface
         guard record != self.state?.configuration.node(self.identity.id) else {
             self.hasToldStart = true
             return

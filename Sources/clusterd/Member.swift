@@ -70,6 +70,7 @@ final class Member {
     var lease = false
     var heirs: [NodeID] = []
     var announcedConfiguration: ClusterConfiguration?
+    private var announcedInterface: String?
     var fenceText = "not held by this node"
     var serverStatus: ServerStatus?
     /// Clients of the server before the present one.
@@ -261,8 +262,11 @@ final class Member {
         let earlier = self.announcedConfiguration
         self.announcedConfiguration = configuration
         guard self.identity.role == .data else { return }
-        if earlier?.virtualIPs != configuration.virtualIPs {
-            self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: self.options.interface))
+        // Configuring drops the addresses: not for a record that only tells the others what this node does already.
+        let interface = self.options.interface ?? configuration.node(self.identity.id)?.interface ?? ""
+        if earlier?.virtualIPs != configuration.virtualIPs || interface != self.announcedInterface {
+            self.announcedInterface = interface
+            self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: interface))
         }
         if earlier?.lun != configuration.lun || earlier?.fileSystem != configuration.fileSystem {
             self.storage.tell(

@@ -89,6 +89,23 @@ refuses 'an empty password' 64 'empty password' witness user add zoe --password-
 check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
 check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
 
+# A machine as systemd/clusterd.service starts it, with nothing configured: its name is the host's.
+mkdir -p "$work/unit"
+command=$(sed -n 's,^ExecStart=/usr/sbin/,,p' "$here/../../systemd/clusterd.service")
+command=${command% \$CLUSTERD_OPTIONS}
+read -ra command <<<"${command//\/var\/lib\/holdfast/$work/unit}"
+# shellcheck disable=SC2016  # the inner shell's own
+unshare --uts --net --mount --fork --kill-child bash -c 'hostname "$1"; shift; exec "$@"' unit fresh-node.example.test \
+    "$binaries/${command[0]}" "${command[@]:1}" >"$work/unit.log" 2>&1 &
+unit=$!
+asks_unit() { "$binaries/clusterctl" "$@" --socket "$work/unit/admin.sock" 2>&1; }
+waits_for_init() { (asks_unit status || true) | grep -q "in no cluster"; }
+check 'the unit starts clusterd' wait_for 10 waits_for_init
+check_says 'under the name of the host' 'clusterd runs as node fresh-node, not other' asks_unit join 127.0.0.1:9 \
+    --token none --node-name other --address 127.0.0.1:7420
+kill -KILL "$unit"
+wait "$unit" 2>/dev/null || true
+
 # Leaving and joining.
 check 'the witness leaves' ctl witness leave
 check 'its clusterd starts empty' wait_for 10 idle witness
