@@ -24,6 +24,8 @@ final class ClientConnection {
     private var sent = 0
     /// The kernel takes no more: nothing is parsed until it does.
     private var isBlocked = false
+    /// It could send, but must not: see ``ServingLease``.
+    private var waitsForLease = false
     private var isClosed = false
 
     var held: [HeldFrame] = []
@@ -146,6 +148,11 @@ final class ClientConnection {
     private func flush(_ writer: inout WireWriter) {
         guard !self.isClosed, !self.isBlocked, !self.loop.server.isFenced else { return }
         while self.sent < writer.count {
+            guard self.loop.server.mayAnswer else {
+                self.waitsForLease = true
+                self.isBlocked = true
+                return self.updateInterest()
+            }
             let (from, to) = (self.sent, writer.count)
             let count = writer.withUnsafeMutableBytes(in: from..<to) { bytes in
                 Glibc.send(self.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -172,7 +179,14 @@ final class ClientConnection {
     func updateInterest() {
         guard !self.isClosed else { return }
         self.loop.poller.change(
-            self.descriptor, reads: self.mayParse, writes: self.isBlocked, token: UInt64(self.slot))
+            self.descriptor, reads: self.mayParse, writes: self.isBlocked && !self.waitsForLease,
+            token: UInt64(self.slot))
+    }
+
+    func leaseExtended() {
+        guard self.waitsForLease else { return }
+        self.waitsForLease = false
+        self.writable()
     }
 
     func writable() {

@@ -104,6 +104,13 @@ extension PlatformError {
     }
 }
 
+/// CLOCK_BOOTTIME, which `ContinuousClock` reads too and which is the same in every process.
+func bootMicroseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
+}
+
 /// By the wall clock, for people.
 func unixMilliseconds() -> UInt64 {
     var time = timespec()

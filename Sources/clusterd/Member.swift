@@ -40,6 +40,8 @@ final class Member {
     let server: ServerWorker?
     let transport: Transport
     private let handler: PeerHandler
+    /// The same moment twice, the first not after the second.
+    private let startedBootMicroseconds = bootMicroseconds()
     private let started = ContinuousClock.now
 
     var raft: RaftNode
@@ -68,6 +70,8 @@ final class Member {
     var takeoverEvents: [Takeover.Event] = []
     var isTakingOver = false
     var lease = false
+    /// The end of the lease that the server was told, in ticks.
+    private var toldLeaseEnd: Tick = 0
     var heirs: [NodeID] = []
     var announcedConfiguration: ClusterConfiguration?
     private var announcedInterface: String?
@@ -170,7 +174,18 @@ final class Member {
             self.lease = held
             self.decide(.lease(held))
         }
+        self.extendServersLease(now)
         self.step(.tick(random: .random(in: .min ... .max)))
+    }
+
+    /// The server may be asked by clients while this process hangs: it knows by itself when its right to answer ends.
+    private func extendServersLease(_ now: Tick) {
+        guard self.lease, let start = self.raft.leaseStart else { return }
+        let length = UInt64(self.settings.leaseMilliseconds)
+        let end = min(start, now) + length
+        guard end >= self.toldLeaseEnd + length / 16 else { return }
+        self.toldLeaseEnd = end
+        self.server?.tell(.lease(until: self.startedBootMicroseconds + end * 1000))
     }
 
     func handle(_ event: LoopEvent) {

@@ -18,6 +18,8 @@ final class ServerWorker: Sendable {
         case appended(generation: UInt64, sequence: UInt64)
         case refused(generation: UInt64, sequence: UInt64)
         case askStatus
+        /// Microseconds of CLOCK_BOOTTIME.
+        case lease(until: UInt64)
     }
 
     private let orders = Mailbox<Order>()
@@ -79,6 +81,7 @@ private final class ServerThread {
     private var serve: Serve?
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
+    private var leaseEnd: UInt64 = 0
 
     init(orders: Mailbox<ServerWorker.Order>, executable: String, loop: Mailbox<LoopEvent>, logger: Logger) {
         self.orders = orders
@@ -134,6 +137,9 @@ private final class ServerThread {
             if generation == self.generation { self.send(.appended(sequence: sequence)) }
         case .refused(let generation, let sequence):
             if generation == self.generation { self.send(.refused(sequence: sequence)) }
+        case .lease(let until):
+            self.leaseEnd = until
+            if self.child != nil { self.send(.lease(until: until)) }
         case .askStatus: if self.isUsed { self.send(.statusRequest) }
         }
     }
@@ -192,6 +198,7 @@ private final class ServerThread {
         self.output = []
         self.outputStart = 0
         self.send(.configure(configuration))
+        self.send(.lease(until: self.leaseEnd))
     }
 
     /// Ends the process and forgets it, without a word to the loop.

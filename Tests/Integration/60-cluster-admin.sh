@@ -103,7 +103,7 @@ waits_for_init() { (asks_unit status || true) | grep -q "in no cluster"; }
 check 'the unit starts clusterd' wait_for 10 waits_for_init
 check_says 'under the name of the host' 'clusterd runs as node fresh-node, not other' asks_unit join 127.0.0.1:9 \
     --token none --node-name other --address 127.0.0.1:7420
-kill -KILL "$unit"
+kill -KILL "$unit" 2>/dev/null || true
 wait "$unit" 2>/dev/null || true
 
 # Leaving and joining.
@@ -128,6 +128,19 @@ check '... and comes back as a follower' wait_for 15 follows "$first"
 check 'the death of clusterd' kill -KILL "$(process "$second" clusterd)"
 check '... is noticed' wait_for 15 serves "$first"
 check '... and it follows again' wait_for 15 follows "$second"
+check 'a clusterd that hangs' kill -STOP "$(process "$first" clusterd)"
+check '... is noticed' wait_for 15 serves "$second"
+# Its server lives, and the address is still on its node: it must not answer with what another node may have changed by now.
+listing() {
+    on "$1" timeout 5 smbclient //10.77.0.10/test -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c ls
+}
+check 'a client on the other node is answered' listing "$second"
+silent() { ! listing "$1"; }
+check '... and one on its own node is not' silent "$first"
+kill -CONT "$(process "$first" clusterd)"
+check '... and it follows again when it goes on' wait_for 15 follows "$first"
+ctl witness move "$first" >/dev/null
+check 'it takes the share back' wait_for 15 serves "$first"
 check 'the death of smbserverd' kill -KILL "$(process "$first" smbserverd)"
 check '... is mended in place' wait_for 10 grep -q 'server-restart' "$folder/$first/log"
 check 'the death of lunbridge' kill -KILL "$(process "$first" lunbridge)"

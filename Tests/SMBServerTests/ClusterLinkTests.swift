@@ -75,6 +75,42 @@ import Testing
         #expect(try client.gather(echo).header.status == .success)
     }
 
+    /// `clusterd` hangs: nobody says stop, and another node serves by now.
+    @Test func withoutALeaseNothingIsAnswered() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        try client.echo()
+        cluster.say(.lease(until: Clock.bootMicroseconds))
+        // It takes messages in order: when it has answered this one, it has the other.
+        cluster.say(.statusRequest)
+        try cluster.expect { if case .status = $0 { true } else { false } }
+        let first = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        let second = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        try client.flush()
+        do throws(ClientError) {
+            _ = try client.gather(first, deadline: Instant.now.adding(milliseconds: 300))
+            Issue.record("answered after the lease was over")
+        } catch {
+            guard case .timedOut = error else {
+                Issue.record("the connection was touched: \(error)")
+                return
+            }
+        }
+        cluster.say(.lease(until: .max))
+        #expect(try client.gather(first).header.status == .success)
+        #expect(try client.gather(second).header.status == .success)
+        try client.echo()
+    }
+
+    @Test func noAnswerBeforeTheFirstLease() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve(lease: nil)
+        #expect(throws: ClientError.self) { _ = try cluster.client(patienceMilliseconds: 300) }
+        cluster.say(.lease(until: .max))
+        try cluster.client().echo()
+    }
+
     /// Found by smbtorture: the watcher's events were taken for those of a listening socket.
     @Test func changesInADirectoryAreToldWhileTheServerListens() throws {
         let cluster = try FakeCluster()
@@ -187,7 +223,7 @@ private final class FakeCluster {
         }
     }
 
-    func serve(records: [OpenRecord] = []) throws {
+    func serve(records: [OpenRecord] = [], lease: UInt64? = .max) throws {
         let share = ShareRecord(name: "test", path: "share", isContinuouslyAvailable: true)
         let hash = try NTHash(password: "secret")
         self.say(
@@ -197,6 +233,7 @@ private final class FakeCluster {
                     mountPoint: self.folder, shares: [share],
                     users: [UserRecord(name: "alice", ntHash: hash.bytes, relativeID: 1000)])))
         try self.expect { if case .ready = $0 { true } else { false } }
+        if let lease { self.say(.lease(until: lease)) }
         self.say(.load(opens: records))
         self.say(.serve(epoch: 1, nextPersistentID: 100))
         try self.expect { message in
@@ -206,10 +243,11 @@ private final class FakeCluster {
         }
     }
 
-    func client() throws -> SMBConnection {
-        let configuration = try ClientConfiguration(
+    func client(patienceMilliseconds: Int = 60_000) throws -> SMBConnection {
+        var configuration = try ClientConfiguration(
             host: "127.0.0.1", port: self.port,
             credentials: ClientAuthentication.Credentials(user: "alice", password: "secret"))
+        configuration.requestTimeoutMilliseconds = patienceMilliseconds
         let client = try SMBConnection(configuration)
         try client.negotiate()
         try client.sessionSetup()

@@ -27,6 +27,7 @@ enum Sample {
     static let toServer: [ClusterToServer] = [
         .configure(configuration), .load(opens: [open, open]), .serve(epoch: 4, nextPersistentID: 4096),
         .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest,
+        .lease(until: 1 << 40),
     ]
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),

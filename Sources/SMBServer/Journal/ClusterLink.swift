@@ -100,6 +100,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .refused(let sequence): self.server?.journalFailed("clusterd refused batch \(sequence)")
         case .freeze: self.server?.freeze()
         case .stop: self.server?.fence()
+        case .lease(let until): self.server?.extendLease(until: until)
         case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
         }
     }
@@ -108,7 +109,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         self.configuration = configuration
         do throws(ServerError) {
             if self.server == nil {
-                let server = try Server(configuration: configuration, journal: self)
+                let server = try Server(configuration: configuration, journal: self, lease: .none)
                 server.onFrozen = { [self] in self.send(.frozen) }
                 server.onStorageFailure = { [self] in self.send(.storageFailed(detail: $0)) }
                 self.server = server
