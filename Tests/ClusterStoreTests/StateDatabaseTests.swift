@@ -1,5 +1,5 @@
 import ClusterCore
-import Glibc
+import Foundation
 import Raft
 import SQLite
 import StateRecords
@@ -7,9 +7,16 @@ import Testing
 
 @testable import ClusterStore
 
-private func temporaryFolder() -> String {
-    var template = Array("/tmp/holdfast-store-XXXXXX".utf8CString)
-    return template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+/// A folder that is gone with its test.
+private final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/holdfast-store-XXXXXX".utf8CString)
+        self.path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: self.path) }
 }
 
 private let founding = ClusterState(
@@ -25,7 +32,8 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
 }
 
 @Suite struct StateDatabaseTests {
-    let path = temporaryFolder() + "/state.db"
+    private let folder = TemporaryFolder()
+    private var path: String { self.folder.path + "/state.db" }
 
     private func founded() throws -> StateDatabase {
         let database = try StateDatabase.open(path: self.path)

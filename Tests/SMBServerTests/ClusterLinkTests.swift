@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Glibc
 import SMB2Wire
 import SMBAuth
@@ -173,6 +174,7 @@ private final class FakeCluster {
     private(set) var lastOpen: OpenRecord?
 
     init(folder: String? = nil) throws {
+        self.ownsFolder = folder == nil
         if let folder {
             self.folder = folder
         } else {
@@ -189,7 +191,13 @@ private final class FakeCluster {
         Thread.start("test-link") { try? link.run() }
     }
 
-    deinit { close(self.descriptor) }
+    /// The folder belongs to the first that has it.
+    private let ownsFolder: Bool
+
+    deinit {
+        close(self.descriptor)
+        if self.ownsFolder { try? FileManager.default.removeItem(atPath: self.folder) }
+    }
 
     func say(_ message: ClusterToServer) {
         let bytes = FrameReader.frame(message)
