@@ -6,6 +6,8 @@ package enum PeerMessage: Equatable, BinaryRecord {
     case raft(Message)
     /// A part of the state itself, and the message that stands for it once all parts are there.
     case snapshot(Message, SnapshotPart)
+    /// Whether the sender reaches the LUN, as it found just now.
+    case reach(Reach)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -16,6 +18,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
             writer.write(UInt8(2))
             writer.write(message)
             writer.write(part)
+        case .reach(let reach):
+            writer.write(UInt8(3))
+            writer.section(version: 1) { $0.write(reach.rawValue) }
         }
     }
 
@@ -24,6 +29,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
         switch tag {
         case 1: self = .raft(try reader.read())
         case 2: self = .snapshot(try reader.read(), try reader.read())
+        case 3:
+            let reach = try reader.section { (_, reader) throws(RecordError) in try reader.read(UInt8.self) }
+            self = .reach(Reach(rawValue: reach) ?? .unknown)
         default: throw .unknownTag(kind: "peer message", value: tag)
         }
     }

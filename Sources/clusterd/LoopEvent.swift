@@ -15,6 +15,8 @@ enum LoopEvent: Sendable {
     /// The answers and reports of the workers.
     case takeover(Takeover.Event)
     case fence(String)
+    /// Whether this node reaches the LUN.
+    case probed(Reach)
     case foldersMade
     /// The epoch is the one that this server was told to serve in.
     case journal(generation: UInt64, epoch: UInt64, ServerToCluster)

@@ -138,7 +138,7 @@ extension Member {
             let match = isSelf && self.raft.isLeader ? self.raft.lastIndex : peers[node.id]?.matchIndex
             return StatusReport.NodeReport(
                 id: node.id, isConnected: connected, role: role,
-                lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) })
+                lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) }, reach: self.reach(of: node.id))
         }
         let leader = self.raft.leader.map { self.name(of: $0) } ?? ""
         let hasQuorum =
@@ -148,7 +148,10 @@ extension Member {
         let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
         return .status(
             StatusReport(
-                reporter: self.identity.name, state: state, term: self.raft.term, commitIndex: self.raft.commitIndex,
+                reporter: self.identity.name, state: state,
+                active: state.active(
+                    in: self.raft.term, reporter: self.identity.id, reporterServes: self.takeover.isServing),
+                term: self.raft.term, commitIndex: self.raft.commitIndex,
                 leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
                 problem: self.takeover.lastFailure ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",

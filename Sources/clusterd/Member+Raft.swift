@@ -120,6 +120,7 @@ extension Member {
             self.incoming = state
             self.step(.receive(message))
             self.incoming = nil
+        case .reach(let reach): self.heard(reach, of: node)
         }
     }
 

@@ -28,6 +28,8 @@ final class Member {
         static let heirSilenceMilliseconds: UInt64 = 1000
         /// Entries that an heir may lack: the transfer brings them.
         static let heirLag: LogIndex = 4096
+        /// What a node said of its path to the LUN counts for so long: more than a look at a silent target takes.
+        static let reachMilliseconds: UInt64 = 5000
     }
 
     var identity: NodeIdentity
@@ -37,6 +39,7 @@ final class Member {
     let store: ClusterStore
     let storage: StorageWorker
     let network: NetworkWorker?
+    private let probe: TargetProbe?
     let server: ServerWorker?
     let transport: Transport
     private let handler: PeerHandler
@@ -73,6 +76,8 @@ final class Member {
     /// The end of the lease that the server was told, in ticks.
     private var toldLeaseEnd: Tick = 0
     var heirs: [NodeID] = []
+    var reaching: [NodeID] = []
+    var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
     private var announcedInterface: String?
     var fenceText = "not held by this node"
@@ -137,9 +142,11 @@ final class Member {
         }
         if identity.role == .data {
             self.network = NetworkWorker(loop: mailbox, logger: logger)
+            self.probe = TargetProbe(loop: mailbox, logger: logger)
             self.server = ServerWorker(binaries: options.binaries, loop: mailbox, logger: logger)
         } else {
             self.network = nil
+            self.probe = nil
             self.server = nil
         }
         self.announceConfiguration()
@@ -204,6 +211,7 @@ final class Member {
             self.step(.storageFailed)
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
+        case .probed(let reach): self.probed(reach)
         case .foldersMade: self.configureServer()
         case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
             self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
@@ -289,6 +297,10 @@ final class Member {
                     lun: configuration.lun, nodeName: self.identity.name,
                     node: UInt16(truncatingIfNeeded: self.identity.id),
                     filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
+            self.probe?.tell(
+                .configure(
+                    lun: configuration.lun, nodeName: self.identity.name,
+                    node: UInt16(truncatingIfNeeded: self.identity.id)))
         }
         // The server opens a share's folder when it is told of the share: the folder has to be there first.
         self.storage.tell(.makeFolders(configuration.shares.map(\.path)))

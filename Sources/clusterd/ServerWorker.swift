@@ -14,6 +14,7 @@ final class ServerWorker: Sendable {
         case configure(ServerConfiguration?, listen: [String])
         case serve(Takeover.Operation, epoch: UInt64, nextPersistentID: UInt64, [OpenRecord])
         case freeze(Takeover.Operation)
+        case silence
         case end(Takeover.Operation)
         case appended(generation: UInt64, sequence: UInt64)
         case refused(generation: UInt64, sequence: UInt64)
@@ -123,6 +124,11 @@ private final class ServerThread {
         case .freeze(let operation):
             self.freeze = operation
             self.send(.freeze)
+        case .silence:
+            self.serve = nil
+            self.freeze = nil
+            // Where it stands, whatever it is doing: it need not be asked. Its sockets stay open until its end.
+            if self.isUsed { self.child?.kill(SIGSTOP) }
         case .end(let operation):
             self.serve = nil
             self.freeze = nil

@@ -106,6 +106,33 @@ check_says 'under the name of the host' 'clusterd runs as node fresh-node, not o
 kill -KILL "$unit" 2>/dev/null || true
 wait "$unit" 2>/dev/null || true
 
+check_says 'both nodes reach the LUN' 'node-b .* reached ' ctl "$(active)" status
+
+# A move that the other node does not take up: from the detach to the next fence the LUN is never without a reservation, in which
+# a late write of an older node would land.
+first=$(active)
+second='node-b'
+if [[ $first == node-b ]]; then second='node-a'; fi
+lun="iscsi://holdfast%$(cat "$folder/target/password")@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/1"
+other=$(process "$second" clusterd)
+holders() {
+    local until=$((SECONDS + 6))
+    while ((SECONDS < until)); do
+        on "$first" "$binaries/storagedrill" inspect "$lun" 9 2>/dev/null | grep '^state' || true
+    done
+}
+kill -STOP "$other"
+ctl "$first" move "$second" >"$work/move.log" 2>&1 &
+move=$!
+holders >"$work/holders"
+kill -CONT "$other"
+wait "$move" || true
+check 'the share was detached meanwhile' grep -q 'moving away: transfer' "$folder/$first/log"
+check 'the LUN was looked at' grep -q 'holder=4846' "$work/holders"
+check 'and never without a reservation' bash -c "! grep -v 'holder=4846' '$work/holders'"
+somebody_serves() { [[ -n $(active) ]]; }
+check 'and somebody serves again' wait_for 20 somebody_serves
+
 # Leaving and joining.
 check 'the witness leaves' ctl witness leave
 check 'its clusterd starts empty' wait_for 10 idle witness
