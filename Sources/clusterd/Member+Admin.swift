@@ -113,6 +113,12 @@ extension Member {
         switch reason {
         case .unknown, .overwritten:
             AdminFailure(.unavailable, "the leadership changed in the middle: look whether it was done, then try again")
+        case .majorityNotHeard:
+            AdminFailure(
+                .refused,
+                "without it the nodes that are connected would be no majority of those that stay, and nothing would be "
+                    + "served: bring the missing node back, or take that one out first ('clusterctl status' shows LINK DOWN)"
+            )
         default: AdminFailure(.unavailable, "not possible at the moment (\(reason)): try again")
         }
     }
