@@ -6,6 +6,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
     case raft(Message)
     /// A part of the state itself, and the message that stands for it once all parts are there.
     case snapshot(Message, SnapshotPart)
+    /// Who the sender is, told whenever its link comes up. The receiver may have been away when the sender joined: it then
+    /// learns here where to send its answers.
+    case introduction(NodeRecord)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -16,6 +19,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
             writer.write(UInt8(2))
             writer.write(message)
             writer.write(part)
+        case .introduction(let node):
+            writer.write(UInt8(3))
+            writer.write(node)
         }
     }
 
@@ -24,6 +30,7 @@ package enum PeerMessage: Equatable, BinaryRecord {
         switch tag {
         case 1: self = .raft(try reader.read())
         case 2: self = .snapshot(try reader.read(), try reader.read())
+        case 3: self = .introduction(try reader.read())
         default: throw .unknownTag(kind: "peer message", value: tag)
         }
     }
