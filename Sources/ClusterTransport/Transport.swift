@@ -214,7 +214,11 @@ package final class Transport: Sendable {
             state.inbound[ObjectIdentifier(channel)] = channel
             state.strangers.append(channel)
             // A node's handshake takes milliseconds: it is none of the oldest.
-            return (true, state.strangers.count > TransportLimits.strangers ? state.strangers.removeFirst() : nil)
+            guard state.strangers.count > TransportLimits.strangers else { return (true, nil) }
+            let oldest = state.strangers.removeFirst()
+            // Its closing may take TLS some seconds: it must not count meanwhile.
+            state.inbound[ObjectIdentifier(oldest)] = nil
+            return (true, oldest)
         }
         oldest?.close(promise: nil)
         return isAdmitted
