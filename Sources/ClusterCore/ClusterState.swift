@@ -70,6 +70,13 @@ package struct ClusterState: Equatable, Sendable {
         self.appliedTerm = Self.foundingTerm
     }
 
+    /// The node was a member and is none any more. It still has its certificate, and no say. A node whose id was not given
+    /// out yet when this state was current is one that joined since: its say counts, or it could not lead a node that
+    /// was away meanwhile.
+    package func isRemoved(_ node: NodeID) -> Bool {
+        node < self.configuration.nextNodeID && self.configuration.node(node) == nil
+    }
+
     package static let foundingIndex: LogIndex = 1
     package static let foundingTerm: Term = 1
 

@@ -8,6 +8,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
     case snapshot(Message, SnapshotPart)
     /// Whether the sender reaches the LUN, as it found just now.
     case reach(Reach)
+    /// Who the sender is, told whenever its link comes up. The receiver may have been away when the sender joined: it then
+    /// learns here where to send its answers.
+    case introduction(NodeRecord)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -21,6 +24,9 @@ package enum PeerMessage: Equatable, BinaryRecord {
         case .reach(let reach):
             writer.write(UInt8(3))
             writer.section(version: 1) { $0.write(reach.rawValue) }
+        case .introduction(let node):
+            writer.write(UInt8(4))
+            writer.write(node)
         }
     }
 
@@ -32,6 +38,7 @@ package enum PeerMessage: Equatable, BinaryRecord {
         case 3:
             let reach = try reader.section { (_, reader) throws(RecordError) in try reader.read(UInt8.self) }
             self = .reach(Reach(rawValue: reach) ?? .unknown)
+        case 4: self = .introduction(try reader.read())
         default: throw .unknownTag(kind: "peer message", value: tag)
         }
     }

@@ -25,7 +25,7 @@ enum LoopEvent: Sendable {
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
     case admin(AdminRequest, AdminAnswer)
     /// A node passed on what its administrator asked; this node should lead.
-    case forwarded(AdminRequest, AdminAnswer)
+    case forwarded(NodeID, AdminRequest, AdminAnswer)
     case joinRequest(JoinRequest, @Sendable (JoinReply) -> Void)
     /// This node was taken out of the cluster at its own wish.
     case left
@@ -66,13 +66,13 @@ final class PeerHandler: TransportHandler {
 
     func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void) {
         switch requester {
-        case .node:
+        case .node(let node):
             guard let request = try? AdminRequest(decoding: payload) else {
                 let failure = AdminFailure(
                     .refused, "the leader runs another version: upgrade the nodes to one version")
                 return reply(AdminReply.failed(failure).encoded)
             }
-            self.mailbox.post(.forwarded(request) { reply($0.encoded) })
+            self.mailbox.post(.forwarded(node, request) { reply($0.encoded) })
         case .joining:
             guard let request = try? JoinRequest(decoding: payload) else {
                 let failure = AdminFailure(

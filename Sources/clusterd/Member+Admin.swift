@@ -49,11 +49,26 @@ extension Member {
         }
     }
 
+    /// A node that was taken out still has its certificate: it may not even ask.
+    func forwarded(_ request: AdminRequest, by node: NodeID, _ answer: @escaping AdminAnswer) {
+        if let state = self.state, state.isRemoved(node) {
+            self.logger.warning("refused a request of node \(node), which was taken out of the cluster")
+            return answer(
+                .failed(
+                    AdminFailure(
+                        .refused,
+                        "this node was taken out of the cluster: stop its clusterd, delete its state directory, and join "
+                            + "it again with a new token")))
+        }
+        self.administerAsLeader(request, answer, wasForwarded: true)
+    }
+
     private var noLeader: AdminFailure {
         AdminFailure(
             .unavailable,
             "the cluster has no leader at the moment: wait a few seconds; if it stays so, 'clusterctl status' on each node "
-                + "shows which nodes are missing for a majority")
+                + "shows which nodes are missing for a majority. A node that another one took out ('clusterctl leave NODE') "
+                + "finds no leader any more: stop its clusterd and delete its state directory")
     }
 
     func administerAsLeader(_ request: AdminRequest, _ answer: @escaping AdminAnswer, wasForwarded: Bool) {
@@ -113,6 +128,12 @@ extension Member {
         switch reason {
         case .unknown, .overwritten:
             AdminFailure(.unavailable, "the leadership changed in the middle: look whether it was done, then try again")
+        case .majorityNotHeard:
+            AdminFailure(
+                .refused,
+                "without it the nodes that are connected would be no majority of those that stay, and nothing would be "
+                    + "served: bring the missing node back, or take that one out first ('clusterctl status' shows LINK DOWN)"
+            )
         default: AdminFailure(.unavailable, "not possible at the moment (\(reason)): try again")
         }
     }

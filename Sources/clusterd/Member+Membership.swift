@@ -48,7 +48,10 @@ extension Member {
     func expireTokens(_ now: ContinuousClock.Instant) {
         for token in self.state?.tokens ?? [] where self.isExpired(token, now) {
             guard self.expiring.insert(token.hash).inserted else { continue }
-            self.propose(.removeToken(hash: token.hash))
+            self.propose(.removeToken(hash: token.hash)) { [weak self] outcome in
+                // Tried again at the next look, or sixteen of these would be the limit of tokens.
+                if case .dropped = outcome { self?.expiring.remove(token.hash) }
+            }
         }
     }
 

@@ -80,6 +80,8 @@ final class Member {
     var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
     private var announcedInterface: String?
+    /// Members that joined after the state that this node has, as they introduced themselves.
+    var newcomers: [NodeID: Endpoint] = [:]
     var fenceText = "not held by this node"
     var serverStatus: ServerStatus?
     /// Clients of the server before the present one.
@@ -201,6 +203,7 @@ final class Member {
         case .peerConnected(let node):
             self.logger.info("connected to \(self.name(of: node))")
             self.suspects[node] = nil
+            self.introduce(to: node)
         case .peerDisconnected(let node):
             self.logger.info("the link to \(self.name(of: node)) broke")
             if node == self.raft.leader { self.suspects[node] = self.tick }
@@ -217,7 +220,7 @@ final class Member {
             self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
         case .journal: break
         case .serverStatus(let status): self.serverStatus = status
-        case .forwarded(let request, let answer): self.administerAsLeader(request, answer, wasForwarded: true)
+        case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
         case .joinRequest(let request, let reply): self.joinRequested(request, reply)
         case .left: self.outcome = .left
         case .admin, .lunPrepared, .joined, .terminate: break
@@ -275,7 +278,8 @@ final class Member {
         if configuration == nil || configuration?.nodes != self.announcedConfiguration?.nodes {
             var peers: [NodeID: Endpoint] = [:]
             for node in nodes where node.id != self.identity.id { peers[node.id] = Endpoint(node.address) }
-            self.transport.setPeers(peers)
+            self.newcomers = self.newcomers.filter { $0.key >= configuration?.nextNodeID ?? 0 }
+            self.transport.setPeers(peers.merging(self.newcomers) { known, _ in known })
             if configuration != nil {
                 self.identity.peers = nodes
                 self.store.submit(.identity(self.identity))

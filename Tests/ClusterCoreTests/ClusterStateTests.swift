@@ -48,6 +48,18 @@ private struct Cluster {
         #expect(cluster.apply(.addNode(third, tokenHash: self.token.hash)) == .refused(.tokenUnknown))
     }
 
+    @Test func aNodeThatWasTakenOutHasNoSayAndOneThatIsNotKnownYetHas() {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        #expect(!cluster.state.isRemoved(1))
+        #expect(!cluster.state.isRemoved(2), "it may have joined while this node was away")
+        cluster.apply(.addNode(nodeB, tokenHash: self.token.hash))
+        #expect(!cluster.state.isRemoved(2))
+        cluster.apply(.removeNode(2))
+        #expect(cluster.state.isRemoved(2))
+        #expect(!cluster.state.isRemoved(3))
+    }
+
     /// A refusal leaves the token for the next try.
     @Test func aSecondNodeOfTheSameNameOrAddressIsRefused() {
         var cluster = Cluster()
@@ -225,6 +237,8 @@ private struct Cluster {
         for reach in [Reach.unknown, .yes, .no] {
             #expect(try PeerMessage(decoding: PeerMessage.reach(reach).encoded) == .reach(reach))
         }
+        let introduction = PeerMessage.introduction(nodeB)
+        #expect(try PeerMessage(decoding: introduction.encoded) == introduction)
     }
 
     @Test func aLostPartOrAnotherSnapshotIsNeverPutTogether() {

@@ -116,6 +116,28 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
         #expect(found.state == state)
     }
 
+    /// What an earlier life left in the write-ahead log may never have been synced: it is copied into the database, and
+    /// synced there, before anything is read.
+    @Test func whatAKilledLifeLeftIsMadeStableFirst() throws {
+        let database = try self.founded()
+        try database.commit([.write(Write(sequence: 1, entries: [entry(2, 1)]), state: nil)])
+        let copy = temporaryFolder() + "/state.db"
+        for suffix in ["", "-wal"] {
+            let from = Glibc.open(self.path + suffix, O_RDONLY)
+            let to = Glibc.open(copy + suffix, O_CREAT | O_WRONLY, 0o600)
+            var buffer = [UInt8](repeating: 0, count: 8 << 20)
+            let count = read(from, &buffer, buffer.count)
+            #expect(count > 0 && write(to, buffer, count) == count)
+            close(from)
+            close(to)
+        }
+        let found = try StateDatabase.open(path: copy)
+        var information = stat()
+        #expect(stat(copy + "-wal", &information) == 0)
+        #expect(information.st_size == 0)
+        #expect(try found.load().entries == [entry(2, 1)])
+    }
+
     /// Half of a transaction is worse than none.
     @Test func aFailedCommitLeavesNothing() throws {
         let database = try self.founded()

@@ -85,6 +85,27 @@ import Testing
         #expect(cluster.proposals[3] == .committed(3))
     }
 
+    /// Removing the healthy one of two followers would leave a leader that can commit nothing, not even that removal.
+    @Test func aRemovalThatLeavesNoMajorityIsRefused() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.isolated = [3]
+        cluster.pass(2000)
+        cluster.step(1, .changeConfiguration(token: 1, .remove(2)))
+        #expect(cluster.proposals[1] == .dropped(.majorityNotHeard))
+        cluster.step(1, .changeConfiguration(token: 2, .demote(2)))
+        #expect(cluster.proposals[2] == .dropped(.majorityNotHeard))
+        #expect(cluster[1].configuration.voters == [1, 2, 3])
+        cluster.pass(3000)
+        #expect(cluster[1].isLeader)
+        cluster.step(1, .changeConfiguration(token: 3, .remove(3)))
+        cluster.settle()
+        #expect(cluster.proposals[3] == .committed(2), "the dead one can be taken out")
+        cluster.step(1, .changeConfiguration(token: 4, .remove(2)))
+        cluster.settle()
+        #expect(cluster.proposals[4] == .committed(3), "and of two the other one, which leaves the leader alone")
+    }
+
     @Test func aChangeIsInForceWhenAppendedAndGoneWhenTruncated() {
         var cluster = Lockstep(voters: [1, 2, 3])
         cluster.elect(1)
