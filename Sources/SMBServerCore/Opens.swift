@@ -43,7 +43,9 @@ extension ServerState {
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
-        self.cancelPending(status: .rangeNotLocked, notifyStatus: .notifyCleanup) { $0.open == key }
+        self.cancelPending(status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup) {
+            $0.open == key
+        }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
         if open.createGUID != .zero {
@@ -53,6 +55,7 @@ extension ServerState {
         if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
+        self.dropCaching(of: key, in: open.file)
         if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
@@ -65,13 +68,14 @@ extension ServerState {
             } catch { self.note(error) }
         }
         self.dropFileEntryIfUnused(open.file)
+        if isDeleted || open.hasWritten { self.directoryChanged(at: open.path, by: open) }
         return isDeleted
     }
 
     /// The session or connection of an open ends.
     mutating func leaveOpen(_ key: UInt64, keepsDurable: Bool) {
         guard let open = self.opens[key] else { return }
-        guard keepsDurable, open.survivesDisconnect else {
+        guard keepsDurable, self.keepsHandle(open) else {
             self.closeOpen(key)
             return
         }
@@ -81,6 +85,12 @@ extension ServerState {
         self.opens[key]?.enumeration = nil
         self.opens[key]?.notification = nil
         self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
+        // Whether its client heard of a break nobody knows.
+        if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.breaking != nil,
+            !holder.opens.contains(where: { self.opens[$0]?.connection != nil })
+        {
+            self.files[open.file]?.oplocks.markUntold(holder.owner)
+        }
     }
 
     /// Marks the file (or stream) of an open to go with its last open, or takes the mark away.
