@@ -54,7 +54,12 @@ extension ServerState {
         self.connections[request.connection]?.deferredByteCount += bytes.count
         self.files[file]?.waitingOperations.append(id)
         if let create = operation.create { self.pendingCreates[create] = id }
-        if !request.isLastOfFrame { frame.deferredBehind = id }
+        if !request.isLastOfFrame {
+            frame.deferredBehind = id
+            // Whose key the shell checks the following signatures with.
+            frame.sessionID = request.session
+            frame.canRelate = true
+        }
         return outcome
     }
 

@@ -56,7 +56,12 @@ extension ServerState {
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
         self.dropCaching(of: key, in: open.file)
-        if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
+        if open.deleteOnClose {
+            self.files[open.file]?.isDeletePending = true
+            // The file goes with its last handle: those who only cache that they have it open close it.
+            let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
+            self.send(check?.notices ?? [], of: open.file)
+        }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
         var isDeleted = false
@@ -65,6 +70,7 @@ extension ServerState {
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
+                self.deletions &+= 1
             } catch { self.note(error) }
         }
         self.dropFileEntryIfUnused(open.file)

@@ -43,7 +43,11 @@ extension ServerState {
         let wanted = lease == nil ? create.oplockLevel.caching : create.contexts.lease?.state ?? []
         guard lease != nil || !wanted.isEmpty else { return }
         if let lease {
-            guard self.leases[lease.id] != nil || self.leases.count < Limits.leases else { return }
+            if let file = self.leases[lease.id] {
+                guard file == open.file else { return }
+            } else {
+                guard self.leases.count < Limits.leases else { return }
+            }
             self.opens[key]?.lease = lease.id
         }
         let owner: Oplocks.Owner = lease.map { .lease($0.id) } ?? .open(key)
@@ -153,7 +157,8 @@ extension ServerState {
         let encrypts = self.sessions[session]?.isEncryptionRequired == true || open.share.requiresEncryption
         self.completions.append(
             Completion(
-                connection: connection, message: writer.bytes, protection: encrypts ? .encrypt(session: session) : .none,
+                connection: connection, message: writer.bytes,
+                protection: encrypts ? .encrypt(session: session) : .none,
                 isNotification: true))
     }
 

@@ -89,7 +89,8 @@ extension ServerState {
 
     /// Ends the pending requests that `matches` with an error; a LOCK and a CHANGE_NOTIFY with their own ones.
     mutating func cancelPending(
-        status: NTStatus, lockStatus: NTStatus? = nil, notifyStatus: NTStatus? = nil, where matches: (PendingRequest) -> Bool
+        status: NTStatus, lockStatus: NTStatus? = nil, notifyStatus: NTStatus? = nil,
+        where matches: (PendingRequest) -> Bool
     ) {
         guard self.pending.count > 0 else { return }
         for id in self.pending.keys {

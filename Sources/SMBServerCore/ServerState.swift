@@ -24,6 +24,8 @@ package struct ServerState: ~Copyable, Sendable {
     var directoryLeases = 0
     /// Files with a break that waits for its acknowledgement.
     var breakingFiles: Set<UInt64> = []
+    /// How often a file was deleted: whoever has just opened one may have to look again.
+    var deletions: UInt64 = 0
     /// CREATEs with a CreateGuid that wait for a break.
     var pendingCreates: [CreateKey: UInt64] = [:]
     /// Files on which something happened that requests wait for, and the request that is carried out just now.

@@ -379,6 +379,69 @@ import Testing
         #expect(again.contexts.lease?.version2?.epoch == 0x11)
     }
 
+    @Test func aLogoffKeepsIt() throws {
+        let (server, alice, _) = try self.two()
+        let file = try #require(try alice.create("a", oplock: .batch, contexts: self.durable()).create).fileID
+        #expect(try alice.send(alice.message(.logoff) { LogoffRequest().encode(into: &$0) }).status == .success)
+        let back = try TestClient.ready(server)
+        #expect(try back.create("a", contexts: self.reconnect(file)).status == .success)
+    }
+
+    /// [MS-SMB2] 3.3.5.9.7 asks for nothing but the context: that is all that a client sends which restores its handles.
+    @Test func theRestOfAReconnectIsIgnored() throws {
+        let (server, alice, _) = try self.two()
+        let file = try #require(
+            try alice.create("a", oplock: .batch, contexts: self.durable(v2: GUID(low: 9, high: 9))).create
+        ).fileID
+        alice.disconnect()
+        let back = try TestClient.ready(server)
+        var message = back.createMessage("elsewhere", contexts: self.reconnect(file))
+        for offset in [3, 4, 24, 28, 32, 36, 40] { message[SMB2Header.byteCount + offset] = 0x78 }
+        let again = try #require(try back.send(message).create)
+        #expect(again.oplockLevel == .batch)
+        #expect(!again.contexts.durable)
+    }
+
+    @Test func aFileThatGoesWithTheHandleThatGaveWayIsMadeAnew() throws {
+        let (server, alice, bob) = try self.two()
+        _ = try alice.create(
+            "a", access: [.readData, .delete], share: [], options: .deleteOnClose, oplock: .batch,
+            contexts: self.durable())
+        alice.disconnect()
+        #expect(server.files.names == ["a"])
+        #expect(try bob.create("a").create?.action == .created)
+        #expect(server.files.names == ["a"])
+        #expect(server.state.opens.count == 1)
+    }
+
+    @Test func whoDeletesTellsThoseWhoCacheTheHandle() throws {
+        let (_, alice, bob) = try self.two()
+        let kept = try alice.open("a", contexts: Self.lease("RH"))
+        let gone = try bob.open("a", access: .delete, options: .deleteOnClose)
+        #expect(alice.received().isEmpty)
+        #expect(try bob.close(gone) == .success)
+        #expect(try self.breakNotice(alice).newState == .readCaching)
+        #expect(try alice.close(kept) == .success)
+        #expect(try bob.create("a", disposition: .open).status == .objectNameNotFound)
+    }
+
+    @Test func aReplayMustNameTheSameLease() throws {
+        let client = try TestClient.ready(TestServer())
+        let guid = GUID(low: 9, high: 9)
+        let contexts = self.durable(Self.lease("RH"), v2: guid)
+        #expect(try client.create("a", contexts: contexts).status == .success)
+        let other = self.durable(Self.lease("RH", key: Self.otherKey), v2: guid)
+        #expect(try client.create("a", replay: true, contexts: other).status == .accessDenied)
+        #expect(try client.create("a", replay: true, contexts: contexts).create?.contexts.durableV2 != nil)
+        // An oplock is answered as it is asked for this time.
+        let oplock = self.durable(v2: GUID(low: 8, high: 8))
+        #expect(try client.create("b", oplock: .batch, contexts: oplock).create?.oplockLevel == .batch)
+        let replayed = try #require(
+            try client.create("b", oplock: OplockLevel.none, replay: true, contexts: oplock).create)
+        #expect(replayed.oplockLevel == .none)
+        #expect(replayed.contexts.durableV2 == nil)
+    }
+
     @Test func aHandleWhoseBreakWasNeverAnsweredIsNotKept() throws {
         let (server, alice, bob) = try self.two()
         _ = try alice.create("a", oplock: .batch, contexts: self.durable())

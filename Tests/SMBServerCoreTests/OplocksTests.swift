@@ -33,7 +33,9 @@ import Testing
         return oplocks
     }
 
-    @Test(arguments: [("", ""), ("R", "R"), ("H", ""), ("W", ""), ("RH", "RH"), ("RW", "RW"), ("HW", ""), ("RHW", "RHW")])
+    @Test(arguments: [
+        ("", ""), ("R", "R"), ("H", ""), ("W", ""), ("RH", "RH"), ("RW", "RW"), ("HW", ""), ("RHW", "RHW"),
+    ])
     func nothingIsCachedWithoutReading(wanted: String, granted: String) {
         #expect(self.granting(wanted).holder(.lease(Self.alice))?.state == Self.state(granted))
     }
@@ -133,7 +135,9 @@ import Testing
     @Test func readCachingIsGivenUpWithoutAWord() {
         var oplocks = self.granting("R")
         let check = oplocks.check(.change, by: nil, now: 0)
-        #expect(check.notices == [.init(owner: .lease(Self.alice), from: .readCaching, to: [], needsAcknowledgement: false)])
+        #expect(
+            check.notices == [.init(owner: .lease(Self.alice), from: .readCaching, to: [], needsAcknowledgement: false)]
+        )
         #expect(oplocks.holder(of: 1)?.state == [])
         #expect(oplocks.acknowledge(.lease(Self.alice), [], now: 0) == .notBreaking)
     }

@@ -207,6 +207,20 @@ import Testing
         #expect(bob.received() == [.answer(.create, messageID: reply.header?.messageID ?? 0, .success)])
     }
 
+    /// The server that recorded it granted no leases yet; its client asks for what it would get from this one.
+    @Test func aHandleOfAServerWithoutLeasesIsGivenBack() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.contexts("")
+        contexts.lease = nil
+        let file = try alice.open("a", contexts: contexts)
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        let answer = try #require(try back.create("a", contexts: self.reconnect(file)).create)
+        #expect(answer.oplockLevel == .none)
+        #expect(answer.contexts.lease == nil)
+    }
+
     @Test func aHandleWithoutHandleCachingIsNotAvailable() throws {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: "ca")

@@ -166,7 +166,8 @@ final class TestClient {
             contexts?.signingAlgorithms = [.aesCMAC, .aesGMAC]
         }
         let request = NegotiateRequest(
-            securityMode: .signingEnabled, capabilities: [.persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing],
+            securityMode: .signingEnabled,
+            capabilities: [.persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing],
             clientGUID: self.guid, dialects: dialects, contexts: contexts)
         return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
     }

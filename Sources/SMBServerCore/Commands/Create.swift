@@ -8,7 +8,6 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         let create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
         let tree = try self.tree(request)
-        guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         var path: String
         do throws(WireError) { path = try UTF16LE.decode(message.extracting(create.name)) } catch {
             throw SMBError(.objectNameInvalid, "\(error)")
@@ -19,9 +18,10 @@ extension ServerState {
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
             return try self.reclaim(create, path, tree, &request, into: &writer)
         }
+        guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         if let durable = create.contexts.durableRequestV2 {
             guard !create.contexts.durableRequest else { throw SMBError(.invalidParameter, "DHnQ and DH2Q") }
-            if let outcome = try self.replay(durable, tree, &request, into: &writer) { return outcome }
+            if let outcome = try self.replay(durable, create, tree, &request, into: &writer) { return outcome }
         }
         try Self.checkParameters(create)
         path = try Self.sharePath(path, request)
@@ -110,26 +110,47 @@ extension ServerState {
             throw SMBError(.accessDenied, "beyond what the share allows")
         }
         guard !wanted.contains(.accessSystemSecurity) else { throw SMBError(.privilegeNotHeld) }
-        var request = FileOpenRequest(
+        var wish = FileOpenRequest(
             path: path, access: wanted, disposition: create.disposition, options: create.options,
             attributes: create.fileAttributes)
-        request.allocationSize = create.contexts.allocationSize ?? 0
-        if let range = create.contexts.securityDescriptor { request.securityDescriptor = message.bytes(in: range) }
-        if let range = create.contexts.extendedAttributes { request.extendedAttributes = message.bytes(in: range) }
+        wish.allocationSize = create.contexts.allocationSize ?? 0
+        if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
-        if create.desiredAccess.contains(.maximumAllowed) {
-            opened = try self.openMaximal(&request, tree, fileSystem)
-        } else {
-            opened = try fileSystem.openFile(request)
+        var request: FileOpenRequest
+        var deletions: UInt64
+        repeat {
+            deletions = self.deletions
+            request = wish
+            if create.desiredAccess.contains(.maximumAllowed) {
+                opened = try self.openMaximal(&request, tree, fileSystem)
+            } else {
+                opened = try fileSystem.openFile(request)
+            }
+            if opened.action != .created {
+                let maximal = try opened.handle.maximalAccess(for: tree.user)
+                guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
+            }
+            try self.admit(opened, request.access, create, lease)
+            // A disconnected handle gave way, and the file may have been deleted with it.
+        } while deletions != self.deletions
+        if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
+            try fileSystem.checkDeletable(opened.handle)
         }
-        if opened.action != .created {
-            let maximal = try opened.handle.maximalAccess(for: tree.user)
-            guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
+        if opened.action == .overwritten || opened.action == .superseded {
+            opened.facts = try fileSystem.overwriteFile(opened.handle, request)
         }
+        return (opened, request.access)
+    }
+
+    /// Whether those who have the file open let somebody else have it, too; whoever caches it is told.
+    private mutating func admit(
+        _ opened: OpenedFile, _ access: AccessMask, _ create: CreateRequest, _ lease: Lease?
+    ) throws(SMBError) {
         let key = opened.handle.fileKey
         guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
-        var effective = request.access
+        var effective = access
         if opened.action == .overwritten || opened.action == .superseded {
             // [MS-FSA] 2.1.5.1.2: an overwriting open writes, whatever it asked for.
             effective.formUnion(opened.action == .superseded ? [.writeData, .delete] : .writeData)
@@ -140,13 +161,6 @@ extension ServerState {
             let overwrites = opened.action == .overwritten || opened.action == .superseded
             try self.breakCaching(of: entry, by: owner, .open(effective, overwrites: overwrites))
         }
-        if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
-            try fileSystem.checkDeletable(opened.handle)
-        }
-        if opened.action == .overwritten || opened.action == .superseded {
-            opened.facts = try fileSystem.overwriteFile(opened.handle, request)
-        }
-        return (opened, request.access)
     }
 
     /// MAXIMUM_ALLOWED: all that the share and the file allow. What the file denies shows only once it is open.

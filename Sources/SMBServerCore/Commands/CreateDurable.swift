@@ -19,7 +19,8 @@ extension ServerState {
     /// 3.3.5.9.6, 3.3.5.9.10. A persistent handle needs nothing more; without that flag a durable handle needs a batch oplock or a
     /// lease with handle caching, else it is an ordinary one.
     mutating func grantDurability(_ key: UInt64, _ contexts: CreateContexts, _ request: Request) {
-        guard let open = self.opens[key], !open.isDirectory, let connection = self.connections[request.connection] else {
+        guard let open = self.opens[key], !open.isDirectory, let connection = self.connections[request.connection]
+        else {
             return
         }
         let cachesHandle = self.files[open.file]?.oplocks.holder(of: key)?.state.contains(.handleCaching) == true
@@ -44,25 +45,35 @@ extension ServerState {
 
     /// A CREATE that was carried out before is answered again and not carried out again. Nil: it is a new one.
     mutating func replay(
-        _ durable: DurableRequestV2, _ tree: TreeConnect, _ request: inout Request, into writer: inout WireWriter
+        _ durable: DurableRequestV2, _ create: CreateRequest, _ tree: TreeConnect, _ request: inout Request,
+        into writer: inout WireWriter
     ) throws(SMBError) -> Outcome? {
         guard request.dialect >= .smb30, let connection = self.connections[request.connection] else { return nil }
-        let create = CreateKey(createGUID: durable.createGUID, clientGUID: connection.clientGUID)
-        if let pending = self.pendingCreates[create], pending != self.carriedOut {
+        let identity = CreateKey(createGUID: durable.createGUID, clientGUID: connection.clientGUID)
+        if let pending = self.pendingCreates[identity], pending != self.carriedOut {
             throw SMBError(request.header.isReplay ? .fileNotAvailable : .duplicateObjectid, "it waits for a break")
         }
-        guard let key = self.creates[create], let open = self.opens[key], open.isReplayEligible else { return nil }
+        guard let key = self.creates[identity], let open = self.opens[key], open.isReplayEligible else { return nil }
         guard request.header.isReplay else { throw SMBError(.duplicateObjectid, "CreateGuid is in use") }
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's CreateGuid") }
         guard open.share.name == tree.share.name else { throw SMBError(.duplicateObjectid, "on another share") }
         guard open.session == nil || open.session == request.session else {
             throw SMBError(.fileNotAvailable, "the open is still connected elsewhere")
         }
+        if create.oplockLevel == .lease, let lease = create.contexts.lease, lease.key != open.lease?.key {
+            throw SMBError(.accessDenied, "replayed with another lease")
+        }
         // Its record may still be on its way to the disks.
         self.mutationsAwaited = true
-        return try self.attach(key, action: open.createAction, tree, &request, into: &writer) {
+        // Windows answers with what is asked for this time, the open keeps what it has.
+        var caching = self.caching(of: key)
+        if open.lease == nil {
+            caching.level = OplockLevel(caching: caching.level.caching.intersection(create.oplockLevel.caching))
+        }
+        let isDurable = open.isPersistent || (open.isDurable && (open.lease != nil || caching.level == .batch))
+        return try self.attach(key, action: open.createAction, caching, tree, &request, into: &writer) {
             $0.durableV2 =
-                open.survivesDisconnect
+                isDurable
                 ? DurableResponseV2(
                     timeoutMilliseconds: open.timeoutMilliseconds,
                     flags: open.isPersistent ? DurableRequestV2.persistentFlag : 0)
@@ -94,7 +105,7 @@ extension ServerState {
         else { throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is not to be had this way") }
         try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
-        return try self.attach(key, action: .opened, tree, &request, into: &writer) { _ in }
+        return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
     }
 
     /// DHnC. 3.3.5.9.7: found by the persistent half of its id.
@@ -106,20 +117,24 @@ extension ServerState {
             throw SMBError(.invalidParameter, "DHnC and DH2Q")
         }
         guard let key = self.durableOpens[id.persistent], let open = self.opens[key], open.isDurable,
-            !open.isPersistent, open.createGUID == .zero, open.session == nil, open.share.name == tree.share.name
+            !open.isPersistent, open.session == nil, open.share.name == tree.share.name
         else { throw SMBError(.objectNameNotFound, "handle \(id.persistent) is not to be had this way") }
         try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
-        return try self.attach(key, action: .opened, tree, &request, into: &writer) { $0.durable = true }
+        return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
     }
 
     /// 3.3.5.9.7, 3.3.5.9.12: whose lease it is must come back with it, by its key, from the same client, for the same file.
     private func checkLease(
         of open: Open, _ create: CreateRequest, _ path: String, _ request: Request
     ) throws(SMBError) {
-        let context = create.oplockLevel == .lease ? create.contexts.lease : nil
+        // Whatever oplock level the request names: only the contexts count.
+        let context = create.contexts.lease
         guard let lease = open.lease else {
-            guard context == nil else { throw SMBError(.objectNameNotFound, "the handle has no lease") }
+            // A persistent handle may come from a server that granted none; to refuse it would cost its client the file.
+            guard context == nil || open.isPersistent else {
+                throw SMBError(.objectNameNotFound, "the handle has no lease")
+            }
             return
         }
         let version = self.files[open.file]?.oplocks.holder(.lease(lease))?.lease?.version ?? 1
@@ -133,8 +148,9 @@ extension ServerState {
 
     /// Gives a disconnected open to the session that asks for it, and answers.
     private mutating func attach(
-        _ key: UInt64, action: CreateAction, _ tree: TreeConnect, _ request: inout Request,
-        into writer: inout WireWriter, _ contexts: (inout CreateResponseContexts) -> Void
+        _ key: UInt64, action: CreateAction, _ caching: (level: OplockLevel, lease: LeaseContext?),
+        _ tree: TreeConnect, _ request: inout Request, into writer: inout WireWriter,
+        _ contexts: (inout CreateResponseContexts) -> Void
     ) throws(SMBError) -> Outcome {
         guard let handle = self.opens[key]?.handle else { throw SMBError(.fileClosed) }
         let facts = try handle.facts()
@@ -146,7 +162,6 @@ extension ServerState {
         self.opens[key]?.channelSequence = request.header.channelSequence
         let id = self.opens[key]?.fileID ?? .related
         request.fileID = id
-        let caching = self.caching(of: key)
         var answer = CreateResponseContexts()
         answer.lease = caching.lease
         contexts(&answer)

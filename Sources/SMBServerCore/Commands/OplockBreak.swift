@@ -47,7 +47,9 @@ extension ServerState {
         guard let file = self.leases[id], let holder = self.files[file]?.oplocks.holder(owner) else {
             throw SMBError(.objectNameNotFound, "no such lease")
         }
-        for key in holder.opens where self.opens[key]?.isPersistent == false { self.opens[key]?.isReplayEligible = false }
+        for key in holder.opens where self.opens[key]?.isPersistent == false {
+            self.opens[key]?.isReplayEligible = false
+        }
         try self.conclude(owner, acknowledgement.state, file)
         // What it holds now: a break that follows is another matter.
         return LeaseBreakAcknowledgement(leaseKey: acknowledgement.leaseKey, state: acknowledgement.state)

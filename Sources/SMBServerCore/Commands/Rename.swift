@@ -78,12 +78,10 @@ extension ServerState {
         func isBeneath(_ open: Open) -> Bool {
             open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
         }
-        var files: [UInt64] = []
-        self.opens.forEach { _, open in
-            if isBeneath(open), !files.contains(open.file) { files.append(open.file) }
-        }
+        var files: Set<UInt64> = []
+        self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
         // Those who only cache that they have it open close it.
-        for file in files { try self.breakCaching(of: file, by: nil, .rename) }
+        for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
         var isFree = true
         self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
