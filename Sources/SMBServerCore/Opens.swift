@@ -43,7 +43,9 @@ extension ServerState {
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
-        self.cancelPending(status: .rangeNotLocked, notifyStatus: .notifyCleanup) { $0.open == key }
+        self.cancelPending(status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup) {
+            $0.open == key
+        }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
         if open.createGUID != .zero {
@@ -53,7 +55,13 @@ extension ServerState {
         if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
-        if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
+        self.dropCaching(of: key, in: open.file)
+        if open.deleteOnClose {
+            self.files[open.file]?.isDeletePending = true
+            // The file goes with its last handle: those who only cache that they have it open close it.
+            let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
+            self.send(check?.notices ?? [], of: open.file)
+        }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
         var isDeleted = false
@@ -62,16 +70,18 @@ extension ServerState {
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
+                self.deletions &+= 1
             } catch { self.note(error) }
         }
         self.dropFileEntryIfUnused(open.file)
+        if isDeleted || open.hasWritten { self.directoryChanged(at: open.path, by: open) }
         return isDeleted
     }
 
     /// The session or connection of an open ends.
     mutating func leaveOpen(_ key: UInt64, keepsDurable: Bool) {
         guard let open = self.opens[key] else { return }
-        guard keepsDurable, open.survivesDisconnect else {
+        guard keepsDurable, self.keepsHandle(open) else {
             self.closeOpen(key)
             return
         }
@@ -81,6 +91,12 @@ extension ServerState {
         self.opens[key]?.enumeration = nil
         self.opens[key]?.notification = nil
         self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
+        // Whether its client heard of a break nobody knows.
+        if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.breaking != nil,
+            !holder.opens.contains(where: { self.opens[$0]?.connection != nil })
+        {
+            self.files[open.file]?.oplocks.markUntold(holder.owner)
+        }
     }
 
     /// Marks the file (or stream) of an open to go with its last open, or takes the mark away.

@@ -26,6 +26,12 @@ package struct Reply: Sendable {
     package var start: Int
     package var protection: Protection
     package var work: Work = .none
+
+    package init(start: Int, protection: Protection, work: Work = .none) {
+        self.start = start
+        self.protection = protection
+        self.work = work
+    }
 }
 
 /// SESSION_SETUP with a security token, which the shell's GSS mechanism must judge. Then `finishSessionSetup`.
@@ -62,4 +68,9 @@ package struct Completion: Sendable {
     /// Header and body.
     package var message: [UInt8]
     package var protection: Protection
+    /// To be done before it leaves, and the request's message, which it may take its bytes from.
+    package var work: Work = .none
+    package var request: [UInt8] = []
+    /// The server speaks by itself, about an open: not before the answer that told the client of that open.
+    package var isNotification = false
 }

@@ -6,6 +6,8 @@ package struct SMBError: Error, Equatable, Sendable {
     package var detail: String?
     /// STATUS_BUFFER_TOO_SMALL: how much would do. [MS-SMB2] 2.2.2.
     package var requiredLength: UInt32?
+    /// Not a failure: the request waits for a break on this file, see Deferred.swift.
+    package internal(set) var awaitedFile: UInt64?
 
     package init(_ status: NTStatus, _ detail: String? = nil, requiredLength: UInt32? = nil) {
         self.status = status

@@ -18,6 +18,19 @@ package struct ServerState: ~Copyable, Sendable {
     /// Opens with a CreateGuid, connected or not.
     package var creates: [CreateKey: UInt64] = [:]
     package var pending = SlotTable<PendingRequest>(limit: Limits.pending)
+    /// The file that a lease is on. 3.3.1.11 GlobalLeaseTableList.
+    package var leases: [LeaseID: UInt64] = [:]
+    /// How many of them are on directories: without any, no change in a directory need be looked at.
+    var directoryLeases = 0
+    /// Files with a break that waits for its acknowledgement.
+    var breakingFiles: Set<UInt64> = []
+    /// How often a file was deleted: whoever has just opened one may have to look again.
+    var deletions: UInt64 = 0
+    /// CREATEs with a CreateGuid that wait for a break.
+    var pendingCreates: [CreateKey: UInt64] = [:]
+    /// Files on which something happened that requests wait for, and the request that is carried out just now.
+    var wokenFiles: [UInt64] = []
+    var carriedOut: UInt64?
 
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
@@ -108,6 +121,7 @@ package struct ServerState: ~Copyable, Sendable {
         self.dropPending { $0.connection == id }
         self.connections.remove(id)
         self.mutations.append(.removeClient(connection.client))
+        self.carryOutWoken()
     }
 
     /// Ends a session: its trees, its opens, its pending requests. [MS-SMB2] 3.3.4.12, 3.3.5.6, 3.3.7.1.
@@ -127,6 +141,8 @@ package struct ServerState: ~Copyable, Sendable {
         for key in self.opens.keys {
             if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
         }
+        self.expireBreaks()
+        self.carryOutWoken()
         for id in self.connections.keys {
             guard let connection = self.connections[id],
                 self.now &- connection.acceptedAt > Limits.authenticationMilliseconds,
