@@ -55,7 +55,9 @@ struct Clusterd: ParsableCommand {
         do throws(PlatformError) {
             try enterPrivateMountNamespace()
         } catch {
-            throw CleanExit.message("clusterd: \(error.message). Start it as root")
+            let line = "clusterd: \(error.message). Start it as root\n"
+            _ = line.withCString { write(2, $0, strlen($0)) }
+            throw ExitCode(1)
         }
         signal(SIGPIPE, SIG_IGN)
         var signals = sigset_t()

@@ -68,15 +68,16 @@ extension Member {
                 .refused(
                     AdminFailure(.unavailable, "the cluster has no leader at the moment: try again in a few seconds")))
         }
+        // Before the log has a word of it: whoever asks without a token may have put anything there.
+        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address)
+        {
+            return reply(.refused(AdminFailure(.refused, problem)))
+        }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
             self.logger.warning(
                 "refused \(request.node.name) at \(request.node.address): unknown, used or expired token")
             return reply(.refused(AdminFailure(.refused, "\(Refusal.tokenUnknown)")))
-        }
-        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address)
-        {
-            return reply(.refused(AdminFailure(.refused, problem)))
         }
         self.propose(.addNode(request.node, tokenHash: hash)) { [weak self] outcome in
             guard let self else { return }

@@ -121,10 +121,11 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
     @Test func whatAKilledLifeLeftIsMadeStableFirst() throws {
         let database = try self.founded()
         try database.commit([.write(Write(sequence: 1, entries: [entry(2, 1)]), state: nil)])
-        let copy = temporaryFolder() + "/state.db"
+        let elsewhere = TemporaryFolder()
+        let copy = elsewhere.path + "/state.db"
         for suffix in ["", "-wal"] {
-            let from = Glibc.open(self.path + suffix, O_RDONLY)
-            let to = Glibc.open(copy + suffix, O_CREAT | O_WRONLY, 0o600)
+            let from = open(self.path + suffix, O_RDONLY)
+            let to = open(copy + suffix, O_CREAT | O_WRONLY, 0o600)
             var buffer = [UInt8](repeating: 0, count: 8 << 20)
             let count = read(from, &buffer, buffer.count)
             #expect(count > 0 && write(to, buffer, count) == count)

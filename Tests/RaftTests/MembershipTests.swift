@@ -65,8 +65,8 @@ import Testing
             id: 1, snapshot: Snapshot(configuration: Configuration(voters: [1, 2, 3, 4])), now: 0,
             defects: .changeBeforeOwnTermCommit)
         _ = defective.lead()
-        _ = defective.stepAndSync(.changeConfiguration(token: 1, .remove(4)))
-        #expect(defective.configuration.voters == [1, 2, 3])
+        _ = defective.stepAndSync(.changeConfiguration(token: 1, .addLearner(5)))
+        #expect(defective.configuration.learners == [5])
         #expect(defective.commitIndex == 0)
     }
 
