@@ -288,6 +288,9 @@ extension ClientConnection {
             self.perform(
                 Reply(start: start, protection: completion.protection, work: completion.work), message, into: &own)
         }
+        if let id = completion.continuation {
+            self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
+        }
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],

@@ -28,6 +28,12 @@ package struct DeferredOperation: Sendable {
     var byteCount: Int { self.rest.reduce(self.message.count) { $0 + $1.bytes.count } }
 }
 
+/// The rest of a compound that goes on when the shell has done the work of a message in it.
+struct Continuation: Sendable {
+    var frame: RequestFrame
+    var rest: ArraySlice<DeferredOperation.Message>
+}
+
 extension SMBError {
     /// Not a failure: the request must wait for a break on this file. `ServerState.process` sees to it.
     init(waitsForBreak file: UInt64) {
@@ -155,24 +161,48 @@ extension ServerState {
         var frame = operation.frame
         frame.advance(past: request, status: status, isRelated: true)
         frame.deferredBehind = nil
-        for message in operation.rest {
+        self.carryOutRest(operation.rest[...], frame, id)
+    }
+
+    /// What stands behind a request that was carried out late. A message that reads or writes is carried out by the shell
+    /// before the next one is looked at: that may ask for the size that it makes.
+    private mutating func carryOutRest(
+        _ rest: ArraySlice<DeferredOperation.Message>, _ frame: RequestFrame, _ id: UInt64
+    ) {
+        var frame = frame
+        for index in rest.indices {
+            let message = rest[index]
             frame.isLast = message.isLast
             var writer = WireWriter(capacity: 256)
             let outcome = self.processMessage(
                 message.bytes.span.bytes, &frame, signature: message.signature, into: &writer)
             switch outcome {
             case .reply(let reply):
-                self.completions.append(
-                    Completion(
-                        connection: pending.connection, message: writer.bytes, protection: reply.protection,
-                        work: reply.work, request: message.bytes))
+                var completion = Completion(
+                    connection: frame.connection, message: writer.bytes, protection: reply.protection,
+                    work: reply.work, request: message.bytes)
+                let left = rest[(index + 1)...]
+                if reply.work.movesData, !left.isEmpty {
+                    completion.continuation = id
+                    self.continuations[id] = Continuation(frame: frame, rest: left)
+                    self.completions.append(completion)
+                    return
+                }
+                self.completions.append(completion)
             case .silent: break
             case .authenticate, .disconnect:
                 // Nobody authenticates behind an operation on a file.
-                self.disconnects.append(pending.connection)
+                self.disconnects.append(frame.connection)
                 return
             }
         }
+    }
+
+    /// The work of a completion is done: goes on with what stands behind it.
+    package mutating func continueCompound(_ id: UInt64) {
+        guard let continuation = self.continuations.removeValue(forKey: id) else { return }
+        self.carryOutRest(continuation.rest, continuation.frame, id)
+        self.carryOutWoken()
     }
 
     private mutating func moveWaiting(_ id: UInt64, _ operation: DeferredOperation, to file: UInt64) {

@@ -30,6 +30,8 @@ package struct ServerState: ~Copyable, Sendable {
     var pendingCreates: [CreateKey: UInt64] = [:]
     /// Files on which something happened that requests wait for, and the request that is carried out just now.
     var wokenFiles: [UInt64] = []
+    /// Compounds whose next message waits for the work of the one before it.
+    var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
 
     /// Messages for the shell to send, drained after every call.
@@ -119,6 +121,7 @@ package struct ServerState: ~Copyable, Sendable {
         guard let connection = self.connections[id] else { return }
         for session in connection.sessions { self.endSession(session, keepsDurable: true) }
         self.dropPending { $0.connection == id }
+        self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)
         self.mutations.append(.removeClient(connection.client))
         self.carryOutWoken()

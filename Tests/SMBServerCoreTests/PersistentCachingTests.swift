@@ -207,6 +207,23 @@ import Testing
         #expect(bob.received() == [.answer(.create, messageID: reply.header?.messageID ?? 0, .success)])
     }
 
+    @Test func aHandleIsGivenBackUnderAnotherName() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RH"))
+        let bob = try self.rival(server)
+        var rename = WireWriter()
+        RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
+        let name = Array(rename.bytes)
+        let mine = try bob.open("a", access: .delete)
+        _ = try bob.setFile(mine, .rename, name)
+        #expect(try alice.acknowledge(CachingTests.key, .readCaching).status == .success)
+        #expect(server.files.names == ["b"])
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        #expect(try back.create("a", contexts: self.reconnect(file)).status == .success)
+    }
+
     /// The server that recorded it granted no leases yet; its client asks for what it would get from this one.
     @Test func aHandleOfAServerWithoutLeasesIsGivenBack() throws {
         let server = TestServer()

@@ -37,10 +37,14 @@ final class TestServer {
     func takeEffects() {
         self.journal.append(contentsOf: self.state.mutations)
         self.awaited = self.state.mutationsAwaited
-        self.completions.append(contentsOf: self.state.completions)
+        while !self.state.completions.isEmpty {
+            let completions = self.state.completions
+            self.state.completions = []
+            self.completions.append(contentsOf: completions)
+            for id in completions.compactMap(\.continuation) { self.state.continueCompound(id) }
+        }
         self.state.mutations = []
         self.state.mutationsAwaited = false
-        self.state.completions = []
         self.state.notes = []
     }
 

@@ -151,7 +151,8 @@ extension ServerState {
         guard let context, context.key == lease.key, (context.version2 == nil ? 1 : 2) == version,
             self.connections[request.connection]?.clientGUID == lease.clientGUID
         else { throw SMBError(.objectNameNotFound, "the handle has another lease") }
-        guard path.lowercased() == open.path.lowercased() else {
+        // Somebody else may have renamed the file while the client was away: a persistent handle is known without its name.
+        guard open.isPersistent || path.lowercased() == open.path.lowercased() else {
             throw SMBError(.invalidParameter, "the lease is another file's")
         }
     }
