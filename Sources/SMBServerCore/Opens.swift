@@ -39,7 +39,7 @@ extension ServerState {
         }
     }
 
-    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it.
+    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it, or the storage that knows.
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
@@ -50,10 +50,18 @@ extension ServerState {
             let create = CreateKey(createGUID: open.createGUID, clientGUID: open.clientGUID)
             if self.creates[create] == key { self.creates[create] = nil }
         }
-        if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
+        var keepsRecord = false
+        defer {
+            if open.isPersistent, !keepsRecord {
+                self.mutations.append(.removeOpen(persistentID: open.persistentID))
+            }
+        }
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
-        if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
+        if open.deleteOnClose {
+            self.files[open.file]?.isDeletePending = true
+            for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: false) }
+        }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
         var isDeleted = false
@@ -62,7 +70,12 @@ extension ServerState {
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
-            } catch { self.note(error) }
+            } catch {
+                self.note(error)
+                // Says nothing about the file: the next node deletes it, by this record.
+                keepsRecord = error.status.saysStorageFailed
+                isDeleted = keepsRecord
+            }
         }
         self.dropFileEntryIfUnused(open.file)
         return isDeleted
