@@ -8,6 +8,8 @@ import SMBServerCore
 final class ClientConnection {
     /// A send is gathered up to this.
     static let gatherByteCount = 1 << 20
+    /// Full receives before the loop turns to the next connection.
+    private static let receivesInARow = 16
     /// Frames that wait for a disk or the journal; at this number nothing more is read until one has left.
     static let heldLimit = 4096
 
@@ -50,7 +52,8 @@ final class ClientConnection {
     // MARK: Receiving
 
     func readable() {
-        while self.mayParse {
+        // Who sends without a pause must not keep the loop from its other connections: epoll tells of the rest.
+        for _ in 0..<Self.receivesInARow where self.mayParse {
             let window = self.window ?? self.loop.pool.takeWindow(holding: self.expected)
             self.window = window
             let room = window.capacity - window.end
@@ -89,7 +92,7 @@ final class ClientConnection {
                 self.out = writer
                 return self.close("\(error)")
             }
-            guard length <= Limits.message else {
+            guard length <= (self.security.isAuthenticated ? Limits.message : Limits.messageBeforeLogon) else {
                 self.out = writer
                 return self.close("a message of \(length) bytes")
             }

@@ -104,6 +104,10 @@ extension ClientConnection {
                 if header.command == .negotiate {
                     self.negotiated(message, writer, reply.start)
                 }
+                // No frame can hold more, and nobody's compound may fill the memory.
+                guard writer.count - frameStart <= DirectTCP.maximumLength - 8 else {
+                    return "replies to a compound that no frame can hold"
+                }
             case .silent: break
             case .authenticate: return "an authentication that leads to another"
             case .disconnect(let reason): return reason

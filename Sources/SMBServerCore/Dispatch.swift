@@ -242,7 +242,8 @@ extension ServerState {
     }
 
     /// Overwrites the reply of work that failed by an error response. In the middle of a compound the reply keeps its
-    /// length: what stands behind the error response's nine bytes means nothing.
+    /// length: what stands behind the error response's eight bytes means nothing. The ninth, an empty ErrorData, is the next
+    /// header's first where the body was one of those that are padded to eight.
     /// - Parameter isLast: nothing follows the reply in its frame.
     package static func replaceReply(
         at start: Int, status: NTStatus, isLast: Bool, into writer: inout WireWriter
@@ -255,7 +256,9 @@ extension ServerState {
         if isLast {
             writer.append(error.span)
         } else {
-            for index in 0..<error.count { writer.store(error.span.load(UInt8.self, at: index), at: body + index) }
+            for index in 0..<min(8, error.count) {
+                writer.store(error.span.load(UInt8.self, at: index), at: body + index)
+            }
         }
     }
 

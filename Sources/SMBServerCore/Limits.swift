@@ -22,6 +22,8 @@ package enum Limits {
     package static let transferWithoutCredits = 64 << 10
     /// The longest message that is read at all: the largest WRITE, its header, and room for a compound around it.
     package static let message = Limits.transfer + (256 << 10)
+    /// Before a session has keys: a SESSION_SETUP with the largest token, and room around it.
+    package static let messageBeforeLogon = 128 << 10
     /// Locks in one LOCK request.
     package static let locksPerRequest = 1024
 

@@ -39,7 +39,7 @@ extension ServerState {
         }
     }
 
-    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it.
+    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it, or the storage that knows.
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
@@ -52,7 +52,12 @@ extension ServerState {
             let create = CreateKey(createGUID: open.createGUID, clientGUID: open.clientGUID)
             if self.creates[create] == key { self.creates[create] = nil }
         }
-        if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
+        var keepsRecord = false
+        defer {
+            if open.isPersistent, !keepsRecord {
+                self.mutations.append(.removeOpen(persistentID: open.persistentID))
+            }
+        }
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
         self.dropCaching(of: key, in: open.file)
@@ -61,6 +66,7 @@ extension ServerState {
             // The file goes with its last handle: those who only cache that they have it open close it.
             let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
             self.send(check?.notices ?? [], of: open.file)
+            for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: false) }
         }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
@@ -71,7 +77,12 @@ extension ServerState {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
                 self.deletions &+= 1
-            } catch { self.note(error) }
+            } catch {
+                self.note(error)
+                // Says nothing about the file: the next node deletes it, by this record.
+                keepsRecord = error.status.saysStorageFailed
+                isDeleted = keepsRecord
+            }
         }
         self.dropFileEntryIfUnused(open.file)
         if isDeleted || open.hasWritten { self.directoryChanged(at: open.path, by: open) }

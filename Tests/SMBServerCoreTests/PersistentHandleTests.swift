@@ -298,4 +298,39 @@ import Testing
         #expect(try back.close(again) == .success)
         #expect(next.files.names == [])
     }
+
+    /// The mark is the file's: it must outlive the handle through which it was set. [MS-FSA] 2.1.5.15.3, 2.1.5.4.
+    @Test(arguments: [CreateOptions(), .deleteOnClose])
+    func aDeletionThatWaitsForAnotherHandleSurvives(_ options: CreateOptions) throws {
+        let server = TestServer()
+        let bob = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        _ = try bob.open("a", contexts: self.request(guid: GUID(low: 3, high: 3)))
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open(
+            "a", access: [.readData, .delete], options: options, contexts: self.request())
+        if options.isEmpty { #expect(try alice.setFile(file, .disposition, [1]).status == .success) }
+        #expect(try alice.close(file) == .success)
+
+        let next = self.successor(of: server)
+        #expect(try TestClient.ready(next, share: "ca").create("a").status == .deletePending)
+    }
+
+    /// What could not be deleted because the storage failed is for the next node to delete: the record stays, and the answer
+    /// waits for a disk that is not there.
+    @Test func aDeletionThatTheStorageRefusesKeepsItsRecord() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", access: .delete, options: .deleteOnClose, contexts: self.request())
+        server.files.failure.withLock { $0 = .ioDeviceError }
+        let reply = try alice.send(alice.message(.close) { CloseRequest(fileID: file).encode(into: &$0) })
+        if case .sync? = reply.reply?.work {} else { Issue.record("answered at once") }
+        server.files.failure.withLock { $0 = nil }
+
+        let next = self.successor(of: server)
+        #expect(next.state.status().persistentOpens == 1)
+        let back = try TestClient.ready(next, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        #expect(try back.close(again) == .success)
+        #expect(next.files.names.isEmpty)
+    }
 }

@@ -114,7 +114,8 @@ extension ServerState {
             try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         }
         self.setDeletePending(key, disposition.deletes)
-        self.persist(key, awaited: true)
+        // The mark is the file's: the record of whichever open is the last must say so.
+        for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: true) }
     }
 
     /// 3.3.5.21.3.

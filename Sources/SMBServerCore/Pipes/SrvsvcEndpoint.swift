@@ -37,16 +37,20 @@ package struct SrvsvcEndpoint: Sendable {
     package mutating func receive(_ bytes: RawSpan) throws(WireError) -> [[UInt8]] {
         self.pending += bytes.copied
         var answers: [[UInt8]] = []
-        while self.pending.count >= RPCHeader.byteCount {
-            let header = try RPCHeader(parsing: self.pending.span.bytes)
+        var at = 0
+        while self.pending.count - at >= RPCHeader.byteCount {
+            let header = try RPCHeader(parsing: self.pending.span.bytes.extracting(at..<self.pending.count))
             guard header.fragmentLength <= RPCHeader.maximumFragmentByteCount else {
                 throw .limitExceeded("RPC fragment")
             }
-            guard header.fragmentLength <= self.pending.count else { break }
-            let packet = Array(self.pending[..<header.fragmentLength])
-            self.pending.removeFirst(header.fragmentLength)
+            guard header.fragmentLength <= self.pending.count - at else { break }
+            let packet = Array(self.pending[at..<at + header.fragmentLength])
+            at += header.fragmentLength
             answers += try self.handle(header, packet.span.bytes)
+            guard answers.count <= NamedPipe.unreadLimit else { throw .limitExceeded("RPC answers") }
         }
+        // Once: a write may bring hundreds of thousands of them.
+        self.pending.removeFirst(at)
         guard self.pending.count <= Self.maximumPendingByteCount else { throw .limitExceeded("RPC bytes pending") }
         return answers
     }
