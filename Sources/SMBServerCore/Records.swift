@@ -72,7 +72,7 @@ extension ServerState {
             } catch {
                 let detail = "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"
                 self.note(SMBError(error.status, detail))
-                guard !error.status.saysStorageFailed else {
+                guard !error.status.saysStorageFailed, !error.status.saysNodeIsShort else {
                     // Says nothing about the file. A tombstone would take the handle from its client for good.
                     self.loadFailure = SMBError(error.status, detail)
                     break

@@ -24,6 +24,14 @@ package struct SMBError: Error, Equatable, Sendable {
 }
 
 extension NTStatus {
+    /// The node ran out of descriptors or memory: it says nothing about the file either.
+    package var saysNodeIsShort: Bool {
+        switch self {
+        case .tooManyOpenedFiles, .insufficientResources: true
+        default: false
+        }
+    }
+
     /// EIO and its like: it says that the node lost the file system, and nothing about the file. Where another node can
     /// take over such an answer must not reach the client, who would give up what the next node can still do.
     package var saysStorageFailed: Bool {

@@ -109,16 +109,17 @@ import Testing
         #expect(try rival.write(other, at: 5).status == .fileLockConflict)
     }
 
-    @Test func aStorageThatFailsWhileLoadingCostsNoHandle() throws {
+    @Test(arguments: [NTStatus.ioDeviceError, .tooManyOpenedFiles, .insufficientResources])
+    func whatFailsWhileLoadingCostsNoHandle(status: NTStatus) throws {
         let server = TestServer()
         _ = try TestClient.ready(server, share: "ca").open("a", contexts: self.request())
         var kept = HandleState()
         for mutation in server.journal { kept.apply(mutation) }
 
         let next = TestServer(files: server.files)
-        server.files.failure.withLock { $0 = .ioDeviceError }
+        server.files.failure.withLock { $0 = status }
         _ = next.state.load(kept.orderedOpens)
-        #expect(next.state.loadFailure?.status == .ioDeviceError)
+        #expect(next.state.loadFailure?.status == status)
         next.takeEffects()
         #expect(next.journal.isEmpty, "no tombstone")
 

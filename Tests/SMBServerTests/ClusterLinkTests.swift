@@ -76,6 +76,34 @@ import Testing
         #expect(try client.gather(echo).header.status == .success)
     }
 
+    /// Clients that record faster than the cluster can take it once ended the server.
+    @Test func aSlowClusterSlowsItsClientsAndNothingElse() throws {
+        let cluster = try FakeCluster(queueLimit: 16 << 10)
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try client.postCreate(
+            OpenParameters(
+                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
+        try client.flush()
+        cluster.say(.appended(sequence: try cluster.nextOpen()))
+        let reply = try client.gather(create)
+        let file = try CreateResponse(parsing: reply.span).fileID
+        // Every one records the handle with all its locks: some 100 KB, and the cluster reads none of it.
+        let locks = try (0..<100).map { index in
+            try client.post(.lock) {
+                LockRequest(
+                    fileID: file,
+                    locks: [LockElement(offset: UInt64(index), length: 1, flags: [.exclusive, .failImmediately])]
+                ).encode(into: &$0)
+            }
+        }
+        try client.flush()
+        usleep(300_000)
+        for _ in locks { cluster.say(.appended(sequence: try cluster.nextOpen())) }
+        #expect(cluster.lastOpen?.locks.count == locks.count)
+        for lock in locks { #expect(try client.gather(lock).header.status == .success) }
+    }
+
     /// `clusterd` hangs: nobody says stop, and another node serves by now.
     @Test func withoutALeaseNothingIsAnswered() throws {
         let cluster = try FakeCluster()
@@ -173,7 +201,7 @@ private final class FakeCluster {
     private var reader = FrameReader()
     private(set) var lastOpen: OpenRecord?
 
-    init(folder: String? = nil) throws {
+    init(folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit) throws {
         self.ownsFolder = folder == nil
         if let folder {
             self.folder = folder
@@ -185,9 +213,12 @@ private final class FakeCluster {
         var ends: [Int32] = [0, 0]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
         self.descriptor = ends[0]
+        // The least there is: the kernel's buffers must not take what the queue has to hold.
+        var least: Int32 = 1
+        for end in ends { setsockopt(end, SOL_SOCKET, SO_SNDBUF, &least, socklen_t(MemoryLayout<Int32>.size)) }
         let listener = try SocketAddress.listen(port: 0, address: "127.0.0.1")
         self.port = SocketAddress.port(of: listener)
-        let link = ClusterLink(descriptor: ends[1], listeners: [listener])
+        let link = ClusterLink(descriptor: ends[1], listeners: [listener], queueLimit: queueLimit)
         Thread.start("test-link") { try? link.run() }
     }
 
