@@ -39,6 +39,8 @@ package enum Limits {
     /// How long a client may take to acknowledge an oplock or lease break, [MS-SMB2] 3.3.2.1, 3.3.2.5; then it caches
     /// nothing any more.
     package static let breakMilliseconds: UInt64 = 35_000
+    /// How long a client that comes back for a handle waits for the end of its earlier connection.
+    package static let reclaimMilliseconds: UInt64 = 500
     /// Requests that wait for the breaks of one file; more fail with STATUS_INSUFFICIENT_RESOURCES.
     package static let waitingPerFile = 1024
     /// Bytes of one connection's requests that wait for breaks, with what follows them in their compounds; more fail with

@@ -101,6 +101,7 @@ extension ServerState {
         self.opens[key]?.connection = nil
         self.opens[key]?.enumeration = nil
         self.opens[key]?.notification = nil
+        self.wake(open.file)
         self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
         // Whether its client heard of a break nobody knows.
         if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.breaking != nil,

@@ -30,6 +30,8 @@ package struct ServerState: ~Copyable, Sendable {
     var pendingCreates: [CreateKey: UInt64] = [:]
     /// Files on which something happened that requests wait for, and the request that is carried out just now.
     var wokenFiles: [UInt64] = []
+    /// Files of handles whose clients wait for the end of their earlier connection, and until when.
+    var reclaims: [(deadline: UInt64, file: UInt64)] = []
     /// Compounds whose next message waits for the work of the one before it.
     var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
@@ -145,6 +147,9 @@ package struct ServerState: ~Copyable, Sendable {
             if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
         }
         self.expireBreaks()
+        let due = self.reclaims.prefix { $0.deadline <= self.now }
+        for reclaim in due { self.wake(reclaim.file) }
+        self.reclaims.removeFirst(due.count)
         self.carryOutWoken()
         for id in self.connections.keys {
             guard let connection = self.connections[id],

@@ -337,6 +337,15 @@ import Testing
         #expect(try back.create("a", contexts: self.reconnect(file)).status == .objectNameNotFound, "connected")
     }
 
+    @Test func theEndOfTheOldConnectionMayComeLate() throws {
+        let (server, alice, _) = try self.two()
+        let file = try #require(try alice.create("a", oplock: .batch, contexts: self.durable()).create).fileID
+        let back = try TestClient.ready(server)
+        let waiting = try self.pending(back, back.createMessage("a", contexts: self.reconnect(file)))
+        alice.disconnect()
+        #expect(back.received() == [.answer(.create, messageID: waiting, .success)])
+    }
+
     @Test func aDurableHandleGivesWayWhileItsClientIsAway() throws {
         for lease in [true, false] {
             let (server, alice, bob) = try self.two()

@@ -173,7 +173,13 @@ import Testing
         let alice = try TestClient.ready(server, share: "ca")
         let file = try alice.open("a", contexts: self.request())
         let connected = try TestClient.ready(server, share: "ca")
-        #expect(try connected.create("a", contexts: self.reconnect(file)).status == .objectNameNotFound, "in use")
+        let waiting = try connected.create("a", contexts: self.reconnect(file))
+        #expect(waiting.status == .pending, "its connection may be about to end")
+        server.state.now += Limits.reclaimMilliseconds
+        server.state.tick()
+        server.takeEffects()
+        let id = waiting.header?.messageID ?? 0
+        #expect(connected.received() == [.answer(.create, messageID: id, .objectNameNotFound)], "it is in use")
         alice.disconnect()
         let back = try TestClient.ready(server, share: "ca")
         let wrong = GUID(low: 1, high: 1)

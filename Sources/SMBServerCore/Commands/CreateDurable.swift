@@ -111,11 +111,23 @@ extension ServerState {
             throw SMBError(.objectNameNotFound, "no handle \(reconnect.fileID.persistent)")
         }
         guard open.isPersistent == reconnect.isPersistent, open.createGUID == reconnect.createGUID,
-            open.session == nil, open.share.name == tree.share.name
+            open.share.name == tree.share.name
         else { throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is not to be had this way") }
+        try self.requireDisconnected(open, request)
         try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
         return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
+    }
+
+    /// A handle that is in use is not given back. But the shell's loops hear of the end of one connection and of what comes on the
+    /// next in either order: the client waits a moment for the end of its old one.
+    private mutating func requireDisconnected(_ open: Open, _ request: Request) throws(SMBError) {
+        guard open.session != nil else { return }
+        guard open.connection != request.connection, self.carriedOut == nil, self.reclaims.count < Limits.pending else {
+            throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is in use")
+        }
+        self.reclaims.append((self.now &+ Limits.reclaimMilliseconds, open.file))
+        throw SMBError(waitsForBreak: open.file)
     }
 
     /// DHnC. 3.3.5.9.7: found by the persistent half of its id.
@@ -127,8 +139,9 @@ extension ServerState {
             throw SMBError(.invalidParameter, "DHnC and DH2Q")
         }
         guard let key = self.durableOpens[id.persistent], let open = self.opens[key], open.isDurable,
-            !open.isPersistent, open.session == nil, open.share.name == tree.share.name
+            !open.isPersistent, open.share.name == tree.share.name
         else { throw SMBError(.objectNameNotFound, "handle \(id.persistent) is not to be had this way") }
+        try self.requireDisconnected(open, request)
         try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
         return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
