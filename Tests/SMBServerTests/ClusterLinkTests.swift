@@ -45,6 +45,7 @@ import Testing
                 "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
         try client.flush()
         cluster.say(.refused(sequence: try cluster.nextOpen()))
+        try cluster.waitUntilHeard()
         let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         for request in [create, echo] {
             #expect(throws: ClientError.self) {
@@ -111,9 +112,7 @@ import Testing
         let client = try cluster.client()
         try client.echo()
         cluster.say(.lease(until: Clock.bootMicroseconds))
-        // It takes messages in order: when it has answered this one, it has the other.
-        cluster.say(.statusRequest)
-        try cluster.expect { if case .status = $0 { true } else { false } }
+        try cluster.waitUntilHeard()
         let first = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         let second = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         try client.flush()
@@ -245,6 +244,12 @@ private final class FakeCluster {
             try #require(count > 0)
             self.reader.append(buffer[..<count])
         }
+    }
+
+    /// The server takes messages in order: when it has answered this one, it has done those before.
+    func waitUntilHeard() throws {
+        self.say(.statusRequest)
+        try self.expect { if case .status = $0 { true } else { false } }
     }
 
     func expect(_ matches: (ServerToCluster) -> Bool) throws {
