@@ -20,14 +20,32 @@ import Testing
         return contexts
     }
 
-    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
-        let cluster = try FakeCluster()
-        try cluster.serve()
-        let client = try cluster.client()
+    private func open(_ client: SMBConnection) throws -> UInt64 {
         let create = try client.postCreate(
             OpenParameters(
                 "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
         try client.flush()
+        return create
+    }
+
+    /// No answer, and a connection that nobody touched.
+    private func expectSilence(of client: SMBConnection, to request: UInt64) {
+        do throws(ClientError) {
+            _ = try client.gather(request, deadline: Instant.now.adding(milliseconds: 300))
+            Issue.record("it answered")
+        } catch {
+            guard case .timedOut = error else {
+                Issue.record("the connection was touched: \(error)")
+                return
+            }
+        }
+    }
+
+    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try self.open(client)
         let sequence = try cluster.nextOpen()
         #expect(throws: ClientError.self, "no answer before the majority has it") {
             _ = try client.gather(create, deadline: Instant.now.adding(milliseconds: 300))
@@ -40,10 +58,7 @@ import Testing
         let cluster = try FakeCluster()
         try cluster.serve()
         let client = try cluster.client()
-        let create = try client.postCreate(
-            OpenParameters(
-                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
-        try client.flush()
+        let create = try self.open(client)
         cluster.say(.refused(sequence: try cluster.nextOpen()))
         try cluster.waitUntilHeard()
         let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
@@ -63,15 +78,7 @@ import Testing
         try cluster.expect { if case .frozen = $0 { true } else { false } }
         let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         try client.flush()
-        do throws(ClientError) {
-            _ = try client.gather(echo, deadline: Instant.now.adding(milliseconds: 300))
-            Issue.record("a frozen server answered")
-        } catch {
-            guard case .timedOut = error else {
-                Issue.record("the connection was touched: \(error)")
-                return
-            }
-        }
+        self.expectSilence(of: client, to: echo)
         // The move is called off: the server goes on where it stopped.
         cluster.say(.serve(epoch: 2, nextPersistentID: 1))
         #expect(try client.gather(echo).header.status == .success)
@@ -82,10 +89,7 @@ import Testing
         let cluster = try FakeCluster(queueLimit: 16 << 10)
         try cluster.serve()
         let client = try cluster.client()
-        let create = try client.postCreate(
-            OpenParameters(
-                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
-        try client.flush()
+        let create = try self.open(client)
         cluster.say(.appended(sequence: try cluster.nextOpen()))
         let reply = try client.gather(create)
         let file = try CreateResponse(parsing: reply.span).fileID
@@ -116,15 +120,7 @@ import Testing
         let first = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         let second = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         try client.flush()
-        do throws(ClientError) {
-            _ = try client.gather(first, deadline: Instant.now.adding(milliseconds: 300))
-            Issue.record("answered after the lease was over")
-        } catch {
-            guard case .timedOut = error else {
-                Issue.record("the connection was touched: \(error)")
-                return
-            }
-        }
+        self.expectSilence(of: client, to: first)
         cluster.say(.lease(until: .max))
         #expect(try client.gather(first).header.status == .success)
         #expect(try client.gather(second).header.status == .success)

@@ -35,7 +35,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
         self.signal.withLock {
             // The order of the sequence numbers is the order in the queue: there must be room before one is taken.
-            while self.queue.count >= self.queueLimit { self.signal.wait() }
+            self.waitForRoom()
             self.lastSequence += 1
             self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations))
             return self.lastSequence
@@ -49,10 +49,15 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         self.signal.withLock { self.enqueue(message) }
     }
 
-    /// Within the signal's lock, which is given up while there is no room. A `clusterd` that never reads again ends this
-    /// process, or the lease that it no longer extends silences it.
-    private func enqueue(_ message: ServerToCluster) {
+    /// Within the signal's lock, which is given up meanwhile. A `clusterd` that never reads again ends this process, or the
+    /// lease that it no longer extends silences it.
+    private func waitForRoom() {
         while self.queue.count >= self.queueLimit { self.signal.wait() }
+    }
+
+    /// Within the signal's lock.
+    private func enqueue(_ message: ServerToCluster) {
+        self.waitForRoom()
         self.queue.append(contentsOf: FrameReader.frame(message))
         self.signal.wakeAll()
     }
