@@ -166,7 +166,8 @@ silent() { ! listing "$1"; }
 check '... and one on its own node is not' silent "$first"
 kill -CONT "$(process "$first" clusterd)"
 check '... and it follows again when it goes on' wait_for 15 follows "$first"
-ctl witness move "$first" >/dev/null
+# Until the leader has heard that it is caught up and reaches the LUN it refuses, and says so.
+check 'the share may be moved to it' wait_for 15 ctl witness move "$first"
 check 'it takes the share back' wait_for 15 serves "$first"
 check 'the death of smbserverd' kill -KILL "$(process "$first" smbserverd)"
 check '... is mended in place' wait_for 10 grep -q 'server-restart' "$folder/$first/log"
