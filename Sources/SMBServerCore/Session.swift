@@ -6,11 +6,18 @@ package struct User: Equatable, Sendable {
     /// Its SID in text form; the owner of its handles.
     package var sid: String
     package var isAnonymous: Bool
+    package var token: SecurityToken
 
-    package init(name: String, sid: String, isAnonymous: Bool = false) {
+    package init(name: String, sid: String, isAnonymous: Bool = false, token: SecurityToken) {
         self.name = name
         self.sid = sid
         self.isAnonymous = isAnonymous
+        self.token = token
+    }
+
+    /// Who it is; what it may do may have changed since.
+    package static func == (left: User, right: User) -> Bool {
+        left.sid == right.sid && left.name == right.name && left.isAnonymous == right.isAnonymous
     }
 }
 

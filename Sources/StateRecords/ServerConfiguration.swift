@@ -48,24 +48,30 @@ package struct UserRecord: Equatable, BinaryRecord {
     package var ntHash: [UInt8]
     /// The relative identifier below the cluster's own domain SID.
     package var relativeID: UInt32
+    /// One of BUILTIN\Administrators: may take ownership, back up, restore, audit. Since version 2.
+    package var isAdministrator: Bool
 
-    package init(name: String, ntHash: [UInt8], relativeID: UInt32) {
+    package init(name: String, ntHash: [UInt8], relativeID: UInt32, isAdministrator: Bool = false) {
         self.name = name
         self.ntHash = ntHash
         self.relativeID = relativeID
+        self.isAdministrator = isAdministrator
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.ntHash)
             writer.write(self.relativeID)
+            writer.write(self.isAdministrator)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            UserRecord(name: try reader.read(), ntHash: try reader.read(), relativeID: try reader.read())
+        self = try reader.section { (version, reader) throws(RecordError) in
+            UserRecord(
+                name: try reader.read(), ntHash: try reader.read(), relativeID: try reader.read(),
+                isAdministrator: version >= 2 ? try reader.read() : false)
         }
     }
 }
