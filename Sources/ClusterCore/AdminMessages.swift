@@ -21,6 +21,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -59,6 +61,13 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .changeShare(let change):
+            writer.write(UInt8(14))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(15))
+            writer.write(name)
+            writer.write(isAdministrator)
         }
     }
 
@@ -78,6 +87,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 14: self = .changeShare(try reader.read())
+        case 15: self = .setAdministrator(name: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }

@@ -24,6 +24,9 @@ package enum Command: Equatable, BinaryRecord {
     /// It stopped serving, in order; `steps` is what it did for that, and what the next node's record begins with.
     case deactivate(node: NodeID, term: Term, steps: [StepRecord])
     case record(EventRecord)
+    /// What `clusterctl share set` changes of a share.
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -76,6 +79,13 @@ package enum Command: Equatable, BinaryRecord {
         case .record(let event):
             writer.write(UInt8(14))
             writer.write(event)
+        case .changeShare(let change):
+            writer.write(UInt8(15))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(16))
+            writer.write(name)
+            writer.write(isAdministrator)
         }
     }
 
@@ -96,6 +106,8 @@ package enum Command: Equatable, BinaryRecord {
         case 12: self = .activate(node: try reader.read(), term: try reader.read(), try reader.read())
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
+        case 15: self = .changeShare(try reader.read())
+        case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

@@ -16,6 +16,8 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    package let permissions: [SharePermission]
+    package let isAccessBased: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -24,6 +26,8 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.permissions = record.permissions
+        self.isAccessBased = record.isAccessBased
     }
 
     private init(pipes name: String, comment: String) {
@@ -33,6 +37,8 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.permissions = []
+        self.isAccessBased = false
     }
 
     /// The share of the named pipes.
@@ -45,7 +51,7 @@ package final class Share: Sendable {
 
     package var isPipes: Bool { self.fileSystem == nil }
 
-    /// What anybody may do at most. [MS-SMB2] 2.2.10 MaximalAccess.
+    /// What anybody may do at most, whoever it is.
     package var maximalAccess: AccessMask {
         self.isReadOnly ? AccessMask.fileGenericRead.union(.fileGenericExecute) : .fileAll
     }

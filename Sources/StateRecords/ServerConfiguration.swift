@@ -1,3 +1,44 @@
+/// What a share lets somebody do at most, whatever the files themselves grant.
+package struct SharePermission: Equatable, BinaryRecord {
+    package enum Level: UInt8, Sendable {
+        /// Nothing, whatever is granted by another entry.
+        case none = 0
+        case read = 1
+        /// Reads, writes, deletes; changes no security descriptors.
+        case change = 2
+        case full = 3
+    }
+
+    /// A user, or "Everyone", "Users", "Administrators".
+    package var name: String
+    package var level: Level
+
+    package init(name: String, level: Level) {
+        self.name = name
+        self.level = level
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.name)
+            writer.write(self.level.rawValue)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            let name = try reader.read(String.self)
+            let tag = try reader.read(UInt8.self)
+            guard let level = Level(rawValue: tag) else { throw .unknownTag(kind: "share permission", value: tag) }
+            return SharePermission(name: name, level: level)
+        }
+    }
+}
+
+extension SharePermission: CustomStringConvertible {
+    package var description: String { "\(self.name):\(self.level)" }
+}
+
 /// A share as the administrator declared it.
 package struct ShareRecord: Equatable, BinaryRecord {
     package var name: String
@@ -7,10 +48,15 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
+    /// Empty: everyone has full access. Since version 2, as what follows.
+    package var permissions: [SharePermission]
+    /// Directories do not show what the user may not read. [MS-SMB2] 3.3.1.6 Share.DoAccessBasedDirectoryEnumeration.
+    package var isAccessBased: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, permissions: [SharePermission] = [],
+        isAccessBased: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -18,26 +64,40 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.permissions = permissions
+        self.isAccessBased = isAccessBased
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.permissions)
+            writer.write(self.isAccessBased)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            ShareRecord(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var record = ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
                 requiresEncryption: try reader.read())
+            guard version >= 2 else { return record }
+            record.permissions = try reader.readArray()
+            record.isAccessBased = try reader.read()
+            return record
         }
+    }
+
+    /// Gives somebody another level, in the place of what they had.
+    package mutating func permit(_ permission: SharePermission) {
+        self.permissions.removeAll { $0.name.lowercased() == permission.name.lowercased() }
+        self.permissions.append(permission)
     }
 }
 

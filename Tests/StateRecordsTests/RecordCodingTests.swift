@@ -82,19 +82,41 @@ enum Sample {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
         #expect(
             ShareRecord(name: "t", path: "p").encoded
-                == [1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0])
+                == [2, 22, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        let user = UserRecord(name: "u", ntHash: [9], relativeID: 3, isAdministrator: true)
+        #expect(user.encoded == [2, 15, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0, 1])
+        #expect(try UserRecord(decoding: user.encoded) == user)
+    }
+
+    /// What was written before there were permissions and administrators: everyone has full access, nobody is one.
+    @Test func recordsOfVersion1() throws {
+        let share: [UInt8] = [1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 1]
+        #expect(try ShareRecord(decoding: share) == ShareRecord(name: "t", path: "p", requiresEncryption: true))
+        let user: [UInt8] = [1, 14, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0]
+        #expect(try UserRecord(decoding: user) == UserRecord(name: "u", ntHash: [9], relativeID: 3))
+    }
+
+    @Test func sharePermissions() throws {
+        var share = ShareRecord(name: "t", path: "p", isAccessBased: true)
+        share.permit(SharePermission(name: "Everyone", level: .read))
+        share.permit(SharePermission(name: "alice", level: .change))
+        share.permit(SharePermission(name: "ALICE", level: .none))
+        #expect(share.permissions.map(\.description) == ["Everyone:read", "ALICE:none"])
+        #expect(try ShareRecord(decoding: share.encoded) == share)
     }
 
     @Test func aNewerWritersFieldsAreSkipped() throws {
         var writer = BinaryWriter()
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write("test")
             writer.write("path")
             writer.write("")
             writer.write(true)
             writer.write(false)
             writer.write(false)
-            writer.write("a field of version 2")
+            writer.write([SharePermission]())
+            writer.write(false)
+            writer.write("a field of version 3")
         }
         writer.write(UInt16(0xABCD))
         var reader = BinaryReader(writer.bytes)

@@ -100,16 +100,6 @@ struct SecurityPieces: Equatable, Sendable {
         return all
     }
 
-    static func acl(_ entries: [[UInt8]]) -> [UInt8] {
-        let length = entries.reduce(8) { $0 + $1.count }
-        var bytes: [UInt8] = [2, 0]
-        bytes.append(little: UInt16(truncatingIfNeeded: length))
-        bytes.append(little: UInt16(truncatingIfNeeded: entries.count))
-        bytes.append(little: UInt16(0))
-        for entry in entries { bytes.append(contentsOf: entry) }
-        return bytes
-    }
-
     /// Self-relative; `base` as in `init(parsing:)`.
     func encoded(offsetsFromBefore base: Int = 0) -> [UInt8] {
         var control = self.control | Self.selfRelative
@@ -178,5 +168,20 @@ struct SecurityPieces: Equatable, Sendable {
 extension [UInt8] {
     mutating func append(little value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { self.append(contentsOf: $0) }
+    }
+}
+
+extension SecurityPieces {
+    init(_ descriptor: SecurityDescriptor) throws(FileError) {
+        var writer = WireWriter()
+        descriptor.encode(into: &writer)
+        try self.init(parsing: writer.bytes.span.bytes)
+    }
+
+    /// What access checks and inheritance read.
+    func descriptor() throws(FileError) -> SecurityDescriptor {
+        do throws(WireError) { return try SecurityDescriptor(parsing: self.encoded().span.bytes) } catch {
+            throw FileError(.invalidSecurityDescr, "a stored security descriptor")
+        }
     }
 }

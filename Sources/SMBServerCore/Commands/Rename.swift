@@ -14,7 +14,8 @@ extension ServerState {
         if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share) }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         try self.requireDirectory(of: target, fileSystem)
-        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        let replaced = try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try self.requireRights(to: target, isDirectory: open.isDirectory, replaced, open, fileSystem)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
@@ -33,7 +34,8 @@ extension ServerState {
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
         try self.requireDirectory(of: target, fileSystem)
-        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        let replaced = try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try self.requireRights(to: target, isDirectory: false, replaced, open, fileSystem)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: target, by: open)
     }
@@ -58,17 +60,19 @@ extension ServerState {
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
+    /// - Returns: the file that goes; nil where none does.
     private mutating func requireReplaceable(
         _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem
-    ) throws(SMBError) {
+    ) throws(SMBError) -> FileKey? {
         guard let existing = try fileSystem.findFile(target), existing.identity != handle.fileKey.identity else {
-            return
+            return nil
         }
         guard replaces else { throw SMBError(.objectNameCollision) }
         if let entry = self.fileIndex[existing] { try self.breakCaching(of: entry, by: nil, .rename) }
         if self.fileIndex.contains(where: { $0.key.identity == existing.identity }) {
             throw SMBError(.accessDenied, "the file to be replaced is open")
         }
+        return existing
     }
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is

@@ -11,7 +11,8 @@ package enum Inheritance {
         let owner = explicit?.owner ?? creator.user
         guard creator.mayAssign(owner: owner) else { throw SMBError(.invalidOwner) }
         if explicit?.sacl != nil, !creator.privileges.contains(.security) { throw SMBError(.privilegeNotHeld) }
-        let heirs = Heirs(owner: owner, group: explicit?.group ?? creator.primaryGroup, isDirectory: isDirectory)
+        let heirs = ACLInheritance(
+            owner: owner, group: explicit?.group ?? creator.primaryGroup, isDirectory: isDirectory)
         var result = SecurityDescriptor(owner: heirs.owner, group: heirs.group, dacl: nil)
 
         let isMarked = parent.control.contains(.daclAutoInherited)
@@ -64,73 +65,5 @@ package enum Inheritance {
             ACE(kind: .accessAllowed, mask: .fileAll, sid: owner),
             ACE(kind: .accessAllowed, mask: .fileAll, sid: .localSystem),
         ])
-    }
-
-    /// An entry that takes effect says what it grants in specific rights; one that is only passed on keeps its generic ones for
-    /// what inherits it.
-    package static func mappingGeneric(_ entry: ACE) -> ACE {
-        guard !entry.flags.contains(.inheritOnly), case .simple(let mask, let sid, let data) = entry.body else {
-            return entry
-        }
-        var copy = entry
-        copy.body = .simple(mask: mask.mappingGeneric, sid: sid, applicationData: data)
-        return copy
-    }
-
-    /// Whose rights the entries of CREATOR OWNER and CREATOR GROUP become.
-    private struct Heirs {
-        private static let passingFlags: ACE.Flags = [
-            .objectInherit, .containerInherit, .noPropagateInherit, .inheritOnly,
-        ]
-
-        let owner: SID
-        let group: SID
-        let isDirectory: Bool
-
-        /// 2.5.3.4.4: what of a parent's entries reaches the child. It is marked as inherited where the parent's list says that
-        /// it takes part in that: who changes the parent then finds what to replace beneath it.
-        func inherit(_ entries: [ACE], isMarked: Bool) -> [ACE] {
-            entries.flatMap { self.inherit($0, isMarked: isMarked) }
-        }
-
-        private func inherit(_ entry: ACE, isMarked: Bool) -> [ACE] {
-            var entry = entry
-            entry.flags.remove(.inherited)
-            if isMarked { entry.flags.insert(.inherited) }
-            let reaches = entry.flags.contains(self.isDirectory ? .containerInherit : .objectInherit)
-            let passesOn = self.isDirectory && !entry.flags.contains(.noPropagateInherit)
-            guard reaches else {
-                // Files below the new directory get it.
-                guard passesOn, entry.flags.contains(.objectInherit) else { return [] }
-                var passing = entry
-                passing.flags.insert(.inheritOnly)
-                return [passing]
-            }
-            var child = entry
-            child.flags.remove(.inheritOnly)
-            if !passesOn { child.flags.subtract(Self.passingFlags) }
-            return self.settle(child)
-        }
-
-        /// 2.5.3.4.7: an entry as it takes effect. Where that changes what an entry says that is passed on as well, it
-        /// becomes two: one that takes effect and one that is passed on.
-        func settle(_ entry: ACE) -> [ACE] {
-            guard !entry.flags.contains(.inheritOnly), case .simple(let mask, let sid, let data) = entry.body else {
-                return [entry]
-            }
-            var effective = entry
-            let heir = sid == .creatorOwner ? self.owner : sid == .creatorGroup ? self.group : sid
-            effective.body = .simple(mask: mask.mappingGeneric, sid: heir, applicationData: data)
-            let isPassedOn = !entry.flags.isDisjoint(with: [.objectInherit, .containerInherit])
-            guard self.isDirectory, isPassedOn else {
-                effective.flags.subtract(Self.passingFlags)
-                return [effective]
-            }
-            guard effective.body != entry.body else { return [effective] }
-            effective.flags.subtract(Self.passingFlags)
-            var passing = entry
-            passing.flags.insert(.inheritOnly)
-            return [effective, passing]
-        }
     }
 }
