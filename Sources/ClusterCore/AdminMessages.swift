@@ -269,13 +269,16 @@ package struct StatusReport: Equatable, BinaryRecord {
         package var role: UInt8
         package var lag: UInt64
         package var knowsLag: Bool
+        /// Whether it reaches the LUN. In the report's section 2: an older version does not know it.
+        package var reach: Reach
 
-        package init(id: NodeID, isConnected: Bool, role: UInt8, lag: UInt64?) {
+        package init(id: NodeID, isConnected: Bool, role: UInt8, lag: UInt64?, reach: Reach = .unknown) {
             self.id = id
             self.isConnected = isConnected
             self.role = role
             self.lag = lag ?? 0
             self.knowsLag = lag != nil
+            self.reach = reach
         }
 
         package func encode(into writer: inout BinaryWriter) {
@@ -292,6 +295,7 @@ package struct StatusReport: Equatable, BinaryRecord {
             self.role = try reader.read()
             self.lag = try reader.read()
             self.knowsLag = try reader.read()
+            self.reach = .unknown
         }
     }
 
@@ -312,13 +316,13 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var handles: HandleCounts
 
     package init(
-        reporter: String, state: ClusterState, term: Term, commitIndex: LogIndex, leader: String, hasQuorum: Bool,
-        phase: String, problem: String, nodes: [NodeReport], lun: String, fileSystem: String, fence: String,
-        server: ServerStatus?
+        reporter: String, state: ClusterState, active: ActiveNode?, term: Term, commitIndex: LogIndex, leader: String,
+        hasQuorum: Bool, phase: String, problem: String, nodes: [NodeReport], lun: String, fileSystem: String,
+        fence: String, server: ServerStatus?
     ) {
         self.reporter = reporter
         self.handles = HandleCounts(state.handles)
-        self.state = state.forPeople
+        self.state = state.forPeople(active: active)
         self.term = term
         self.commitIndex = commitIndex
         self.leader = leader
@@ -333,7 +337,7 @@ package struct StatusReport: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.reporter)
             writer.write(self.state)
             writer.write(self.term)
@@ -348,18 +352,25 @@ package struct StatusReport: Equatable, BinaryRecord {
             writer.write(self.fence)
             writer.write(self.server)
             writer.write(self.handles)
+            for node in self.nodes { writer.write(node.reach.rawValue) }
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
+            let reporter = try reader.read(String.self)
+            let state = try reader.read(ClusterState.self)
             var report = StatusReport(
-                reporter: try reader.read(), state: try reader.read(), term: try reader.read(),
+                reporter: reporter, state: state, active: state.active, term: try reader.read(),
                 commitIndex: try reader.read(), leader: try reader.read(), hasQuorum: try reader.read(),
                 phase: try reader.read(), problem: try reader.read(), nodes: try reader.readArray(),
                 lun: try reader.read(), fileSystem: try reader.read(), fence: try reader.read(),
                 server: try reader.readOptional())
             report.handles = try reader.read()
+            guard version >= 2 else { return report }
+            for index in report.nodes.indices {
+                report.nodes[index].reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
+            }
             return report
         }
     }
@@ -373,7 +384,8 @@ package struct StatusReport: Equatable, BinaryRecord {
                 id: record.id, name: record.name, address: record.address, kind: record.role.name,
                 role: roles[min(Int(report?.role ?? 0), roles.count - 1)], connected: report?.isConnected ?? false,
                 active: self.state.active?.node == record.id, incarnation: record.incarnation,
-                lag: report.flatMap { $0.knowsLag ? $0.lag : nil })
+                lag: report.flatMap { $0.knowsLag ? $0.lag : nil },
+                lunReachable: record.role == .data ? report?.reach.isYes : nil)
         }
         return ClusterStatus(
             reporter: self.reporter, state: self.state, term: self.term, commitIndex: self.commitIndex,

@@ -70,6 +70,13 @@ package struct ClusterState: Equatable, Sendable {
         self.appliedTerm = Self.foundingTerm
     }
 
+    /// The node was a member and is none any more. It still has its certificate, and no say. A node whose id was not given
+    /// out yet when this state was current is one that joined since: its say counts, or it could not lead a node that
+    /// was away meanwhile.
+    package func isRemoved(_ node: NodeID) -> Bool {
+        node < self.configuration.nextNodeID && self.configuration.node(node) == nil
+    }
+
     package static let foundingIndex: LogIndex = 1
     package static let foundingTerm: Term = 1
 
@@ -244,9 +251,19 @@ extension ClusterState: BinaryRecord {
 }
 
 extension ClusterState {
+    /// Who serves, as far as a reporter in this term can say. The log's last word may be of an earlier term (nobody has served
+    /// since), and of itself the reporter knows better: a node that was stopped and goes on has not heard of its successor yet.
+    package func active(in term: Term, reporter: NodeID, reporterServes: Bool) -> ActiveNode? {
+        guard let active = self.active, active.term == term, active.node != reporter || reporterServes else {
+            return nil
+        }
+        return active
+    }
+
     /// For people's eyes: no key, no password, no hash; and without the opens, which may be many.
-    package var forPeople: ClusterState {
+    package func forPeople(active: ActiveNode?) -> ClusterState {
         var copy = self
+        copy.active = active
         copy.configuration.certificateAuthority = ""
         copy.configuration.lun = ""
         for index in copy.configuration.users.indices { copy.configuration.users[index].ntHash = [] }

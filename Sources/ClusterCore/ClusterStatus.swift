@@ -17,10 +17,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var incarnation: UInt64
         /// Entries that it lacks, as far as the leader knows.
         package var lag: UInt64?
+        /// Whether it reaches the LUN, as far as the reporter heard lately; the leader hears of all data nodes.
+        package var lunReachable: Bool?
 
         package init(
             id: UInt64, name: String, address: String, kind: String, role: String, connected: Bool, active: Bool,
-            incarnation: UInt64, lag: UInt64?
+            incarnation: UInt64, lag: UInt64?, lunReachable: Bool?
         ) {
             self.id = id
             self.name = name
@@ -31,6 +33,7 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             self.active = active
             self.incarnation = incarnation
             self.lag = lag
+            self.lunReachable = lunReachable
         }
     }
 

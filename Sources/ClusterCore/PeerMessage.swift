@@ -6,6 +6,11 @@ package enum PeerMessage: Equatable, BinaryRecord {
     case raft(Message)
     /// A part of the state itself, and the message that stands for it once all parts are there.
     case snapshot(Message, SnapshotPart)
+    /// Whether the sender reaches the LUN, as it found just now.
+    case reach(Reach)
+    /// Who the sender is, told whenever its link comes up. The receiver may have been away when the sender joined: it then
+    /// learns here where to send its answers.
+    case introduction(NodeRecord)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -16,6 +21,12 @@ package enum PeerMessage: Equatable, BinaryRecord {
             writer.write(UInt8(2))
             writer.write(message)
             writer.write(part)
+        case .reach(let reach):
+            writer.write(UInt8(3))
+            writer.section(version: 1) { $0.write(reach.rawValue) }
+        case .introduction(let node):
+            writer.write(UInt8(4))
+            writer.write(node)
         }
     }
 
@@ -24,6 +35,10 @@ package enum PeerMessage: Equatable, BinaryRecord {
         switch tag {
         case 1: self = .raft(try reader.read())
         case 2: self = .snapshot(try reader.read(), try reader.read())
+        case 3:
+            let reach = try reader.section { (_, reader) throws(RecordError) in try reader.read(UInt8.self) }
+            self = .reach(Reach(rawValue: reach) ?? .unknown)
+        case 4: self = .introduction(try reader.read())
         default: throw .unknownTag(kind: "peer message", value: tag)
         }
     }

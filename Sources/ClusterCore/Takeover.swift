@@ -44,6 +44,9 @@ package struct Takeover: Sendable {
 
     private var lease = false
     private var heirs: [NodeID] = []
+    private var reaching: [NodeID] = []
+    /// Since when, and why, as the bridge says.
+    private var unreachable: (since: Moment, reason: String)?
     private var appliedTerm: Term = 0
     private var handedOver = false
     private var predecessorSteps: [StepRecord] = []
@@ -58,6 +61,9 @@ package struct Takeover: Sendable {
 
     /// What has to be over before the node holds nothing.
     private var clearing: Set<Operation> = []
+    /// The address has to be gone before the server ends.
+    private var clearingAddress: Operation = 0
+    private var clearingServer: Operation = 0
     private var clearingReason = ""
     private var givesAway = false
 
@@ -89,7 +95,9 @@ package struct Takeover: Sendable {
             self.appliedTerm = max(self.appliedTerm, term)
             if self.phase == .elected, self.appliedTerm == self.term { self.begin(now) }
         case .lease(let held): self.lease(held, now)
-        case .heirs(let heirs): self.heirs = heirs
+        case .heirs(let heirs, let reaching):
+            self.heirs = heirs
+            self.reaching = reaching
         case .predecessor(let handedOver, let steps):
             self.handedOver = handedOver
             self.predecessorSteps = steps
@@ -102,6 +110,9 @@ package struct Takeover: Sendable {
         case .bridgeFenced(let who):
             if self.holdsStorage { self.giveUp("fenced: \(who)", now) }
         case .bridgeAsksToRetake(let why): self.bridgeAsksToRetake(why)
+        case .bridgeUnreachable(let why):
+            if self.holdsStorage, self.unreachable == nil { self.unreachable = (now, why) }
+        case .bridgeReachable: self.unreachable = nil
         case .move(let target): self.move(to: target, now)
         case .stop: self.stop(now)
         case .tick: self.tick(now)
@@ -200,7 +211,9 @@ package struct Takeover: Sendable {
         let operation = self.newOperation()
         self.operation = operation
         switch step {
-        case .fence: self.directives.append(.takeFence(operation, term: self.term))
+        case .fence:
+            self.unreachable = nil
+            self.directives.append(.takeFence(operation, term: self.term))
         case .attach: self.directives.append(.attach(operation, term: self.term))
         case .load: self.directives.append(.serve(operation, epoch: self.term))
         case .address: self.directives.append(.raiseAddress(operation))
@@ -228,7 +241,7 @@ package struct Takeover: Sendable {
 
     private mutating func finished(_ operation: Operation, _ details: [StepRecord], _ now: Moment) {
         if self.clearing.remove(operation) != nil {
-            if self.clearing.isEmpty { self.cleared(now) }
+            self.wentOn(clearing: operation, now)
             return
         }
         if let restart = self.serverRestart, restart.operation == operation {
@@ -277,7 +290,7 @@ package struct Takeover: Sendable {
     private mutating func failed(_ operation: Operation, _ failure: Failure, _ now: Moment) {
         if self.clearing.remove(operation) != nil {
             self.directives.append(.log("while giving up: \(failure.message)"))
-            if self.clearing.isEmpty { self.cleared(now) }
+            self.wentOn(clearing: operation, now)
             return
         }
         if self.confirmation == operation {
@@ -326,7 +339,8 @@ package struct Takeover: Sendable {
     }
 
     /// The self-fence: answers nothing more, lets nothing more reach the LUN, leaves the address. The order between the
-    /// three does not matter for safety, the reservation decides; each is told at once so that none waits for another.
+    /// three does not matter for safety, the reservation decides; each is told at once so that none waits for another. Only the
+    /// silent server's end waits for the address: the FIN or reset of a dying process must find no way out.
     private mutating func giveUp(_ reason: String, _ now: Moment) {
         if case .moving = self.phase { self.answerMove("the move was broken off: \(reason)") }
         if self.phase == .serving, self.isLeader {
@@ -345,13 +359,21 @@ package struct Takeover: Sendable {
             self.directives.append(.refuseRetake)
         }
         self.operation = 0
+        self.unreachable = nil
         self.phase = .clearing
         self.clearingReason = reason
         let server = self.newOperation()
         let address = self.newOperation()
         let storage = self.newOperation()
         self.clearing = [server, address, storage]
-        self.directives += [.endServer(server), .dropAddress(address), .tearDown(storage)]
+        self.clearingAddress = address
+        self.clearingServer = server
+        self.directives += [.silenceServer, .dropAddress(address), .tearDown(storage)]
+    }
+
+    private mutating func wentOn(clearing operation: Operation, _ now: Moment) {
+        if operation == self.clearingAddress { self.directives.append(.endServer(self.clearingServer)) }
+        if self.clearing.isEmpty { self.cleared(now) }
     }
 
     private mutating func cleared(_ now: Moment) {
@@ -369,7 +391,7 @@ package struct Takeover: Sendable {
     }
 
     private mutating func handOver(_ now: Moment) {
-        guard let heir = self.heirs.first(where: { $0 != self.node }) else {
+        guard let heir = (self.reaching + self.heirs).first(where: { $0 != self.node }) else {
             self.wait(self.limits.patientDelay, now)
             return
         }
@@ -474,7 +496,8 @@ package struct Takeover: Sendable {
         guard self.heirs.contains(target) else {
             self.directives.append(
                 .answerMove(
-                    "the other node is not connected, lags behind or failed to take over: see 'clusterctl status'"))
+                    "the other node is not connected, lags behind, failed to take over or does not reach the LUN: see "
+                        + "'clusterctl status'"))
             return
         }
         self.moveWasAsked = true
@@ -559,7 +582,21 @@ package struct Takeover: Sendable {
             }
             self.attempts = 0
             self.elected(now)
-        case .standby, .elected, .taking, .serving, .moving, .clearing: break
+        case .serving, .taking(.load), .taking(.address), .taking(.tickle): self.leaveTheUnreachable(now)
+        case .standby, .elected, .taking, .moving, .clearing: break
         }
+    }
+
+    /// Where no heir reaches the LUN either the target itself is away: its clients wait here, and a move would gain nothing.
+    private mutating func leaveTheUnreachable(_ now: Moment) {
+        guard let unreachable = self.unreachable, now - unreachable.since >= self.limits.unreachableTime,
+            let heir = self.reaching.first(where: { $0 != self.node })
+        else { return }
+        let what = "storage: node \(heir) reaches the LUN and this one does not: \(unreachable.reason)"
+        self.lastFailure = what
+        self.givesAway = true
+        self.directives.append(
+            .record(EventRecord(kind: .failure, node: self.node, term: self.term, detail: what)))
+        self.clear(what)
     }
 }

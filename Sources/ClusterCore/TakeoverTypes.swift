@@ -35,8 +35,9 @@ extension Takeover {
         case ownTermApplied(Term)
         /// The serving lease was gained or lost.
         case lease(Bool)
-        /// The data nodes that could take over, the best first: connected, caught up, without a failed takeover.
-        case heirs([NodeID])
+        /// The data nodes that could take over, the best first (``Heirs``), and those of them that said just now that they reach
+        /// the LUN.
+        case heirs([NodeID], reaching: [NodeID] = [])
         /// Whether the node that served before handed over in order, and its steps.
         case predecessor(handedOver: Bool, steps: [StepRecord])
 
@@ -48,6 +49,9 @@ extension Takeover {
         case bridgeExited(String)
         case bridgeFenced(String)
         case bridgeAsksToRetake(String)
+        /// The target does not answer the bridge: whatever is asked of the LUN waits.
+        case bridgeUnreachable(String)
+        case bridgeReachable
 
         /// `clusterctl move`.
         case move(to: NodeID)
@@ -63,7 +67,7 @@ extension Takeover {
         case restartBridge(Operation)
         case allowRetake
         case refuseRetake
-        /// Clean: flush, unmount, release the reservation.
+        /// Clean: flush and unmount. The reservation stays until the next takeover preempts it.
         case detach(Operation, term: Term)
         /// Unclean: nothing more may reach the LUN. Also ends whatever an earlier step left. Never fails.
         case tearDown(Operation)
@@ -72,7 +76,10 @@ extension Takeover {
         /// Load the records into the warm server (or a new one) and let it serve.
         case serve(Operation, epoch: Term)
         case freeze(Operation)
-        /// Answers nothing from now on; ends the process; a new one is warmed up. Never fails.
+        /// Answers nothing from this moment on, and keeps its sockets open, so that they say nothing either. Nothing waits for
+        /// it: it cannot fail, and is told in the same step as whatever made it necessary.
+        case silenceServer
+        /// Ends the process; a new one is warmed up. Never fails.
         case endServer(Operation)
 
         // The network.
@@ -109,6 +116,9 @@ package struct TakeoverLimits: Equatable, Sendable {
     /// How long a frozen server may take to finish what runs; after it the move goes on without.
     package var freezeTime: Moment = 3_000_000
     package var transferTime: Moment = 3_000_000
+    /// How long the LUN may be out of this node's reach, after the bridge has said so, before the leadership goes to an heir
+    /// that reaches it.
+    package var unreachableTime: Moment = 5_000_000
     /// Between attempts of a witness to hand leadership to a data node.
     package var witnessTransferInterval: Moment = 500_000
 

@@ -31,6 +31,8 @@ struct SimulatedDisk {
     init(base: Snapshot) {
         self.contents = Contents()
         self.contents.base = base
+        self.contents.hardState = HardState(term: base.term, commitIndex: base.index)
+        self.contents.appliedIndex = base.index
     }
 
     var isIdle: Bool { self.syncing == 0 }

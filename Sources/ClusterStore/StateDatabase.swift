@@ -12,6 +12,9 @@ package enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .database(let error) where error.isDiskFull:
+            "the disk of the state directory is full: make room there, then start the node again (state.db: \(error))"
+        case .database(let error) where error.isCorrupt: StoreError.damaged("\(error)").description
         case .database(let error): "state.db: \(error)"
         case .damaged(let what):
             "state.db is damaged (\(what)). Remove the node with 'clusterctl leave' on a healthy node, delete its state "
@@ -69,6 +72,10 @@ package struct StateDatabase: ~Copyable {
         let made = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         if made >= 0 { close(made) }
         let database = try Database(path: path)
+        // What an earlier life wrote and did not sync (killed in the middle, or the sync failed) may be in the page cache
+        // alone: it looks committed, and a sync that is asked for now proves nothing about it. So nothing is read before
+        // it was copied into the database and synced there.
+        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         try database.execute(Self.schema)
         let putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)")
         let putHardState = try database.prepare(

@@ -10,12 +10,19 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let handler: any TransportHandler
     private let logger: Logger
+    private let onIdentified: (any Channel) -> Void
     private let onClose: (any Channel) -> Void
     private var requester: Requester?
+    /// Somebody without a certificate asks once a connection.
+    private var hasAsked = false
 
-    init(handler: any TransportHandler, logger: Logger, onClose: @escaping (any Channel) -> Void) {
+    init(
+        handler: any TransportHandler, logger: Logger, onIdentified: @escaping (any Channel) -> Void,
+        onClose: @escaping (any Channel) -> Void
+    ) {
         self.handler = handler
         self.logger = logger
+        self.onIdentified = onIdentified
         self.onClose = onClose
     }
 
@@ -32,6 +39,7 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
             if let certificate {
                 self.requester = .node(try NodeName.nodeID(certificateDER: certificate.toDERBytes()))
                 limit = TransportLimits.longestFrame
+                self.onIdentified(context.channel)
             } else {
                 self.requester = .joining(address: context.remoteAddress?.description ?? "unknown address")
                 limit = TransportLimits.longestUnauthenticatedFrame
@@ -51,7 +59,9 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard let requester = self.requester else { return context.close(promise: nil) }
         switch (Self.unwrapInboundIn(data), requester) {
         case (.message(let message), .node(let node)): self.handler.received(message, from: node)
+        case (.request, .joining) where self.hasAsked: context.close(promise: nil)
         case (.request(let id, let payload), _):
+            self.hasAsked = true
             let channel = context.channel
             self.handler.request(payload, from: requester) { reply in
                 channel.writeAndFlush(TransportFrame.reply(id: id, reply), promise: nil)

@@ -124,14 +124,26 @@ private final class PeerLinkHandler: ChannelInboundHandler {
     private let link: PeerLink
     private let node: UInt64
     private var failure = "closed by the peer"
+    private var handshake: Scheduled<Void>?
 
     init(link: PeerLink, node: UInt64) {
         self.link = link
         self.node = node
     }
 
+    /// A peer whose kernel took the connection and whose process says nothing: nothing is unacknowledged, so that nothing
+    /// else would ever end this.
+    func channelActive(context: ChannelHandlerContext) {
+        let channel = context.channel
+        self.handshake = context.eventLoop.scheduleTask(in: TransportLimits.handshakeTimeout) {
+            channel.close(promise: nil)
+        }
+        context.fireChannelActive()
+    }
+
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .handshakeCompleted = event as? TLSUserEvent {
+            self.handshake?.cancel()
             do {
                 try PeerIdentity.check(context.pipeline.syncOperations, isNode: self.node)
                 self.link.isUp(context.channel)
@@ -155,6 +167,7 @@ private final class PeerLinkHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        self.handshake?.cancel()
         self.link.isDown(reason: self.failure)
         context.fireChannelInactive()
     }

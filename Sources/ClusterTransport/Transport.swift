@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -79,6 +80,8 @@ package final class Transport: Sendable {
         var links: [UInt64: [PeerLink]] = [:]
         var addresses: [UInt64: Endpoint] = [:]
         var inbound: [ObjectIdentifier: any Channel] = [:]
+        /// Those of them that showed no node's certificate, the oldest first.
+        var strangers: [any Channel] = []
         var isStopped = false
     }
 
@@ -101,13 +104,19 @@ package final class Transport: Sendable {
                 .serverChannelOption(.backlog, value: 64)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                .childChannelOption(Self.tcp(TCP_KEEPIDLE), value: .init(TransportLimits.keepAliveIdleSeconds))
+                .childChannelOption(Self.tcp(TCP_KEEPINTVL), value: .init(TransportLimits.keepAliveIntervalSeconds))
+                .childChannelOption(Self.tcp(TCP_KEEPCNT), value: .init(TransportLimits.keepAliveProbes))
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         guard self.admit(channel) else { throw ChannelError.connectPending }
                         let sync = channel.pipeline.syncOperations
                         try sync.addHandler(NIOSSLServerHandler(context: context))
                         try sync.addHandler(
-                            InboundHandler(handler: self.handler, logger: self.logger) { self.forget($0) })
+                            InboundHandler(
+                                handler: self.handler, logger: self.logger, onIdentified: { self.identified($0) },
+                                onClose: { self.forget($0) }))
                     }
                 }
                 .bind(host: endpoint.host, port: endpoint.port).wait()
@@ -193,15 +202,36 @@ package final class Transport: Sendable {
         try? self.group.syncShutdownGracefully()
     }
 
+    private static func tcp(_ name: Int32) -> ChannelOptions.Types.SocketOption {
+        ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: name))
+    }
+
     private func admit(_ channel: any Channel) -> Bool {
-        self.state.withLock { state in
-            guard !state.isStopped, state.inbound.count < TransportLimits.inboundConnections else { return false }
+        let (isAdmitted, oldest) = self.state.withLock { state -> (Bool, (any Channel)?) in
+            guard !state.isStopped, state.inbound.count < TransportLimits.inboundConnections else {
+                return (false, nil)
+            }
             state.inbound[ObjectIdentifier(channel)] = channel
-            return true
+            state.strangers.append(channel)
+            // A node's handshake takes milliseconds: it is none of the oldest.
+            guard state.strangers.count > TransportLimits.strangers else { return (true, nil) }
+            let oldest = state.strangers.removeFirst()
+            // Its closing may take TLS some seconds: it must not count meanwhile.
+            state.inbound[ObjectIdentifier(oldest)] = nil
+            return (true, oldest)
         }
+        oldest?.close(promise: nil)
+        return isAdmitted
+    }
+
+    private func identified(_ channel: any Channel) {
+        self.state.withLock { state in state.strangers.removeAll { $0 === channel } }
     }
 
     private func forget(_ channel: any Channel) {
-        self.state.withLock { _ = $0.inbound.removeValue(forKey: ObjectIdentifier(channel)) }
+        self.state.withLock { state in
+            state.inbound[ObjectIdentifier(channel)] = nil
+            state.strangers.removeAll { $0 === channel }
+        }
     }
 }

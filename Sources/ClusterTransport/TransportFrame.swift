@@ -11,6 +11,14 @@ package enum TransportLimits {
     package static let queuedBytesBulk = 64 << 20
     /// Connections that were accepted and not closed, beyond the peers' own.
     package static let inboundConnections = 64
+    /// Of these, connections that showed no node's certificate; the oldest makes room for the next.
+    package static let strangers = 16
+    /// From the connection to the end of the TLS handshake.
+    package static let handshakeTimeout = TimeAmount.seconds(3)
+    /// A peer that lost power or its network is noticed on a connection on which only it would send.
+    package static let keepAliveIdleSeconds = 10
+    package static let keepAliveIntervalSeconds = 5
+    package static let keepAliveProbes = 3
     package static let connectTimeout = TimeAmount.seconds(1)
     package static let reconnectDelay = TimeAmount.milliseconds(200)
     /// Unacknowledged bytes older than this end a connection: a peer that lost power says nothing.

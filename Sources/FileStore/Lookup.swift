@@ -90,7 +90,8 @@ extension Volume {
         let found = try self.find(path)
         guard let target = found.target else { return nil }
         let status = try FileStatus(target)
-        let identity = try FileIdentity(target.number, filesystem: self.filesystemID)
-        return (FileInformation(status, DOSAttributes.read(target.number)), identity)
+        let (dos, identity) = try self.attributeCache.attributesAndIdentity(
+            of: target, status, filesystem: self.filesystemID)
+        return (FileInformation(status, dos), identity)
     }
 }

@@ -46,7 +46,8 @@ extension Volume {
     private func openExisting(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
         let status = try FileStatus(target)
         if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
-        let dos = DOSAttributes.read(target.number)
+        let (dos, identity) = try self.attributeCache.attributesAndIdentity(
+            of: target, status, filesystem: self.filesystemID)
         let information = self.stickyTimes.shown(FileInformation(status, dos))
         let action: CreateAction
         switch request.disposition {
@@ -74,7 +75,6 @@ extension Volume {
             }
         }
         try self.checkAttributes(request, information, action)
-        let identity = try FileIdentity(target.number, filesystem: self.filesystemID)
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
         return OpenResult(file: file, action: action, information: information)

@@ -87,6 +87,8 @@ package enum DropReason: Equatable, Sendable {
     case invalidChange
     /// The learner lacks more than `RaftLimits.promotionLagEntries`, or was not heard of lately.
     case learnerNotCaughtUp
+    /// The voters that would stay and were heard of lately are no majority of those that would stay.
+    case majorityNotHeard
     /// Another leader's entry took its place: it never happened.
     case overwritten
     /// It may have happened or not: a snapshot covers its place, or this node stopped.

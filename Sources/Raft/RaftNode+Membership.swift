@@ -26,7 +26,21 @@ extension RaftNode {
         if case .promote(let node) = change, self.configuration.isLearner(node), !self.isCaughtUp(node) {
             return .learnerNotCaughtUp
         }
-        return nil
+        switch change {
+        case .remove, .demote: return self.majorityIsHeard(after: change) ? nil : .majorityNotHeard
+        case .addLearner, .promote: return nil
+        }
+    }
+
+    /// The change is in force at once and is itself committed by the voters that stay. Without a majority of those it
+    /// could neither be committed nor taken back: whoever holds it in its log votes for no one who does not.
+    private func majorityIsHeard(after change: ConfigurationChange) -> Bool {
+        guard let configuration = change.applied(to: self.configuration) else { return true }
+        let heard = configuration.voters.count { voter in
+            voter == self.id
+                || self.progress[voter]?.lastHeard.map { self.now - $0 < self.limits.electionTicksMinimum } ?? false
+        }
+        return heard >= configuration.quorum
     }
 
     private func isCaughtUp(_ node: NodeID) -> Bool {

@@ -8,6 +8,8 @@ import SMBServerCore
 final class ClientConnection {
     /// A send is gathered up to this.
     static let gatherByteCount = 1 << 20
+    /// Full receives before the loop turns to the next connection.
+    private static let receivesInARow = 16
     /// Frames that wait for a disk or the journal; at this number nothing more is read until one has left.
     static let heldLimit = 4096
 
@@ -24,6 +26,8 @@ final class ClientConnection {
     private var sent = 0
     /// The kernel takes no more: nothing is parsed until it does.
     private var isBlocked = false
+    /// It could send, but must not: see ``ServingLease``.
+    private var waitsForLease = false
     private var isClosed = false
 
     var held: [HeldFrame] = []
@@ -48,7 +52,8 @@ final class ClientConnection {
     // MARK: Receiving
 
     func readable() {
-        while self.mayParse {
+        // Who sends without a pause must not keep the loop from its other connections: epoll tells of the rest.
+        for _ in 0..<Self.receivesInARow where self.mayParse {
             let window = self.window ?? self.loop.pool.takeWindow(holding: self.expected)
             self.window = window
             let room = window.capacity - window.end
@@ -87,7 +92,7 @@ final class ClientConnection {
                 self.out = writer
                 return self.close("\(error)")
             }
-            guard length <= Limits.message else {
+            guard length <= (self.security.isAuthenticated ? Limits.message : Limits.messageBeforeLogon) else {
                 self.out = writer
                 return self.close("a message of \(length) bytes")
             }
@@ -146,6 +151,11 @@ final class ClientConnection {
     private func flush(_ writer: inout WireWriter) {
         guard !self.isClosed, !self.isBlocked, !self.loop.server.isFenced else { return }
         while self.sent < writer.count {
+            guard self.loop.server.mayAnswer else {
+                self.waitsForLease = true
+                self.isBlocked = true
+                return self.updateInterest()
+            }
             let (from, to) = (self.sent, writer.count)
             let count = writer.withUnsafeMutableBytes(in: from..<to) { bytes in
                 Glibc.send(self.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -172,7 +182,14 @@ final class ClientConnection {
     func updateInterest() {
         guard !self.isClosed else { return }
         self.loop.poller.change(
-            self.descriptor, reads: self.mayParse, writes: self.isBlocked, token: UInt64(self.slot))
+            self.descriptor, reads: self.mayParse, writes: self.isBlocked && !self.waitsForLease,
+            token: UInt64(self.slot))
+    }
+
+    func leaseExtended() {
+        guard self.waitsForLease else { return }
+        self.waitsForLease = false
+        self.writable()
     }
 
     func writable() {

@@ -15,6 +15,8 @@ final class HeldFrame {
     let ticket: UInt64
     /// Flushes that are under way.
     var syncs: Int
+    /// It must not overtake what was to be sent before it.
+    var isOrdered = false
 
     init(
         number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, syncs: Int
@@ -101,6 +103,10 @@ extension ClientConnection {
                 replies.append(FrameReply(start: reply.start, end: writer.count, protection: reply.protection))
                 if header.command == .negotiate {
                     self.negotiated(message, writer, reply.start)
+                }
+                // No frame can hold more, and nobody's compound may fill the memory.
+                guard writer.count - frameStart <= DirectTCP.maximumLength - 8 else {
+                    return "replies to a compound that no frame can hold"
                 }
             case .silent: break
             case .authenticate: return "an authentication that leads to another"
@@ -249,10 +255,14 @@ extension ClientConnection {
     /// Sends the held frames that wait for nothing any more.
     private func release() {
         let wasFull = self.held.count >= Self.heldLimit
-        let isReady = { (frame: HeldFrame) in frame.syncs == 0 && frame.ticket <= self.loop.journaled }
-        guard self.held.contains(where: isReady) else { return }
-        let ready = self.held.filter(isReady)
-        self.held.removeAll(where: isReady)
+        var ready: [HeldFrame] = []
+        var waiting: [HeldFrame] = []
+        for frame in self.held {
+            let isReady = frame.syncs == 0 && frame.ticket <= self.loop.journaled
+            if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
+        }
+        guard !ready.isEmpty else { return }
+        self.held = waiting
         var failure: String?
         self.sendNow { writer in
             for frame in ready {
@@ -277,12 +287,26 @@ extension ClientConnection {
         own.claim(DirectTCP.headerByteCount + (encryptedFor == nil ? 0 : TransformHeader.byteCount))
         let start = own.count
         own.append(completion.message)
-        self.held.append(
-            HeldFrame(
-                number: self.nextFrame, writer: own,
-                replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-                encryptedFor: encryptedFor, ticket: ticket, syncs: 0))
+        var request = completion.request
+        let sync = request.withUnsafeMutableBytes { message in
+            self.perform(
+                Reply(start: start, protection: completion.protection, work: completion.work), message, into: &own)
+        }
+        if let id = completion.continuation {
+            self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
+        }
+        let frame = HeldFrame(
+            number: self.nextFrame, writer: own,
+            replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
+            encryptedFor: encryptedFor, ticket: ticket, syncs: sync == nil ? 0 : 1)
+        frame.isOrdered = completion.isNotification
         self.nextFrame += 1
+        self.held.append(frame)
+        if let (file, includesName) = sync {
+            self.loop.server.syncs.submit(
+                file, includesName: includesName,
+                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: 0))
+        }
         self.release()
     }
 }

@@ -26,6 +26,9 @@ struct ConnectionSecurity {
         self.channels.first { $0.session == session }?.channel
     }
 
+    /// Somebody has logged on here; a session that ended a moment ago counts.
+    var isAuthenticated: Bool { !self.channels.isEmpty }
+
     mutating func add(_ channel: Channel, session: UInt64) {
         self.channels.removeAll { $0.session == session }
         self.channels.append((session, channel))

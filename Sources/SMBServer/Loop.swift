@@ -17,6 +17,7 @@ enum LoopMessage: Sendable {
     case sessionEnded(Connection.ID, session: UInt64)
     case freeze
     case thaw
+    case leaseExtended
     case listen(descriptor: Int32)
     case shutDown
 }
@@ -153,6 +154,7 @@ final class Loop: @unchecked Sendable {
             self.isFrozen = false
             self.startListening()
             for connection in self.connections { connection?.resume() }
+        case .leaseExtended: for connection in self.connections { connection?.leaseExtended() }
         case .listen(let descriptor):
             guard self.listeners.count < Self.mostListeners else { return Log.write("too many listening sockets") }
             self.stopListening()

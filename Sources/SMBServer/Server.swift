@@ -26,6 +26,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     let syncs = SyncPool()
     let names: ServerNames
+    private let lease: ServingLease
     private let journal: any Journal
     // Set once, before the first loop starts.
     private var loops: [Loop] = []
@@ -34,8 +35,12 @@ package final class Server: JournalObserver, @unchecked Sendable {
     var onFrozen: (@Sendable () -> Void)?
     var onStorageFailure: (@Sendable (String) -> Void)?
 
-    init(configuration: ServerConfiguration, journal: any Journal, loopCount: Int? = nil) throws(ServerError) {
+    init(
+        configuration: ServerConfiguration, journal: any Journal, lease: ServingLease = .unlimited,
+        loopCount: Int? = nil
+    ) throws(ServerError) {
         self.journal = journal
+        self.lease = lease
         self.names = ServerNames(host: configuration.serverName)
         let seed: UInt64
         do throws(CryptoError) { seed = try Random.integer() } catch { throw ServerError("randomness: \(error)") }
@@ -238,6 +243,13 @@ package final class Server: JournalObserver, @unchecked Sendable {
     }
 
     var isFenced: Bool { self.fenced.load(ordering: .acquiring) }
+
+    var mayAnswer: Bool { self.lease.mayAnswer() }
+
+    func extendLease(until end: UInt64) {
+        guard self.lease.extend(until: end) else { return }
+        for loop in self.loops { loop.post(.leaseExtended) }
+    }
 
     /// Takes no more requests, lets what runs finish, then calls `onFrozen`. No connection is closed.
     package func freeze() {

@@ -33,6 +33,8 @@ package struct Connection: Sendable {
     /// In the order in which they were set up.
     package var sessions: [UInt64] = []
     package var asyncCount = 0
+    /// Of requests that wait for oplock breaks.
+    package var deferredByteCount = 0
     /// When it was accepted, for those who never authenticate.
     package var acceptedAt: UInt64
     package var client: ClientRecord

@@ -11,6 +11,15 @@ extension ServerState {
     package mutating func process(
         _ message: RawSpan, _ frame: inout RequestFrame, signature: SignatureCheck, into writer: inout WireWriter
     ) -> Outcome {
+        let outcome = self.processMessage(message, &frame, signature: signature, into: &writer)
+        self.carryOutWoken()
+        return outcome
+    }
+
+    mutating func processMessage(
+        _ message: RawSpan, _ frame: inout RequestFrame, signature: SignatureCheck, into writer: inout WireWriter
+    ) -> Outcome {
+        if let id = frame.deferredBehind { return self.deferMessage(message, frame, behind: id, signature: signature) }
         let header: SMB2Header
         do throws(WireError) { header = try SMB2Header(parsing: message) } catch { return .disconnect("\(error)") }
         guard !header.isResponse else { return .disconnect("a response from a client") }
@@ -52,23 +61,26 @@ extension ServerState {
             writer.claimHeader()
             outcome = try self.perform(message, &request, into: &writer)
         } catch {
-            self.noteFailure(error, request)
-            outcome = .reply(self.fail(&request, error, into: &writer))
+            outcome = self.answer(error, message, &request, &frame, into: &writer)
         }
         let status = self.settle(&outcome, &request, into: &writer)
-        frame.sessionID = request.session
-        frame.treeID = request.treeID
-        frame.status = status
-        // A message that could not be related leaves nothing that the next could be related to.
-        frame.canRelate = isRelated
-        if request.header.command == .create {
-            frame.fileID = request.fileID
-            frame.createError = status.isError ? status : nil
-        } else if request.fileID != nil || !request.header.isRelated {
-            // What follows an unrelated message that found no file has none either.
-            frame.fileID = request.fileID
-        }
+        if frame.deferredBehind == nil { frame.advance(past: request, status: status, isRelated: isRelated) }
         return outcome
+    }
+
+    /// A request failed, or has to wait.
+    private mutating func answer(
+        _ error: SMBError, _ message: RawSpan, _ request: inout Request, _ frame: inout RequestFrame,
+        into writer: inout WireWriter
+    ) -> Outcome {
+        var error = error
+        if let file = error.awaitedFile {
+            do throws(SMBError) {
+                return try self.deferOperation(message, request, &frame, file: file, into: &writer)
+            } catch let refusal { error = refusal }
+        }
+        self.noteFailure(error, request)
+        return .reply(self.fail(&request, error, into: &writer))
     }
 
     /// A related message works in the session, on the tree and the file of the one before it. 3.3.5.2.7.2.
@@ -127,7 +139,7 @@ extension ServerState {
     }
 
     /// One file a command, in Commands/.
-    private mutating func perform(
+    mutating func perform(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         guard let command = request.header.command else { throw SMBError(.invalidParameter) }
@@ -230,7 +242,8 @@ extension ServerState {
     }
 
     /// Overwrites the reply of work that failed by an error response. In the middle of a compound the reply keeps its
-    /// length: what stands behind the error response's nine bytes means nothing.
+    /// length: what stands behind the error response's eight bytes means nothing. The ninth, an empty ErrorData, is the next
+    /// header's first where the body was one of those that are padded to eight.
     /// - Parameter isLast: nothing follows the reply in its frame.
     package static func replaceReply(
         at start: Int, status: NTStatus, isLast: Bool, into writer: inout WireWriter
@@ -243,12 +256,14 @@ extension ServerState {
         if isLast {
             writer.append(error.span)
         } else {
-            for index in 0..<error.count { writer.store(error.span.load(UInt8.self, at: index), at: body + index) }
+            for index in 0..<min(8, error.count) {
+                writer.store(error.span.load(UInt8.self, at: index), at: body + index)
+            }
         }
     }
 
     /// What an administrator should know of. What clients merely ask in vain would fill the log at their pleasure.
-    private mutating func noteFailure(_ error: SMBError, _ request: Request) {
+    mutating func noteFailure(_ error: SMBError, _ request: Request) {
         switch error.status {
         case .accessDenied, .badNetworkName, .insufficientResources, .tooManyOpenedFiles, .internalError,
             .ioDeviceError, .diskFull, .fileCorruptError, .unsuccessful:
@@ -257,6 +272,24 @@ extension ServerState {
         }
         guard let detail = error.detail, self.notes.count < Self.notesLimit else { return }
         self.notes.append("\(request.header.command.map { "\($0)" } ?? "command") failed: \(error.status): \(detail)")
+    }
+}
+
+extension RequestFrame {
+    /// A message of the frame was answered: what the next one takes over from it.
+    mutating func advance(past request: Request, status: NTStatus, isRelated: Bool) {
+        self.sessionID = request.session
+        self.treeID = request.treeID
+        self.status = status
+        // A message that could not be related leaves nothing that the next could be related to.
+        self.canRelate = isRelated
+        if request.header.command == .create {
+            self.fileID = request.fileID
+            self.createError = status.isError ? status : nil
+        } else if request.fileID != nil || !request.header.isRelated {
+            // What follows an unrelated message that found no file has none either.
+            self.fileID = request.fileID
+        }
     }
 }
 

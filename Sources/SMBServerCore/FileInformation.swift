@@ -58,6 +58,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func changeEndOfFile(_ size: UInt64) throws(SMBError)
     func changeAllocation(_ size: UInt64) throws(SMBError)
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute]
+    /// FileEaInformation, [MS-FSCC] 2.4.12.
+    func extendedAttributeSize() throws(SMBError) -> UInt32
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError)
     /// The path within the share as it is spelled on disk, backslashes between its components.
     func normalizedName() throws(SMBError) -> String

@@ -21,6 +21,10 @@ package struct FileEntry: Sendable {
     package var locks = ByteRangeLocks()
     /// Set through any open; the file goes with its last one. New opens are refused. [MS-FSA] 2.1.5.1.2.
     package var isDeletePending = false
+    package var isDirectory = false
+    package var oplocks = Oplocks()
+    /// Requests that wait for a break of them, the oldest first: keys in the table of pending requests.
+    package var waitingOperations: [UInt64] = []
     /// Blocking LOCK requests, the oldest first: keys in the table of pending requests.
     package var waitingLocks: [UInt64] = []
 
@@ -65,7 +69,7 @@ extension ServerState {
 
     /// Drops the entry when nothing uses it any more.
     mutating func dropFileEntryIfUnused(_ entry: UInt64) {
-        guard let file = self.files[entry], file.opens.isEmpty else { return }
+        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty else { return }
         self.fileIndex[file.key] = nil
         self.files.remove(entry)
     }
@@ -78,14 +82,23 @@ extension ServerState {
         return self.files[whole]?.isDeletePending == true
     }
 
-    /// Refuses an open that the file's other opens do not share. [MS-SMB2] 3.3.5.9: a conflict with a disconnected
-    /// persistent open is STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way.
-    mutating func checkShareMode(_ key: FileKey, access: AccessMask, share: ShareAccess) throws(SMBError) {
+    /// Refuses an open that the file's other opens do not share, after those who cache handles were asked to close theirs.
+    /// [MS-FSA] 2.1.5.1.2; [MS-SMB2] 3.3.5.9: a conflict with a disconnected persistent open is
+    /// STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way.
+    ///
+    /// - Parameter owner: the lease of the open; nil without one.
+    mutating func checkShareMode(
+        _ key: FileKey, access: AccessMask, share: ShareAccess, by owner: Oplocks.Owner? = nil
+    ) throws(SMBError) {
         guard let entry = self.fileIndex[key], let file = self.files[entry] else { return }
+        func conflicts(_ key: UInt64) -> Bool {
+            guard let open = self.opens[key] else { return false }
+            return ShareMode.conflict(access, share, with: open.grantedAccess, open.shareAccess)
+        }
+        guard file.opens.contains(where: conflicts) else { return }
+        try self.breakCaching(of: entry, by: owner, .conflictingOpen)
         for other in file.opens {
-            guard let open = self.opens[other],
-                ShareMode.conflict(access, share, with: open.grantedAccess, open.shareAccess)
-            else { continue }
+            guard conflicts(other), let open = self.opens[other] else { continue }
             guard open.session == nil else { throw SMBError(.sharingViolation) }
             guard !open.isPersistent else { throw SMBError(.fileNotAvailable) }
             self.closeOpen(other)

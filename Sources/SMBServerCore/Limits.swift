@@ -22,12 +22,31 @@ package enum Limits {
     package static let transferWithoutCredits = 64 << 10
     /// The longest message that is read at all: the largest WRITE, its header, and room for a compound around it.
     package static let message = Limits.transfer + (256 << 10)
+    /// Before a session has keys: a SESSION_SETUP with the largest token, and room around it.
+    package static let messageBeforeLogon = 128 << 10
     /// Locks in one LOCK request.
     package static let locksPerRequest = 1024
 
     /// Durable and persistent handles, [MS-SMB2] 3.3.5.9.10: what a client gets that asks for 0, and the most it gets.
     package static let defaultHandleTimeoutMilliseconds: UInt32 = 180_000
     package static let maximumHandleTimeoutMilliseconds: UInt32 = 300_000
+    /// Durable handles of the first version, [MS-SMB2] 3.3.5.9.6 (Windows: 16 minutes).
+    package static let durableHandleTimeoutMilliseconds: UInt32 = 960_000
+    /// Who caches one file; more are granted nothing.
+    package static let cachingHoldersPerFile = 4096
+    /// Leases of all clients; more are not granted. Each has an open at least.
+    package static let leases = Limits.opens
+    /// How long a client may take to acknowledge an oplock or lease break, [MS-SMB2] 3.3.2.1, 3.3.2.5; then it caches
+    /// nothing any more.
+    package static let breakMilliseconds: UInt64 = 35_000
+    /// How long a client that comes back for a handle waits for the end of its earlier connection.
+    package static let reclaimMilliseconds: UInt64 = 500
+    /// Requests that wait for the breaks of one file; more fail with STATUS_INSUFFICIENT_RESOURCES.
+    package static let waitingPerFile = 1024
+    /// Bytes of one connection's requests that wait for breaks, with what follows them in their compounds; more fail with
+    /// STATUS_INSUFFICIENT_RESOURCES.
+    package static let deferredByteCount = 2 * Limits.message
+
     /// A connection that negotiated but never authenticated is closed after this.
     package static let authenticationMilliseconds: UInt64 = 45_000
 }

@@ -31,6 +31,12 @@ package struct Open: Sendable {
     /// FILE_DELETE_ON_CLOSE: the file is marked when this open is closed.
     package var deleteOnClose = false
 
+    /// The lease that it is one of the opens of; its state is with the file. An oplock's is, too.
+    package var lease: LeaseID?
+    /// The lease on its directory that its client says to have: what is done through this open does not break it.
+    package var parentLease: LeaseID?
+    /// Something was written: its directory shows that when it is closed.
+    package var hasWritten = false
     package var isDurable = false
     package var isPersistent = false
     package var timeoutMilliseconds: UInt32 = 0

@@ -39,21 +39,35 @@ extension ServerState {
         }
     }
 
-    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it.
+    /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it, or the storage that knows.
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
-        self.cancelPending(status: .rangeNotLocked, notifyStatus: .notifyCleanup) { $0.open == key }
+        self.cancelPending(status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup) {
+            $0.open == key
+        }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
         if open.createGUID != .zero {
             let create = CreateKey(createGUID: open.createGUID, clientGUID: open.clientGUID)
             if self.creates[create] == key { self.creates[create] = nil }
         }
-        if open.isPersistent { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
+        var keepsRecord = false
+        defer {
+            if open.isPersistent, !keepsRecord {
+                self.mutations.append(.removeOpen(persistentID: open.persistentID))
+            }
+        }
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
-        if open.deleteOnClose { self.files[open.file]?.isDeletePending = true }
+        self.dropCaching(of: key, in: open.file)
+        if open.deleteOnClose {
+            self.files[open.file]?.isDeletePending = true
+            // The file goes with its last handle: those who only cache that they have it open close it.
+            let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
+            self.send(check?.notices ?? [], of: open.file)
+            for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: false) }
+        }
         let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
         if hadLocks { self.retryLocks(of: open.file) }
         var isDeleted = false
@@ -62,16 +76,23 @@ extension ServerState {
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
-            } catch { self.note(error) }
+                self.deletions &+= 1
+            } catch {
+                self.note(error)
+                // Says nothing about the file: the next node deletes it, by this record.
+                keepsRecord = error.status.saysStorageFailed
+                isDeleted = keepsRecord
+            }
         }
         self.dropFileEntryIfUnused(open.file)
+        if isDeleted || open.hasWritten { self.directoryChanged(at: open.path, by: open) }
         return isDeleted
     }
 
     /// The session or connection of an open ends.
     mutating func leaveOpen(_ key: UInt64, keepsDurable: Bool) {
         guard let open = self.opens[key] else { return }
-        guard keepsDurable, open.survivesDisconnect else {
+        guard keepsDurable, self.keepsHandle(open) else {
             self.closeOpen(key)
             return
         }
@@ -80,7 +101,14 @@ extension ServerState {
         self.opens[key]?.connection = nil
         self.opens[key]?.enumeration = nil
         self.opens[key]?.notification = nil
+        self.wake(open.file)
         self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
+        // Whether its client heard of a break nobody knows.
+        if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.breaking != nil,
+            !holder.opens.contains(where: { self.opens[$0]?.connection != nil })
+        {
+            self.files[open.file]?.oplocks.markUntold(holder.owner)
+        }
     }
 
     /// Marks the file (or stream) of an open to go with its last open, or takes the mark away.

@@ -19,6 +19,14 @@ package enum Work: Sendable {
     case write(any FileHandle, offset: UInt64, data: Range<Int>, isDurable: Bool)
     /// All that was written to the file must be on stable storage; `includingName`: its name, too.
     case sync(any FileHandle, includingName: Bool)
+
+    /// Whether what a later request of the same client sees depends on it.
+    var movesData: Bool {
+        switch self {
+        case .read, .write: true
+        case .none, .sync: false
+        }
+    }
 }
 
 /// A reply: header and body lie in the writer from `start` on.
@@ -26,6 +34,12 @@ package struct Reply: Sendable {
     package var start: Int
     package var protection: Protection
     package var work: Work = .none
+
+    package init(start: Int, protection: Protection, work: Work = .none) {
+        self.start = start
+        self.protection = protection
+        self.work = work
+    }
 }
 
 /// SESSION_SETUP with a security token, which the shell's GSS mechanism must judge. Then `finishSessionSetup`.
@@ -62,4 +76,11 @@ package struct Completion: Sendable {
     /// Header and body.
     package var message: [UInt8]
     package var protection: Protection
+    /// To be done before it leaves, and the request's message, which it may take its bytes from.
+    package var work: Work = .none
+    package var request: [UInt8] = []
+    /// When the work is done the shell calls `ServerState.continueCompound`: more of its compound follows.
+    package var continuation: UInt64?
+    /// The server speaks by itself, about an open: not before the answer that told the client of that open.
+    package var isNotification = false
 }

@@ -7,14 +7,21 @@ package struct PendingRequest: Sendable {
         case lock(ByteRangeLock, sequenceIndex: UInt32, sequenceNumber: UInt8)
         /// Waits for a change in a directory; the answer holds at most this many bytes. 3.3.5.19.
         case notify(outputLength: Int)
+        /// Waits for an oplock break, to be carried out then. 3.3.4.6, 3.3.4.7.
+        case operation(DeferredOperation)
+
+        var isOperation: Bool {
+            if case .operation = self { true } else { false }
+        }
     }
 
     /// The request's header.
     package var header: SMB2Header
     package var connection: Connection.ID
     package var session: UInt64
+    package var treeID: UInt32
     package var protection: Protection
-    /// The open it works on.
+    /// The open it works on; 0 for a CREATE.
     package var open: UInt64
     package var kind: Kind
 }
@@ -24,7 +31,7 @@ extension ServerState {
     mutating func pend(
         _ request: Request, open: UInt64, kind: PendingRequest.Kind, into writer: inout WireWriter
     ) throws(SMBError) -> (id: UInt64, outcome: Outcome) {
-        guard request.isLastOfFrame else {
+        guard request.isLastOfFrame || kind.isOperation else {
             // Later messages of the compound may need this one's result, and cannot wait with it. 3.3.5.2.7.
             throw SMBError(.internalError, "asynchronous in the middle of a compound")
         }
@@ -36,7 +43,7 @@ extension ServerState {
             let id = self.pending.insert(
                 PendingRequest(
                     header: request.header, connection: request.connection, session: request.session,
-                    protection: protection, open: open, kind: kind))
+                    treeID: request.treeID, protection: protection, open: open, kind: kind))
         else { throw SMBError(.insufficientResources, "table of pending requests") }
         self.connections[request.connection]?.asyncCount += 1
 
@@ -56,6 +63,7 @@ extension ServerState {
     mutating func complete(
         _ id: UInt64, status: NTStatus, body: ((inout WireWriter) -> Void)? = nil
     ) {
+        if self.pending[id]?.kind.isOperation == true { return self.giveUp(id, status: status) }
         guard let pending = self.pending.remove(id) else { return }
         self.connections[pending.connection]?.asyncCount -= 1
         if case .lock = pending.kind, let file = self.opens[pending.open]?.file {
@@ -79,17 +87,18 @@ extension ServerState {
             Completion(connection: pending.connection, message: writer.bytes, protection: pending.protection))
     }
 
-    /// Ends the pending requests that `matches` with an error; a CHANGE_NOTIFY with its own one.
+    /// Ends the pending requests that `matches` with an error; a LOCK and a CHANGE_NOTIFY with their own ones.
     mutating func cancelPending(
-        status: NTStatus, notifyStatus: NTStatus? = nil, where matches: (PendingRequest) -> Bool
+        status: NTStatus, lockStatus: NTStatus? = nil, notifyStatus: NTStatus? = nil,
+        where matches: (PendingRequest) -> Bool
     ) {
         guard self.pending.count > 0 else { return }
         for id in self.pending.keys {
             guard let pending = self.pending[id], matches(pending) else { continue }
-            if case .notify = pending.kind {
-                self.complete(id, status: notifyStatus ?? status)
-            } else {
-                self.complete(id, status: status)
+            switch pending.kind {
+            case .notify: self.complete(id, status: notifyStatus ?? status)
+            case .lock: self.complete(id, status: lockStatus ?? status)
+            case .operation: self.giveUp(id, status: status)
             }
         }
     }
@@ -99,6 +108,12 @@ extension ServerState {
         guard self.pending.count > 0 else { return }
         for id in self.pending.keys {
             guard let pending = self.pending[id], matches(pending) else { continue }
+            if case .operation(let operation) = pending.kind {
+                self.forgetOperation(id, operation)
+                self.pending.remove(id)
+                self.dropFileEntryIfUnused(operation.file)
+                continue
+            }
             self.complete(id, status: .cancelled)
             self.completions.removeLast()
         }

@@ -11,6 +11,27 @@ extension GUID {
     package init(_ guid: GUID16) { self.init(low: guid.low, high: guid.high) }
 }
 
+extension LeaseRecord {
+    /// Nil for an oplock. A break that waits for its acknowledgement is not recorded: its client holds what it held, and
+    /// whoever made it wait asks again.
+    init?(_ holder: Oplocks.Holder) {
+        guard let lease = holder.lease else { return nil }
+        self.init(
+            key: GUID16(lease.id.key), parentKey: GUID16(lease.parentKey ?? .zero), state: holder.state.rawValue,
+            flags: lease.parentKey == nil ? 0 : LeaseContext.parentLeaseKeySetFlag, epoch: lease.epoch,
+            version: lease.version)
+    }
+}
+
+extension Lease {
+    init(_ record: LeaseRecord, clientGUID: GUID) {
+        let hasParent = record.flags & LeaseContext.parentLeaseKeySetFlag != 0
+        self.init(
+            id: LeaseID(clientGUID: clientGUID, key: GUID(record.key)), version: record.version, epoch: record.epoch,
+            parentKey: hasParent ? GUID(record.parentKey) : nil)
+    }
+}
+
 extension ServerState {
     /// All that is needed to give this open back after a failover.
     func record(of open: Open) -> OpenRecord? {
@@ -18,6 +39,8 @@ extension ServerState {
         let key = handle.fileKey
         let file = self.files[open.file]
         let locks = file?.locks.owned(by: open.key) ?? []
+        let holder = file?.oplocks.holder(of: open.key)
+        let oplock = holder?.lease == nil ? OplockLevel(caching: holder?.state ?? []) : .lease
         return OpenRecord(
             persistentID: open.persistentID, createGUID: GUID16(open.createGUID),
             clientGUID: GUID16(open.clientGUID), ownerSID: open.owner.sid, userName: open.owner.name,
@@ -25,7 +48,8 @@ extension ServerState {
             grantedAccess: open.grantedAccess.rawValue, shareAccess: open.shareAccess.rawValue,
             createOptions: open.createOptions.rawValue, createDisposition: open.createDisposition.rawValue,
             createAction: open.createAction.rawValue, fileAttributes: open.fileAttributes.rawValue,
-            timeoutMilliseconds: open.timeoutMilliseconds, isPersistent: true,
+            timeoutMilliseconds: open.timeoutMilliseconds, isPersistent: true, oplockLevel: oplock.rawValue,
+            lease: holder.flatMap { LeaseRecord($0) },
             appInstanceID: GUID16(open.appInstanceID), appInstanceVersionHigh: open.appInstanceVersionHigh,
             appInstanceVersionLow: open.appInstanceVersionLow,
             deleteOnClose: open.deleteOnClose || file?.isDeletePending == true,
@@ -48,7 +72,7 @@ extension ServerState {
             } catch {
                 let detail = "handle \(record.persistentID) of \(record.path): \(error.detail ?? "")"
                 self.note(SMBError(error.status, detail))
-                guard !error.status.saysStorageFailed else {
+                guard !error.status.saysStorageFailed, !error.status.saysNodeIsShort else {
                     // Says nothing about the file. A tombstone would take the handle from its client for good.
                     self.loadFailure = SMBError(error.status, detail)
                     break
@@ -90,7 +114,11 @@ extension ServerState {
         open.lockSequences = LockSequences(entries: record.lockSequences)
         open.isDirectory = open.fileAttributes.contains(.directory)
         open.expiresAt = self.now &+ UInt64(record.timeoutMilliseconds)
+        let lease = record.lease.map { Lease($0, clientGUID: open.clientGUID) }
+        open.lease = lease?.id
+        open.parentLease = lease?.parent
         let key = try self.insertOpen(open, handle: handle)
+        self.restoreCaching(key, record, lease)
         if record.deleteOnClose, !open.deleteOnClose { self.setDeletePending(key, true) }
         for lock in record.locks {
             guard let file = self.opens[key]?.file else { break }
@@ -99,10 +127,23 @@ extension ServerState {
         }
     }
 
+    /// The client caches what it was granted, whatever became of the server that granted it.
+    private mutating func restoreCaching(_ key: UInt64, _ record: OpenRecord, _ lease: Lease?) {
+        guard let open = self.opens[key] else { return }
+        let state =
+            record.lease.map { LeaseState(rawValue: $0.state) } ?? OplockLevel(rawValue: record.oplockLevel).caching
+        let owner = self.cachingOwner(open)
+        self.files[open.file]?.oplocks.restore(owner, open: key, state: state, lease: lease)
+        if let lease { self.leases[lease.id] = open.file }
+    }
+
     /// Puts a new open into every table that finds it.
     mutating func insertOpen(_ open: Open, handle: (any FileHandle)?) throws(SMBError) -> UInt64 {
         var open = open
-        if let handle { open.file = try self.fileEntry(for: handle.fileKey) }
+        if let handle {
+            open.file = try self.fileEntry(for: handle.fileKey)
+            self.files[open.file]?.isDirectory = open.isDirectory
+        }
         guard let key = self.opens.insert(open) else {
             if open.file != 0 { self.dropFileEntryIfUnused(open.file) }
             throw SMBError(.tooManyOpenedFiles, "table of opens")

@@ -26,8 +26,10 @@ package struct RequestFrame: Sendable {
     package var createError: NTStatus?
     /// The last message was well enough to be related to.
     package var canRelate = false
-    /// This message is the frame's last: only then may it wait asynchronously.
+    /// This message is the frame's last: only then may it wait for a lock or a change.
     package var isLast = true
+    /// A message waits for an oplock break, and all that follow it with it: its key in the table of pending requests.
+    package var deferredBehind: UInt64?
 
     package init(connection: Connection.ID, encryptedFor: UInt64? = nil) {
         self.connection = connection

@@ -6,6 +6,8 @@ package struct SMBError: Error, Equatable, Sendable {
     package var detail: String?
     /// STATUS_BUFFER_TOO_SMALL: how much would do. [MS-SMB2] 2.2.2.
     package var requiredLength: UInt32?
+    /// Not a failure: the request waits for a break on this file, see Deferred.swift.
+    package internal(set) var awaitedFile: UInt64?
 
     package init(_ status: NTStatus, _ detail: String? = nil, requiredLength: UInt32? = nil) {
         self.status = status
@@ -22,6 +24,14 @@ package struct SMBError: Error, Equatable, Sendable {
 }
 
 extension NTStatus {
+    /// The node ran out of descriptors or memory: it says nothing about the file either.
+    package var saysNodeIsShort: Bool {
+        switch self {
+        case .tooManyOpenedFiles, .insufficientResources: true
+        default: false
+        }
+    }
+
     /// EIO and its like: it says that the node lost the file system, and nothing about the file. Where another node can
     /// take over such an answer must not reach the client, who would give up what the next node can still do.
     package var saysStorageFailed: Bool {

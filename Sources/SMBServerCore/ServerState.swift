@@ -18,6 +18,23 @@ package struct ServerState: ~Copyable, Sendable {
     /// Opens with a CreateGuid, connected or not.
     package var creates: [CreateKey: UInt64] = [:]
     package var pending = SlotTable<PendingRequest>(limit: Limits.pending)
+    /// The file that a lease is on. 3.3.1.11 GlobalLeaseTableList.
+    package var leases: [LeaseID: UInt64] = [:]
+    /// How many of them are on directories: without any, no change in a directory need be looked at.
+    var directoryLeases = 0
+    /// Files with a break that waits for its acknowledgement.
+    var breakingFiles: Set<UInt64> = []
+    /// How often a file was deleted: whoever has just opened one may have to look again.
+    var deletions: UInt64 = 0
+    /// CREATEs with a CreateGuid that wait for a break.
+    var pendingCreates: [CreateKey: UInt64] = [:]
+    /// Files on which something happened that requests wait for, and the request that is carried out just now.
+    var wokenFiles: [UInt64] = []
+    /// Files of handles whose clients wait for the end of their earlier connection, and until when.
+    var reclaims: [(deadline: UInt64, file: UInt64)] = []
+    /// Compounds whose next message waits for the work of the one before it.
+    var continuations: [UInt64: Continuation] = [:]
+    var carriedOut: UInt64?
 
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
@@ -106,8 +123,10 @@ package struct ServerState: ~Copyable, Sendable {
         guard let connection = self.connections[id] else { return }
         for session in connection.sessions { self.endSession(session, keepsDurable: true) }
         self.dropPending { $0.connection == id }
+        self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)
         self.mutations.append(.removeClient(connection.client))
+        self.carryOutWoken()
     }
 
     /// Ends a session: its trees, its opens, its pending requests. [MS-SMB2] 3.3.4.12, 3.3.5.6, 3.3.7.1.
@@ -127,6 +146,11 @@ package struct ServerState: ~Copyable, Sendable {
         for key in self.opens.keys {
             if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
         }
+        self.expireBreaks()
+        let due = self.reclaims.prefix { $0.deadline <= self.now }
+        for reclaim in due { self.wake(reclaim.file) }
+        self.reclaims.removeFirst(due.count)
+        self.carryOutWoken()
         for id in self.connections.keys {
             guard let connection = self.connections[id],
                 self.now &- connection.acceptedAt > Limits.authenticationMilliseconds,

@@ -20,6 +20,9 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     /// Self-fence: answer nothing from this moment on, flush nothing.
     case stop
     case statusRequest
+    /// Clients may be answered to then: microseconds of CLOCK_BOOTTIME, which both processes read alike. From the moment on
+    /// at which the newest heartbeat that a majority answered was sent. Nothing is answered before the first one.
+    case lease(until: UInt64)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -42,6 +45,9 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case .freeze: writer.write(UInt8(6))
         case .stop: writer.write(UInt8(7))
         case .statusRequest: writer.write(UInt8(8))
+        case .lease(let until):
+            writer.write(UInt8(9))
+            writer.write(until)
         }
     }
 
@@ -56,6 +62,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case 6: self = .freeze
         case 7: self = .stop
         case 8: self = .statusRequest
+        case 9: self = .lease(until: try reader.read())
         default: throw .unknownTag(kind: "cluster message", value: tag)
         }
     }

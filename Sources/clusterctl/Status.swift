@@ -51,10 +51,11 @@ enum Render {
                 + "entry \(status.commitIndex) committed, \(status.appliedIndex) applied (as \(status.reporter) sees it: \(status.phase))"
         )
         lines.append("")
-        var rows = [["NODE", "KIND", "ROLE", "LINK", "LAG", "ADDRESS", ""]]
+        var rows = [["NODE", "KIND", "ROLE", "LINK", "LAG", "LUN", "ADDRESS", ""]]
         for node in status.nodes {
             rows.append([
                 node.name, node.kind, node.role, node.connected ? "up" : "DOWN", node.lag.map { "\($0)" } ?? "-",
+                node.lunReachable.map { $0 ? "reached" : "NOT REACHED" } ?? "-",
                 node.address, node.active ? "active" : "",
             ])
         }

@@ -19,14 +19,14 @@ struct Clusterd: ParsableCommand {
     @Option(help: "Where the node keeps its state; made with mode 0700. Never copy it to another node.")
     var stateDir: String
 
-    @Option(help: "The node's name, one DNS label.")
-    var name: String
+    @Option(help: "The node's name, one DNS label; by default the first one of this machine's host name.")
+    var name = Clusterd.hostLabel()
 
-    @Option(help: "HOST:PORT to listen on for the other nodes.")
-    var listen: String
+    @Option(help: "HOST:PORT to listen on for the other nodes; by default all IPv4 addresses of this machine.")
+    var listen = "0.0.0.0:7420"
 
-    @Option(help: "The interface that carries the virtual IP on this node.")
-    var interface = "eth0"
+    @Option(help: "Carries the virtual IP on this node, instead of the interface that it was made or joined with.")
+    var interface: String?
 
     @Option(help: "data or witness: what 'clusterctl join' makes of it.")
     var role = "data"
@@ -55,7 +55,9 @@ struct Clusterd: ParsableCommand {
         do throws(PlatformError) {
             try enterPrivateMountNamespace()
         } catch {
-            throw CleanExit.message("clusterd: \(error.message). Start it as root")
+            let line = "clusterd: \(error.message). Start it as root\n"
+            _ = line.withCString { write(2, $0, strlen($0)) }
+            throw ExitCode(1)
         }
         signal(SIGPIPE, SIG_IGN)
         var signals = sigset_t()
@@ -90,6 +92,14 @@ struct Clusterd: ParsableCommand {
         }
     }
 
+    /// Empty where there is none, which `validate` refuses.
+    private static func hostLabel() -> String {
+        var buffer = [CChar](repeating: 0, count: Int(HOST_NAME_MAX) + 1)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(name.prefix { $0 != "." })
+    }
+
     private static func ownFolder() -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
@@ -108,7 +118,8 @@ struct StartError: Error {
 struct NodeOptions: Sendable {
     var name: String
     var listen: String
-    var interface: String
+    /// nil: the one in the configuration.
+    var interface: String?
     var role: NodeRole
     var binaries: String
     var folders: Folders

@@ -15,6 +15,8 @@ enum LoopEvent: Sendable {
     /// The answers and reports of the workers.
     case takeover(Takeover.Event)
     case fence(String)
+    /// Whether this node reaches the LUN.
+    case probed(Reach)
     case foldersMade
     /// The epoch is the one that this server was told to serve in.
     case journal(generation: UInt64, epoch: UInt64, ServerToCluster)
@@ -23,7 +25,7 @@ enum LoopEvent: Sendable {
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
     case admin(AdminRequest, AdminAnswer)
     /// A node passed on what its administrator asked; this node should lead.
-    case forwarded(AdminRequest, AdminAnswer)
+    case forwarded(NodeID, AdminRequest, AdminAnswer)
     case joinRequest(JoinRequest, @Sendable (JoinReply) -> Void)
     /// This node was taken out of the cluster at its own wish.
     case left
@@ -64,13 +66,13 @@ final class PeerHandler: TransportHandler {
 
     func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void) {
         switch requester {
-        case .node:
+        case .node(let node):
             guard let request = try? AdminRequest(decoding: payload) else {
                 let failure = AdminFailure(
                     .refused, "the leader runs another version: upgrade the nodes to one version")
                 return reply(AdminReply.failed(failure).encoded)
             }
-            self.mailbox.post(.forwarded(request) { reply($0.encoded) })
+            self.mailbox.post(.forwarded(node, request) { reply($0.encoded) })
         case .joining:
             guard let request = try? JoinRequest(decoding: payload) else {
                 let failure = AdminFailure(
@@ -102,6 +104,13 @@ extension PlatformError {
         case .unreachable, .conflict, .busy, .scsi, .system: Takeover.Failure(.transient, self.message)
         }
     }
+}
+
+/// CLOCK_BOOTTIME, which `ContinuousClock` reads too and which is the same in every process.
+func bootMicroseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
 }
 
 /// By the wall clock, for people.

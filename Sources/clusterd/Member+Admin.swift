@@ -49,11 +49,26 @@ extension Member {
         }
     }
 
+    /// A node that was taken out still has its certificate: it may not even ask.
+    func forwarded(_ request: AdminRequest, by node: NodeID, _ answer: @escaping AdminAnswer) {
+        if let state = self.state, state.isRemoved(node) {
+            self.logger.warning("refused a request of node \(node), which was taken out of the cluster")
+            return answer(
+                .failed(
+                    AdminFailure(
+                        .refused,
+                        "this node was taken out of the cluster: stop its clusterd, delete its state directory, and join "
+                            + "it again with a new token")))
+        }
+        self.administerAsLeader(request, answer, wasForwarded: true)
+    }
+
     private var noLeader: AdminFailure {
         AdminFailure(
             .unavailable,
             "the cluster has no leader at the moment: wait a few seconds; if it stays so, 'clusterctl status' on each node "
-                + "shows which nodes are missing for a majority")
+                + "shows which nodes are missing for a majority. A node that another one took out ('clusterctl leave NODE') "
+                + "finds no leader any more: stop its clusterd and delete its state directory")
     }
 
     func administerAsLeader(_ request: AdminRequest, _ answer: @escaping AdminAnswer, wasForwarded: Bool) {
@@ -113,6 +128,12 @@ extension Member {
         switch reason {
         case .unknown, .overwritten:
             AdminFailure(.unavailable, "the leadership changed in the middle: look whether it was done, then try again")
+        case .majorityNotHeard:
+            AdminFailure(
+                .refused,
+                "without it the nodes that are connected would be no majority of those that stay, and nothing would be "
+                    + "served: bring the missing node back, or take that one out first ('clusterctl status' shows LINK DOWN)"
+            )
         default: AdminFailure(.unavailable, "not possible at the moment (\(reason)): try again")
         }
     }
@@ -138,7 +159,7 @@ extension Member {
             let match = isSelf && self.raft.isLeader ? self.raft.lastIndex : peers[node.id]?.matchIndex
             return StatusReport.NodeReport(
                 id: node.id, isConnected: connected, role: role,
-                lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) })
+                lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) }, reach: self.reach(of: node.id))
         }
         let leader = self.raft.leader.map { self.name(of: $0) } ?? ""
         let hasQuorum =
@@ -148,7 +169,10 @@ extension Member {
         let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
         return .status(
             StatusReport(
-                reporter: self.identity.name, state: state, term: self.raft.term, commitIndex: self.raft.commitIndex,
+                reporter: self.identity.name, state: state,
+                active: state.active(
+                    in: self.raft.term, reporter: self.identity.id, reporterServes: self.takeover.isServing),
+                term: self.raft.term, commitIndex: self.raft.commitIndex,
                 leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
                 problem: self.takeover.lastFailure ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",

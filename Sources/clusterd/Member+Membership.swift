@@ -48,7 +48,10 @@ extension Member {
     func expireTokens(_ now: ContinuousClock.Instant) {
         for token in self.state?.tokens ?? [] where self.isExpired(token, now) {
             guard self.expiring.insert(token.hash).inserted else { continue }
-            self.propose(.removeToken(hash: token.hash))
+            self.propose(.removeToken(hash: token.hash)) { [weak self] outcome in
+                // Tried again at the next look, or sixteen of these would be the limit of tokens.
+                if case .dropped = outcome { self?.expiring.remove(token.hash) }
+            }
         }
     }
 
@@ -65,15 +68,16 @@ extension Member {
                 .refused(
                     AdminFailure(.unavailable, "the cluster has no leader at the moment: try again in a few seconds")))
         }
+        // Before the log has a word of it: whoever asks without a token may have put anything there.
+        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address)
+        {
+            return reply(.refused(AdminFailure(.refused, problem)))
+        }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
             self.logger.warning(
                 "refused \(request.node.name) at \(request.node.address): unknown, used or expired token")
             return reply(.refused(AdminFailure(.refused, "\(Refusal.tokenUnknown)")))
-        }
-        if let problem = Names.problem(nodeName: request.node.name) ?? Names.problem(nodeAddress: request.node.address)
-        {
-            return reply(.refused(AdminFailure(.refused, problem)))
         }
         self.propose(.addNode(request.node, tokenHash: hash)) { [weak self] outcome in
             guard let self else { return }
@@ -146,7 +150,7 @@ extension Member {
         guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
         else { return }
         record.incarnation = self.identity.incarnation
-        record.interface = self.options.interface
+        record.interface = self.options.interface ?? record.interface
         guard record != self.state?.configuration.node(self.identity.id) else {
             self.hasToldStart = true
             return

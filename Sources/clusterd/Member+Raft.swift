@@ -101,7 +101,7 @@ extension Member {
     func received(_ peerMessage: PeerMessage, from node: NodeID) {
         self.suspects[node] = nil
         // A node that was removed still has its certificate; it has no say.
-        if let state = self.state, state.configuration.node(node) == nil { return }
+        if let state = self.state, state.isRemoved(node) { return }
         switch peerMessage {
         case .raft(let message):
             guard message.from == node else { return }
@@ -120,7 +120,27 @@ extension Member {
             self.incoming = state
             self.step(.receive(message))
             self.incoming = nil
+        case .reach(let reach): self.heard(reach, of: node)
+        case .introduction(let record):
+            guard record.id == node, let configuration = self.state?.configuration, node >= configuration.nextNodeID,
+                self.newcomers.count < ClusterLimits.nodes, let endpoint = Endpoint(record.address),
+                self.newcomers[node] != endpoint
+            else { return }
+            self.logger.notice("\(record.name) at \(record.address) joined while this node was away")
+            self.newcomers[node] = endpoint
+            var peers = self.newcomers
+            for known in configuration.nodes { peers[known.id] = Endpoint(known.address) }
+            self.transport.setPeers(peers)
         }
+    }
+
+    func introduce(to node: NodeID) {
+        let record =
+            self.state?.configuration.node(self.identity.id)
+            ?? NodeRecord(
+                id: self.identity.id, name: self.identity.name, address: self.identity.address,
+                role: self.identity.role, interface: "", incarnation: self.identity.incarnation)
+        self.transport.send(PeerMessage.introduction(record).encoded, to: node, class: .urgent)
     }
 
     /// See ``WitnessPolicy``.

@@ -48,6 +48,9 @@ extension Member {
             self.waitingServe = (operation, epoch)
             self.serveWhenSettled()
         case .freeze(let operation): self.server?.tell(.freeze(operation))
+        case .silenceServer:
+            self.waitingServe = nil
+            self.server?.tell(.silence)
         case .endServer(let operation):
             self.waitingServe = nil
             self.server?.tell(.end(operation))
@@ -96,22 +99,40 @@ extension Member {
     func updateHeirs() {
         guard self.raft.isLeader, let state = self.state else {
             self.heirs = []
+            self.reaching = []
             return
         }
         let now = self.tick
-        let fit = self.raft.peers.filter { peer in
+        let candidates: [Heirs.Candidate] = self.raft.peers.compactMap { peer in
             guard let node = state.configuration.node(peer.node), node.role == .data,
-                self.raft.configuration.isVoter(peer.node), let heard = peer.lastHeard
-            else { return false }
-            return now - min(now, heard) < Limits.heirSilenceMilliseconds
-                && peer.matchIndex + Limits.heirLag >= self.raft.lastIndex
-        }.sorted { $0.matchIndex > $1.matchIndex }.map(\.node)
-        // A witness must hand on to somebody, even to one whose last try failed.
-        var heirs = fit.filter { !state.failedNodes.contains($0) }
-        if self.identity.role == .witness { heirs += fit.filter { state.failedNodes.contains($0) } }
-        guard heirs != self.heirs else { return }
+                self.raft.configuration.isVoter(peer.node), let heard = peer.lastHeard,
+                now - min(now, heard) < Limits.heirSilenceMilliseconds,
+                peer.matchIndex + Limits.heirLag >= self.raft.lastIndex
+            else { return nil }
+            return Heirs.Candidate(
+                node: peer.node, matchIndex: peer.matchIndex, hasFailed: state.failedNodes.contains(peer.node),
+                reach: self.reach(of: peer.node))
+        }
+        let (heirs, reaching) = Heirs.choose(
+            from: candidates, leaderRole: self.identity.role, leaderReach: self.reach(of: self.identity.id))
+        guard heirs != self.heirs || reaching != self.reaching else { return }
         self.heirs = heirs
-        self.decide(.heirs(heirs))
+        self.reaching = reaching
+        self.decide(.heirs(heirs, reaching: reaching))
+    }
+
+    /// What this node's own look at the target found: the leader has to know it.
+    func probed(_ reach: Reach) {
+        self.heard(reach, of: self.identity.id)
+        guard let leader = self.raft.leader, leader != self.identity.id else { return }
+        self.transport.send(PeerMessage.reach(reach).encoded, to: leader, class: .urgent)
+    }
+
+    func heard(_ reach: Reach, of node: NodeID) { self.reaches[node] = (reach, self.tick) }
+
+    func reach(of node: NodeID) -> Reach {
+        guard let said = self.reaches[node], self.tick - said.heard < Limits.reachMilliseconds else { return .unknown }
+        return said.reach
     }
 
     // MARK: The journal

@@ -28,6 +28,8 @@ final class Member {
         static let heirSilenceMilliseconds: UInt64 = 1000
         /// Entries that an heir may lack: the transfer brings them.
         static let heirLag: LogIndex = 4096
+        /// What a node said of its path to the LUN counts for so long: more than a look at a silent target takes.
+        static let reachMilliseconds: UInt64 = 5000
     }
 
     var identity: NodeIdentity
@@ -37,9 +39,12 @@ final class Member {
     let store: ClusterStore
     let storage: StorageWorker
     let network: NetworkWorker?
+    private let probe: TargetProbe?
     let server: ServerWorker?
     let transport: Transport
     private let handler: PeerHandler
+    /// The same moment twice, the first not after the second.
+    private let startedBootMicroseconds = bootMicroseconds()
     private let started = ContinuousClock.now
 
     var raft: RaftNode
@@ -68,8 +73,15 @@ final class Member {
     var takeoverEvents: [Takeover.Event] = []
     var isTakingOver = false
     var lease = false
+    /// The end of the lease that the server was told, in ticks.
+    private var toldLeaseEnd: Tick = 0
     var heirs: [NodeID] = []
+    var reaching: [NodeID] = []
+    var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
+    private var announcedInterface: String?
+    /// Members that joined after the state that this node has, as they introduced themselves.
+    var newcomers: [NodeID: Endpoint] = [:]
     var fenceText = "not held by this node"
     var serverStatus: ServerStatus?
     /// Clients of the server before the present one.
@@ -132,9 +144,11 @@ final class Member {
         }
         if identity.role == .data {
             self.network = NetworkWorker(loop: mailbox, logger: logger)
+            self.probe = TargetProbe(loop: mailbox, logger: logger)
             self.server = ServerWorker(binaries: options.binaries, loop: mailbox, logger: logger)
         } else {
             self.network = nil
+            self.probe = nil
             self.server = nil
         }
         self.announceConfiguration()
@@ -169,7 +183,18 @@ final class Member {
             self.lease = held
             self.decide(.lease(held))
         }
+        self.extendServersLease(now)
         self.step(.tick(random: .random(in: .min ... .max)))
+    }
+
+    /// The server may be asked by clients while this process hangs: it knows by itself when its right to answer ends.
+    private func extendServersLease(_ now: Tick) {
+        guard self.lease, let start = self.raft.leaseStart else { return }
+        let length = UInt64(self.settings.leaseMilliseconds)
+        let end = min(start, now) + length
+        guard end >= self.toldLeaseEnd + length / 16 else { return }
+        self.toldLeaseEnd = end
+        self.server?.tell(.lease(until: self.startedBootMicroseconds + end * 1000))
     }
 
     func handle(_ event: LoopEvent) {
@@ -178,6 +203,7 @@ final class Member {
         case .peerConnected(let node):
             self.logger.info("connected to \(self.name(of: node))")
             self.suspects[node] = nil
+            self.introduce(to: node)
         case .peerDisconnected(let node):
             self.logger.info("the link to \(self.name(of: node)) broke")
             if node == self.raft.leader { self.suspects[node] = self.tick }
@@ -188,12 +214,13 @@ final class Member {
             self.step(.storageFailed)
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
+        case .probed(let reach): self.probed(reach)
         case .foldersMade: self.configureServer()
         case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
             self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
         case .journal: break
         case .serverStatus(let status): self.serverStatus = status
-        case .forwarded(let request, let answer): self.administerAsLeader(request, answer, wasForwarded: true)
+        case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
         case .joinRequest(let request, let reply): self.joinRequested(request, reply)
         case .left: self.outcome = .left
         case .admin, .lunPrepared, .joined, .terminate: break
@@ -251,7 +278,8 @@ final class Member {
         if configuration == nil || configuration?.nodes != self.announcedConfiguration?.nodes {
             var peers: [NodeID: Endpoint] = [:]
             for node in nodes where node.id != self.identity.id { peers[node.id] = Endpoint(node.address) }
-            self.transport.setPeers(peers)
+            self.newcomers = self.newcomers.filter { $0.key >= configuration?.nextNodeID ?? 0 }
+            self.transport.setPeers(peers.merging(self.newcomers) { known, _ in known })
             if configuration != nil {
                 self.identity.peers = nodes
                 self.store.submit(.identity(self.identity))
@@ -261,8 +289,11 @@ final class Member {
         let earlier = self.announcedConfiguration
         self.announcedConfiguration = configuration
         guard self.identity.role == .data else { return }
-        if earlier?.virtualIPs != configuration.virtualIPs {
-            self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: self.options.interface))
+        // Configuring drops the addresses: not for a record that only tells the others what this node does already.
+        let interface = self.options.interface ?? configuration.node(self.identity.id)?.interface ?? ""
+        if earlier?.virtualIPs != configuration.virtualIPs || interface != self.announcedInterface {
+            self.announcedInterface = interface
+            self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: interface))
         }
         if earlier?.lun != configuration.lun || earlier?.fileSystem != configuration.fileSystem {
             self.storage.tell(
@@ -270,6 +301,10 @@ final class Member {
                     lun: configuration.lun, nodeName: self.identity.name,
                     node: UInt16(truncatingIfNeeded: self.identity.id),
                     filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
+            self.probe?.tell(
+                .configure(
+                    lun: configuration.lun, nodeName: self.identity.name,
+                    node: UInt16(truncatingIfNeeded: self.identity.id)))
         }
         // The server opens a share's folder when it is told of the share: the folder has to be there first.
         self.storage.tell(.makeFolders(configuration.shares.map(\.path)))

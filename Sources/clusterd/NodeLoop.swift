@@ -191,6 +191,9 @@ final class NodeLoop {
             return AdminFailure(
                 .refused, "clusterd runs as node \(self.options.name), not \(parameters.nodeName): use the same name")
         }
+        guard self.options.role == .data || parameters.role == .witness else {
+            return AdminFailure(.refused, "this clusterd runs with --role witness: join with --role witness, too")
+        }
         return nil
     }
 

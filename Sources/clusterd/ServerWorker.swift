@@ -14,10 +14,13 @@ final class ServerWorker: Sendable {
         case configure(ServerConfiguration?, listen: [String])
         case serve(Takeover.Operation, epoch: UInt64, nextPersistentID: UInt64, [OpenRecord])
         case freeze(Takeover.Operation)
+        case silence
         case end(Takeover.Operation)
         case appended(generation: UInt64, sequence: UInt64)
         case refused(generation: UInt64, sequence: UInt64)
         case askStatus
+        /// Microseconds of CLOCK_BOOTTIME.
+        case lease(until: UInt64)
     }
 
     private let orders = Mailbox<Order>()
@@ -39,6 +42,8 @@ private final class ServerThread {
     private static let loadTime = Duration.seconds(20)
     /// Between a start and the next after a server that ended at once.
     private static let restartDelay = Duration.milliseconds(200)
+    /// Between attempts to listen where somebody else does.
+    private static let listenDelay = Duration.seconds(1)
     /// Bytes that wait for the server to read them; beyond it it is taken for hung.
     private static let outputLimit = 256 << 20
 
@@ -63,7 +68,10 @@ private final class ServerThread {
 
     private var configuration: ServerConfiguration?
     private var listenAddresses: [String] = []
-    private var listeners: [Int32] = []
+    /// By address.
+    private var listeners: [String: Int32] = [:]
+    /// When the addresses that could not be opened are tried again; nil when all are open.
+    private var listenAgain: ContinuousClock.Instant?
 
     private var child: ChildProcess?
     private var socket: Int32 = -1
@@ -79,6 +87,7 @@ private final class ServerThread {
     private var serve: Serve?
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
+    private var leaseEnd: UInt64 = 0
 
     init(orders: Mailbox<ServerWorker.Order>, executable: String, loop: Mailbox<LoopEvent>, logger: Logger) {
         self.orders = orders
@@ -91,7 +100,7 @@ private final class ServerThread {
         while true {
             let events = Int16(POLLIN) | (self.outputStart < self.output.count ? Int16(POLLOUT) : 0)
             let others = self.socket >= 0 ? [pollfd(fd: self.socket, events: events, revents: 0)] : []
-            let waits = self.configuration != nil && (self.child == nil || self.serve != nil)
+            let waits = self.configuration != nil && (self.child == nil || self.serve != nil || self.listenAgain != nil)
             self.orders.wait(milliseconds: waits ? 50 : -1, others: others)
             self.receive()
             for order in self.orders.drain() { self.perform(order) }
@@ -99,6 +108,7 @@ private final class ServerThread {
             if let serve = self.serve, ContinuousClock.now > serve.deadline {
                 self.ended("it did not load the records within \(Self.loadTime)")
             }
+            if let again = self.listenAgain, ContinuousClock.now >= again { self.openListeners() }
             if self.child == nil { self.start() }
         }
     }
@@ -109,7 +119,7 @@ private final class ServerThread {
         switch order {
         case .configure(let configuration, let listen):
             self.configuration = configuration
-            if listen != self.listenAddresses { self.openListeners(listen) }
+            if listen != self.listenAddresses { self.listen(on: listen) }
             if let configuration, self.child != nil { self.send(.configure(configuration)) }
         case .serve(let operation, let epoch, let next, let opens):
             if self.isUsed { self.end() }
@@ -120,6 +130,11 @@ private final class ServerThread {
         case .freeze(let operation):
             self.freeze = operation
             self.send(.freeze)
+        case .silence:
+            self.serve = nil
+            self.freeze = nil
+            // Where it stands, whatever it is doing: it need not be asked. Its sockets stay open until its end.
+            if self.isUsed { self.child?.kill(SIGSTOP) }
         case .end(let operation):
             self.serve = nil
             self.freeze = nil
@@ -134,25 +149,42 @@ private final class ServerThread {
             if generation == self.generation { self.send(.appended(sequence: sequence)) }
         case .refused(let generation, let sequence):
             if generation == self.generation { self.send(.refused(sequence: sequence)) }
+        case .lease(let until):
+            self.leaseEnd = until
+            if self.child != nil { self.send(.lease(until: until)) }
         case .askStatus: if self.isUsed { self.send(.statusRequest) }
         }
     }
 
-    private func openListeners(_ addresses: [String]) {
-        for listener in self.listeners { close(listener) }
-        self.listeners = []
+    private func listen(on addresses: [String]) {
+        for listener in self.listeners.values { close(listener) }
+        self.listeners = [:]
         self.listenAddresses = addresses
-        for text in addresses {
+        self.listenAgain = nil
+        self.openListeners()
+    }
+
+    /// Those that are not open. Where another server has the port they are tried again until it is gone: no client can be
+    /// served there before.
+    private func openListeners() {
+        let isFirstTime = self.listenAgain == nil
+        self.listenAgain = nil
+        let before = self.listeners.count
+        for text in self.listenAddresses where self.listeners[text] == nil {
             guard let address = IPAddress(text) else { continue }
             do throws(PlatformError) {
-                let socket = try ListeningSocket.open(address: address, port: 445)
-                self.listeners.append(socket.release())
+                self.listeners[text] = try ListeningSocket.open(address: address, port: 445).release()
             } catch {
-                self.logger.error("\(error.message)")
+                if isFirstTime {
+                    self.logger.error(
+                        "\(error.message): no client can be served there. Stop what has the port; it is tried every second"
+                    )
+                }
+                self.listenAgain = ContinuousClock.now + Self.listenDelay
             }
         }
         // It was given the old ones.
-        if self.child != nil, !self.isUsed { self.end() }
+        if self.listeners.count != before || isFirstTime, self.child != nil, !self.isUsed { self.end() }
     }
 
     // MARK: The process
@@ -168,7 +200,7 @@ private final class ServerThread {
         defer { close(ends[1]) }
         var descriptors = [(source: ends[1], target: Self.journalNumber)]
         var arguments = ["--cluster-fd", "\(Self.journalNumber)"]
-        for (index, listener) in self.listeners.enumerated() {
+        for (index, listener) in self.listenAddresses.compactMap({ self.listeners[$0] }).enumerated() {
             let number = Self.firstListenerNumber + Int32(index)
             descriptors.append((source: listener, target: number))
             arguments += ["--listen-fd", "\(number)"]
@@ -192,6 +224,7 @@ private final class ServerThread {
         self.output = []
         self.outputStart = 0
         self.send(.configure(configuration))
+        self.send(.lease(until: self.leaseEnd))
     }
 
     /// Ends the process and forgets it, without a word to the loop.

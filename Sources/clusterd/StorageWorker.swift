@@ -126,9 +126,7 @@ private final class StorageThread {
     // MARK: Taking
 
     private func initiator(_ role: ISID.Role, node: UInt16? = nil, name: String? = nil) -> Initiator {
-        Initiator(
-            name: "iqn.2026-01.io.holdfast:\((name ?? self.nodeName).lowercased())",
-            isid: ISID(node: node ?? self.node, role: role))
+        .ofNode(node ?? self.node, named: name ?? self.nodeName, role: role)
     }
 
     private func takeFence(_ term: UInt32) throws(PlatformError) -> [StepTime] {
@@ -183,21 +181,13 @@ private final class StorageThread {
 
     private func detach(_ term: UInt32) throws(PlatformError) -> [StepTime] {
         guard let attachment = self.attachment else { return [] }
-        var steps = try attachment.detach()
+        let steps = try attachment.detach()
         self.attachment = nil
-        let start = ContinuousClock.now
-        if let session = self.session {
-            // The file system is whole and unmounted: a key that stays costs the next node only a preempt.
-            do throws(PlatformError) {
-                try Fence.release(FenceKey(node: self.node, term: term), on: session)
-            } catch {
-                self.logger.warning("the reservation was not released: \(error.message)")
-            }
-            session.logout()
-            self.session = nil
-        }
-        steps.append(StepTime("release", ContinuousClock.now - start))
-        self.loop.post(.fence("not held by this node"))
+        // The reservation stays, as after a crash, until the next node preempts it: on a LUN that nobody holds a write of an older,
+        // deposed node that still sits in a TCP stream would land.
+        self.session?.logout()
+        self.session = nil
+        self.loop.post(.fence("not in use by this node; its key of term \(term) stays until the next takeover"))
         return steps
     }
 
@@ -223,8 +213,13 @@ private final class StorageThread {
                     self.bridgeRestart = nil
                     self.report(.finished(operation, []))
                 }
-            case .unreachable(let why): self.logger.warning("the LUN is unreachable: \(why)")
-            case .reconnected(let after): self.logger.notice("the LUN is back after \(after)")
+                self.report(.bridgeReachable)
+            case .unreachable(let why):
+                self.logger.warning("the LUN is unreachable: \(why)")
+                self.report(.bridgeUnreachable(why))
+            case .reconnected(let after):
+                self.logger.notice("the LUN is back after \(after)")
+                self.report(.bridgeReachable)
             case .fenced(let holder):
                 let who = FenceKey(raw: holder).map { "\($0)" } ?? "a foreign key"
                 self.logger.error("fenced: reservation conflict, the LUN is held by \(who)")
@@ -235,6 +230,7 @@ private final class StorageThread {
                 self.report(
                     .serverStorageFailed(
                         "the target restarted and may have lost writes; the file system is mounted anew"))
+            case .seen: break
             case .failing: self.report(.serverStorageFailed("the target did not come back in time"))
             case .refused(let why): self.report(.serverStorageFailed(why))
             case .exited(let status):
@@ -275,11 +271,11 @@ private final class StorageThread {
                     "\(address) carries a reservation that is not Holdfast's: another system uses this LUN. Check the "
                         + "address; if that system is really gone, repeat with --force")
             }
-            if let holder = found.holder {
+            if let newest = found.newest {
                 throw PlatformError(
                     .foreignReservation,
-                    "\(address) is held by a Holdfast node (\(holder)): it belongs to a cluster. Check the address; if "
-                        + "that cluster is really gone, repeat with --force")
+                    "\(address) carries the key of a Holdfast node (\(newest)): it belongs to a cluster, running or "
+                        + "stopped. Check the address; if that cluster is really gone, repeat with --force")
             }
         }
         let filesystem: FilesystemID
@@ -297,6 +293,7 @@ private final class StorageThread {
                     "\(address) already holds an XFS file system (UUID \(id), label \"\(label)\"): check the address, or "
                         + "repeat with --adopt to use it as it is")
             }
+            if found.newest != nil || !found.foreignKeys.isEmpty { try self.takeKeysAway(session, parameters) }
             return id
         case .foreign(let what):
             throw PlatformError(
@@ -313,5 +310,14 @@ private final class StorageThread {
         _ = try attachment.detach()
         try Fence.release(key, on: session)
         return filesystem
+    }
+
+    /// The terms of a new cluster begin anew: a key of the old one would be newer than all of its.
+    private func takeKeysAway(
+        _ session: ISCSISession, _ parameters: InitializeParameters
+    ) throws(PlatformError) {
+        let key = FenceKey(node: 1, term: UInt32(ClusterState.foundingTerm))
+        _ = try Fence.take(key, on: session, force: parameters.forces)
+        try Fence.release(key, on: session)
     }
 }

@@ -19,6 +19,9 @@ struct ClusterSim: ParsableCommand {
     @Option(help: "Simulated seconds with faults.")
     var seconds: UInt64 = 600
 
+    @Flag(help: "The takeover of two data nodes and a witness with a target, instead of Raft alone.")
+    var takeover = false
+
     @Flag(help: "Switch safeguards off one by one: each must be noticed.")
     var mutations = false
 
@@ -41,8 +44,15 @@ struct ClusterSim: ParsableCommand {
     }
 
     func run() throws {
-        if self.mutations { return try self.runMutations() }
         let seeds = self.seeds.flatMap(Self.range) ?? self.seed.map { $0..<($0 + 1) } ?? 0..<1
+        if self.takeover {
+            let runs = TakeoverRuns(seconds: self.seconds, isVerbose: self.trace)
+            guard self.mutations ? TakeoverRuns.runMutations() : runs.run(seeds, isSingle: self.seed != nil) else {
+                throw ExitCode(1)
+            }
+            return
+        }
+        if self.mutations { return try self.runMutations() }
         var failures = 0
         for seed in seeds {
             var options = Simulation.Options(seed: seed)

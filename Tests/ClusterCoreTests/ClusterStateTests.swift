@@ -48,6 +48,18 @@ private struct Cluster {
         #expect(cluster.apply(.addNode(third, tokenHash: self.token.hash)) == .refused(.tokenUnknown))
     }
 
+    @Test func aNodeThatWasTakenOutHasNoSayAndOneThatIsNotKnownYetHas() {
+        var cluster = Cluster()
+        cluster.apply(.putToken(self.token))
+        #expect(!cluster.state.isRemoved(1))
+        #expect(!cluster.state.isRemoved(2), "it may have joined while this node was away")
+        cluster.apply(.addNode(nodeB, tokenHash: self.token.hash))
+        #expect(!cluster.state.isRemoved(2))
+        cluster.apply(.removeNode(2))
+        #expect(cluster.state.isRemoved(2))
+        #expect(!cluster.state.isRemoved(3))
+    }
+
     /// A refusal leaves the token for the next try.
     @Test func aSecondNodeOfTheSameNameOrAddressIsRefused() {
         var cluster = Cluster()
@@ -222,6 +234,11 @@ private struct Cluster {
         #expect(collector.add(parts[2], of: self.message) == state)
         let peer = PeerMessage.snapshot(self.message, parts[2])
         #expect(try PeerMessage(decoding: peer.encoded) == peer)
+        for reach in [Reach.unknown, .yes, .no] {
+            #expect(try PeerMessage(decoding: PeerMessage.reach(reach).encoded) == .reach(reach))
+        }
+        let introduction = PeerMessage.introduction(nodeB)
+        #expect(try PeerMessage(decoding: introduction.encoded) == introduction)
     }
 
     @Test func aLostPartOrAnotherSnapshotIsNeverPutTogether() {
@@ -265,8 +282,10 @@ private struct Cluster {
         ]
         for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
         let report = StatusReport(
-            reporter: "node-a", state: Cluster().state, term: 1, commitIndex: 2, leader: "node-a", hasQuorum: true,
-            phase: "serving", problem: "", nodes: [.init(id: 1, isConnected: true, role: 3, lag: nil)], lun: "l",
+            reporter: "node-a", state: Cluster().state, active: nil, term: 1, commitIndex: 2, leader: "node-a",
+            hasQuorum: true,
+            phase: "serving", problem: "", nodes: [.init(id: 1, isConnected: true, role: 3, lag: nil, reach: .no)],
+            lun: "l",
             fileSystem: "f", fence: "x", server: nil)
         let replies: [AdminReply] = [
             .done("a"), .failed(AdminFailure(.storage, "b")), .token("c"), .status(report), .users(["a"]),
@@ -277,11 +296,34 @@ private struct Cluster {
         #expect(!text.contains("password") && !text.contains("THE KEY"))
     }
 
+    /// After a thaw a node still finds itself in the log as the one that serves.
+    @Test func nobodyIsActiveByAnOldTermOrAgainstItsOwnKnowledge() throws {
+        var cluster = Cluster()
+        cluster.apply(.activate(node: 1, term: 5, EventRecord(kind: .takeover, node: 1, term: 5)))
+        let active = cluster.state.active
+        #expect(active?.node == 1)
+        #expect(cluster.state.active(in: 5, reporter: 1, reporterServes: true) == active)
+        #expect(cluster.state.active(in: 5, reporter: 2, reporterServes: false) == active)
+        #expect(cluster.state.active(in: 6, reporter: 2, reporterServes: false) == nil)
+        #expect(cluster.state.active(in: 6, reporter: 1, reporterServes: false) == nil)
+        // Before it heard of the new term: it has given up all the same.
+        #expect(cluster.state.active(in: 5, reporter: 1, reporterServes: false) == nil)
+        let report = StatusReport(
+            reporter: "node-a", state: cluster.state, active: nil, term: 6, commitIndex: 2, leader: "", hasQuorum: true,
+            phase: "standby", problem: "", nodes: [.init(id: 1, isConnected: true, role: 1, lag: nil, reach: .yes)],
+            lun: "", fileSystem: "", fence: "", server: nil)
+        let status = try StatusReport(decoding: report.encoded).status
+        #expect(status.active == nil)
+        #expect(status.nodes.map(\.active) == [false])
+        #expect(status.nodes.map(\.lunReachable) == [true])
+    }
+
     @Test func aReportCountsTheHandlesWithoutCarryingThem() throws {
         var cluster = Cluster()
         cluster.apply(.mutate(epoch: 5, [.putOpen(open), .putClient(client)]))
         let report = StatusReport(
-            reporter: "node-a", state: cluster.state, term: 1, commitIndex: 2, leader: "", hasQuorum: false,
+            reporter: "node-a", state: cluster.state, active: nil, term: 1, commitIndex: 2, leader: "",
+            hasQuorum: false,
             phase: "standby", problem: "", nodes: [], lun: "", fileSystem: "", fence: "", server: nil)
         let status = try StatusReport(decoding: report.encoded).status
         #expect(status.handles.persistent == 1)

@@ -44,6 +44,14 @@ private struct Shell {
         return all
     }
 
+    /// Answers until nothing is left to be answered.
+    @discardableResult
+    mutating func finishAll() -> [Takeover.Directive] {
+        var all: [Takeover.Directive] = []
+        while !self.operations.isEmpty { all += self.finish() }
+        return all
+    }
+
     @discardableResult
     mutating func fail(_ kind: Takeover.Failure.Kind) -> [Takeover.Directive] {
         self.step(.failed(self.operations[0], Takeover.Failure(kind, "broken")))
@@ -108,9 +116,9 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.serve()
         let told = shell.step(.leadership(isLeader: false, term: 8))
-        #expect(Set(told.names) == ["log", "endServer", "dropAddress", "tearDown"])
+        #expect(told.names == ["log", "silenceServer", "dropAddress", "tearDown"])
         #expect(shell.takeover.phase == .clearing)
-        shell.finish()
+        shell.finishAll()
         #expect(shell.takeover.phase == .standby)
     }
 
@@ -118,9 +126,9 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.serve()
         let told = shell.step(.lease(false))
-        #expect(told.names.contains("endServer") && told.names.contains("dropAddress"))
+        #expect(told.names.contains("silenceServer") && told.names.contains("dropAddress"))
         #expect(told.recorded?.kind == .fenced)
-        shell.finish()
+        shell.finishAll()
         #expect(shell.takeover.phase == .waiting)
     }
 
@@ -130,7 +138,7 @@ extension [Takeover.Directive] {
         shell.elect()
         for _ in 0..<steps { shell.finish() }
         #expect(shell.step(.lease(false)).names.contains("tearDown"))
-        shell.finish()
+        shell.finishAll()
         #expect(!shell.takeover.isServing)
     }
 
@@ -160,7 +168,7 @@ extension [Takeover.Directive] {
         shell.step(.heirs([2]))
         shell.elect()
         shell.fail(.transient)
-        shell.finish()
+        shell.finishAll()
         #expect(shell.takeover.phase == .waiting)
         #expect(shell.step(.tick, after: 10).isEmpty)
         #expect(shell.step(.tick, after: 400_000).names == ["takeFence"])
@@ -173,7 +181,7 @@ extension [Takeover.Directive] {
         for attempt in 1...3 {
             let told = shell.fail(.transient)
             #expect((told.recorded?.kind == .failure) == (attempt == 3))
-            let after = shell.finish()
+            let after = shell.finishAll()
             if attempt < 3 {
                 shell.step(.tick, after: 400_000)
             } else {
@@ -188,11 +196,11 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.elect()
         shell.fail(.permanent)
-        shell.finish()
+        shell.finishAll()
         for _ in 0..<20 {
             #expect(shell.step(.tick, after: 2_100_000).names == ["takeFence"])
             shell.fail(.permanent)
-            shell.finish()
+            shell.finishAll()
         }
         #expect(shell.takeover.lastFailure == "fence: broken")
     }
@@ -228,7 +236,7 @@ extension [Takeover.Directive] {
         }
         let told = shell.step(.serverExited("signal 11"))
         #expect(told.recorded?.kind == .failure)
-        #expect(shell.finish().contains(.transferLeadership(to: 2)))
+        #expect(shell.finishAll().contains(.transferLeadership(to: 2)))
     }
 
     @Test func aDeadBridgeIsReplacedInPlace() {
@@ -243,7 +251,7 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.serve()
         let told = shell.step(.bridgeFenced("node 2, term 8"))
-        #expect(Set(told.names).isSuperset(of: ["endServer", "dropAddress", "tearDown"]))
+        #expect(Set(told.names).isSuperset(of: ["silenceServer", "dropAddress", "tearDown"]))
     }
 
     @Test func aTargetThatForgotIsRetakenOnlyWithTheQuorumsWord() {
@@ -304,6 +312,50 @@ extension [Takeover.Directive] {
         #expect(shell.takeover.isServing)
     }
 
+    /// The FIN or reset of the dying server must find no way out: it is silent at once, and ends when the address is gone.
+    @Test func theServerEndsWhenTheAddressIsGone() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.bridgeFenced("node 2, term 8"))
+        let operations = shell.operations
+        #expect(operations.count == 2)
+        // Neither waits for the other.
+        #expect(shell.step(.finished(operations[1], [])).isEmpty)
+        let told = shell.step(.finished(operations[0], []))
+        #expect(told.names == ["endServer"])
+        #expect(shell.takeover.phase == .clearing)
+        shell.finish()
+        #expect(shell.takeover.phase == .waiting)
+    }
+
+    @Test func aLeaderWithoutAPathHandsOverToAnHeirThatHasOne() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.heirs([2], reaching: [2]))
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        #expect(shell.step(.tick, after: 4_900_000).isEmpty)
+        let told = shell.step(.tick, after: 200_000)
+        #expect(told.recorded?.kind == .failure)
+        #expect(told.names.contains("silenceServer"))
+        #expect(shell.finishAll().contains(.transferLeadership(to: 2)))
+    }
+
+    @Test func aTargetThatIsAwayForAllMovesNothing() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.heirs([2], reaching: []))
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        for _ in 0..<100 { #expect(shell.step(.tick, after: 1_000_000).isEmpty) }
+        #expect(shell.takeover.isServing)
+        // It came back for both: nothing is owed.
+        shell.step(.bridgeReachable)
+        shell.step(.heirs([2], reaching: [2]))
+        #expect(shell.step(.tick, after: 10_000_000).isEmpty)
+        // The next time is counted from its own beginning.
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        #expect(shell.step(.tick, after: 1_000_000).isEmpty)
+    }
+
     @Test func stoppingHandsOverFirst() {
         var shell = Shell()
         shell.serve()
@@ -325,8 +377,8 @@ extension [Takeover.Directive] {
 }
 
 extension Shell {
-    /// The operations of the teardown that is under way: three, the last that were given out.
-    fileprivate var takeoverClearing: [Takeover.Operation] { (6...8).map { $0 } }
+    /// The operations of the teardown that is under way: three, the last that were given out, the server's last.
+    fileprivate var takeoverClearing: [Takeover.Operation] { [7, 8, 6] }
 }
 
 extension [Takeover.Directive] {

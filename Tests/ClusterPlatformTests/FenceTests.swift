@@ -58,6 +58,23 @@ import Testing
     }
 }
 
+@Suite struct GenerationWatchTests {
+    private func restarts(_ generations: [UInt32], after last: UInt32 = 0) -> [Bool] {
+        var watch = GenerationWatch(last: last)
+        return generations.map { watch.sees($0) }
+    }
+
+    /// The first look may be at a target that has seen much; a restart is said once, and from there it counts anew.
+    @Test func onlyARestartGoesBack() {
+        #expect(self.restarts([17, 17, 19, 0, 0, 1]) == [false, false, false, true, false, false])
+    }
+
+    /// Registrations after the restart do not hide it, nor does a bridge that began in between.
+    @Test func whatTheBridgeBeforeSawCounts() {
+        #expect(self.restarts([2, 3], after: 19) == [true, false])
+    }
+}
+
 @Suite struct SCSICommandTests {
     @Test func goldenBlocks() {
         #expect(

@@ -1,5 +1,5 @@
 import ClusterCore
-import Glibc
+import Foundation
 import Raft
 import SQLite
 import StateRecords
@@ -7,9 +7,16 @@ import Testing
 
 @testable import ClusterStore
 
-private func temporaryFolder() -> String {
-    var template = Array("/tmp/holdfast-store-XXXXXX".utf8CString)
-    return template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+/// A folder that is gone with its test.
+private final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/holdfast-store-XXXXXX".utf8CString)
+        self.path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: self.path) }
 }
 
 private let founding = ClusterState(
@@ -25,7 +32,8 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
 }
 
 @Suite struct StateDatabaseTests {
-    let path = temporaryFolder() + "/state.db"
+    private let folder = TemporaryFolder()
+    private var path: String { self.folder.path + "/state.db" }
 
     private func founded() throws -> StateDatabase {
         let database = try StateDatabase.open(path: self.path)
@@ -106,6 +114,29 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
         #expect(found.base.index == 20)
         #expect(found.entries.isEmpty)
         #expect(found.state == state)
+    }
+
+    /// What an earlier life left in the write-ahead log may never have been synced: it is copied into the database, and
+    /// synced there, before anything is read.
+    @Test func whatAKilledLifeLeftIsMadeStableFirst() throws {
+        let database = try self.founded()
+        try database.commit([.write(Write(sequence: 1, entries: [entry(2, 1)]), state: nil)])
+        let elsewhere = TemporaryFolder()
+        let copy = elsewhere.path + "/state.db"
+        for suffix in ["", "-wal"] {
+            let from = open(self.path + suffix, O_RDONLY)
+            let to = open(copy + suffix, O_CREAT | O_WRONLY, 0o600)
+            var buffer = [UInt8](repeating: 0, count: 8 << 20)
+            let count = read(from, &buffer, buffer.count)
+            #expect(count > 0 && write(to, buffer, count) == count)
+            close(from)
+            close(to)
+        }
+        let found = try StateDatabase.open(path: copy)
+        var information = stat()
+        #expect(stat(copy + "-wal", &information) == 0)
+        #expect(information.st_size == 0)
+        #expect(try found.load().entries == [entry(2, 1)])
     }
 
     /// Half of a transaction is worse than none.

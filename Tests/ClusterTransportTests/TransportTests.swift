@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -131,6 +132,43 @@ private let anyPort = Endpoint(host: "127.0.0.1", port: 0)
         }
         #expect(recorder.now.joining == 1)
         transport.stop()
+    }
+
+    /// Whoever opens connections and says nothing must not keep the nodes from talking.
+    @Test func silentConnectionsDoNotKeepANodeOut() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        for _ in 0..<TransportLimits.inboundConnections + 16 {
+            _ = try await ClientBootstrap(group: group).connect(host: endpoint2.host, port: endpoint2.port).get()
+        }
+        transport1.setPeers([2: endpoint2])
+        #expect(try await first.wait { $0.connected == [2] })
+        transport1.send([1], to: 2, class: .urgent)
+        #expect(try await second.wait { $0.messages == [[1]] })
+        try await group.shutdownGracefully()
+        transport1.stop()
+        transport2.stop()
+    }
+
+    /// A peer whose kernel takes the connection and whose process says nothing: the link tries again.
+    @Test func aHandshakeThatNeverComesIsGivenUp() async throws {
+        let accepted = Mutex(0)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let mute = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                accepted.withLock { $0 += 1 }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let (transport, _) = try self.node(1, Recorder())
+        transport.setPeers([2: Endpoint(host: "127.0.0.1", port: try #require(mute.localAddress?.port))])
+        let links = MessageClass.allCases.count
+        for _ in 0..<600 where accepted.withLock({ $0 }) < 2 * links { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(accepted.withLock { $0 } >= 2 * links)
+        transport.stop()
+        try await group.shutdownGracefully()
     }
 
     @Test func nobodyAtTheAddressIsSaidSo() throws {

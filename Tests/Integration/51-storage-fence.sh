@@ -103,6 +103,52 @@ check 'nothing is left of it either' wait_gone 3
 kill -CONT "$TGTD_PID"
 "$drill" clear "$TGTD_URL" 1 10 >/dev/null
 
+# The target's power goes; its reservations are there again afterwards, as APTPL has it, and what was in its write cache is not.
+# (tgt has no APTPL: our key is taken anew before the bridge may look.)
+node_start 1 10 "$node"
+node_says 'attach before a power loss of the target' '^attached ' 30
+attached=$node_line
+node_run dd if=/dev/zero of="$node/mount/unflushed" bs=1M count=4 oflag=direct status=none
+kill -STOP "$(bridge_of "$attached")"
+tgtd_stop
+tgtd_start "$work" 768M
+check 'the reservation is as it was' "$drill" take "$TGTD_URL" 1 10
+kill -CONT "$(bridge_of "$attached")"
+node_says 'the bridge says that writes may be lost' '^asks unflushed=true' 10
+node_tell teardown
+node_says 'the node tears down' '^torn-down ' 10
+wait "$node_pid" || true
+node_end
+check 'nothing is left after that' wait_gone 3
+
+# An unmount waits for the bridge in the kernel. One that dies meanwhile must not make it wait for ever.
+node_start 1 11 "$node"
+node_says 'attach before a bridge dies' '^attached ' 30
+attached=$node_line
+node_run dd if=/dev/zero of="$node/mount/dirty" bs=1M count=4 status=none
+kill -STOP "$(bridge_of "$attached")"
+node_tell detach
+sleep 0.3
+kill -KILL "$(bridge_of "$attached")"
+node_says 'a bridge that dies during the unmount ends it with an error' '^error .*lunbridge ended during the unmount' 10
+wait "$node_pid" || true
+node_end
+check 'nothing is left behind' wait_gone 5
+
+# Clean or not, a node that ends leaves its reservation: an older node's write finds no gap, and a newer node preempts it.
+node_start 1 12 "$node"
+node_says 'attach for a clean end' '^attached ' 30
+node_tell detach
+node_says 'detach' '^detached ' 20
+node_end
+check_says 'the reservation stands' 'holder=484600010000000c' "$drill" inspect "$TGTD_URL" 1
+check_says 'no write of an older node lands' 'error conflict' "$drill" write "$TGTD_URL" 2 9 66
+check 'the same node comes back with a new term' "$drill" take "$TGTD_URL" 1 13
+check 'and another takes it from there' "$drill" take "$TGTD_URL" 2 14
+check_says 'an older term may not' 'error superseded' "$drill" take "$TGTD_URL" 1 13
+check 'unless a new cluster is made by force' "$drill" take "$TGTD_URL" 1 1 --force
+"$drill" clear "$TGTD_URL" 1 1 >/dev/null
+
 # What must be refused, each with its reason.
 check_says 'a wrong password' 'error loginRefused: .*check the user and password' \
     "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1

@@ -151,7 +151,8 @@ check_says 'ipv6: five unsolicited neighbour advertisements' '^5$' \
     grep -cE "$hardware > 33:33:00:00:00:01.*neighbor advertisement, tgt is fd77::100" "$capture"
 
 # The link.
-in_namespace a "$drill" watch eth0 >"$work/watch" 2>&1 &
+# Not through the function: the process number would be that of a shell around it.
+nsenter --net="/run/netns/$names-a" -- "$drill" watch eth0 >"$work/watch" 2>&1 &
 pids+=("$!")
 check 'the link is up' wait_for "$work/watch" '^link up'
 in_namespace switch ip link set to-a down

@@ -89,6 +89,50 @@ refuses 'an empty password' 64 'empty password' witness user add zoe --password-
 check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
 check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
 
+# A machine as systemd/clusterd.service starts it, with nothing configured: its name is the host's.
+mkdir -p "$work/unit"
+command=$(sed -n 's,^ExecStart=/usr/sbin/,,p' "$here/../../systemd/clusterd.service")
+command=${command% \$CLUSTERD_OPTIONS}
+read -ra command <<<"${command//\/var\/lib\/holdfast/$work/unit}"
+# shellcheck disable=SC2016  # the inner shell's own
+unshare --uts --net --mount --fork --kill-child bash -c 'hostname "$1"; shift; exec "$@"' unit fresh-node.example.test \
+    "$binaries/${command[0]}" "${command[@]:1}" >"$work/unit.log" 2>&1 &
+unit=$!
+asks_unit() { "$binaries/clusterctl" "$@" --socket "$work/unit/admin.sock" 2>&1; }
+waits_for_init() { (asks_unit status || true) | grep -q "in no cluster"; }
+check 'the unit starts clusterd' wait_for 10 waits_for_init
+check_says 'under the name of the host' 'clusterd runs as node fresh-node, not other' asks_unit join 127.0.0.1:9 \
+    --token none --node-name other --address 127.0.0.1:7420
+kill -KILL "$unit" 2>/dev/null || true
+wait "$unit" 2>/dev/null || true
+
+check_says 'both nodes reach the LUN' 'node-b .* reached ' ctl "$(active)" status
+
+# A move that the other node does not take up: from the detach to the next fence the LUN is never without a reservation, in which
+# a late write of an older node would land.
+first=$(active)
+second='node-b'
+if [[ $first == node-b ]]; then second='node-a'; fi
+lun="iscsi://holdfast%$(cat "$folder/target/password")@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/1"
+other=$(process "$second" clusterd)
+holders() {
+    local until=$((SECONDS + 6))
+    while ((SECONDS < until)); do
+        on "$first" "$binaries/storagedrill" inspect "$lun" 9 2>/dev/null | grep '^state' || true
+    done
+}
+kill -STOP "$other"
+ctl "$first" move "$second" >"$work/move.log" 2>&1 &
+move=$!
+holders >"$work/holders"
+kill -CONT "$other"
+wait "$move" || true
+check 'the share was detached meanwhile' grep -q 'moving away: transfer' "$folder/$first/log"
+check 'the LUN was looked at' grep -q 'holder=4846' "$work/holders"
+check 'and never without a reservation' bash -c "! grep -v 'holder=4846' '$work/holders'"
+somebody_serves() { [[ -n $(active) ]]; }
+check 'and somebody serves again' wait_for 20 somebody_serves
+
 # Leaving and joining.
 check 'the witness leaves' ctl witness leave
 check 'its clusterd starts empty' wait_for 10 idle witness
@@ -111,6 +155,20 @@ check '... and comes back as a follower' wait_for 15 follows "$first"
 check 'the death of clusterd' kill -KILL "$(process "$second" clusterd)"
 check '... is noticed' wait_for 15 serves "$first"
 check '... and it follows again' wait_for 15 follows "$second"
+check 'a clusterd that hangs' kill -STOP "$(process "$first" clusterd)"
+check '... is noticed' wait_for 15 serves "$second"
+# Its server lives, and the address is still on its node: it must not answer with what another node may have changed by now.
+listing() {
+    on "$1" timeout 5 smbclient //10.77.0.10/test -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c ls
+}
+check 'a client on the other node is answered' listing "$second"
+silent() { ! listing "$1"; }
+check '... and one on its own node is not' silent "$first"
+kill -CONT "$(process "$first" clusterd)"
+check '... and it follows again when it goes on' wait_for 15 follows "$first"
+# Until the leader has heard that it is caught up and reaches the LUN it refuses, and says so.
+check 'the share may be moved to it' wait_for 15 ctl witness move "$first"
+check 'it takes the share back' wait_for 15 serves "$first"
 check 'the death of smbserverd' kill -KILL "$(process "$first" smbserverd)"
 check '... is mended in place' wait_for 10 grep -q 'server-restart' "$folder/$first/log"
 check 'the death of lunbridge' kill -KILL "$(process "$first" lunbridge)"

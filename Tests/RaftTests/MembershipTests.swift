@@ -65,8 +65,8 @@ import Testing
             id: 1, snapshot: Snapshot(configuration: Configuration(voters: [1, 2, 3, 4])), now: 0,
             defects: .changeBeforeOwnTermCommit)
         _ = defective.lead()
-        _ = defective.stepAndSync(.changeConfiguration(token: 1, .remove(4)))
-        #expect(defective.configuration.voters == [1, 2, 3])
+        _ = defective.stepAndSync(.changeConfiguration(token: 1, .addLearner(5)))
+        #expect(defective.configuration.learners == [5])
         #expect(defective.commitIndex == 0)
     }
 
@@ -83,6 +83,27 @@ import Testing
         cluster.step(1, .changeConfiguration(token: 3, .addLearner(5)))
         cluster.settle()
         #expect(cluster.proposals[3] == .committed(3))
+    }
+
+    /// Removing the healthy one of two followers would leave a leader that can commit nothing, not even that removal.
+    @Test func aRemovalThatLeavesNoMajorityIsRefused() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.isolated = [3]
+        cluster.pass(2000)
+        cluster.step(1, .changeConfiguration(token: 1, .remove(2)))
+        #expect(cluster.proposals[1] == .dropped(.majorityNotHeard))
+        cluster.step(1, .changeConfiguration(token: 2, .demote(2)))
+        #expect(cluster.proposals[2] == .dropped(.majorityNotHeard))
+        #expect(cluster[1].configuration.voters == [1, 2, 3])
+        cluster.pass(3000)
+        #expect(cluster[1].isLeader)
+        cluster.step(1, .changeConfiguration(token: 3, .remove(3)))
+        cluster.settle()
+        #expect(cluster.proposals[3] == .committed(2), "the dead one can be taken out")
+        cluster.step(1, .changeConfiguration(token: 4, .remove(2)))
+        cluster.settle()
+        #expect(cluster.proposals[4] == .committed(3), "and of two the other one, which leaves the leader alone")
     }
 
     @Test func aChangeIsInForceWhenAppendedAndGoneWhenTruncated() {

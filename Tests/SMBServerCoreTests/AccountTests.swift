@@ -145,7 +145,7 @@ import Testing
     @Test func manyCallsInOneWriteAreBounded() throws {
         var pipe = try self.bound(.srvsvc)
         let one = PipeEndpointTests.request(99) { _ in }
-        let many = [[UInt8]](repeating: one, count: PipeEndpoint.maximumAnswers + 1).flatMap(\.self)
+        let many = [[UInt8]](repeating: one, count: NamedPipe.unreadLimit + 1).flatMap(\.self)
         #expect(throws: WireError.limitExceeded("RPC answers")) { try pipe.receive(many.span.bytes) }
     }
 

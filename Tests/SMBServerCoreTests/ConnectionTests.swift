@@ -172,4 +172,17 @@ import Testing
             ])
         #expect(replies.map(\.status) == [.invalidParameter, .invalidParameter])
     }
+
+    /// A flush that fails in the middle of a compound: the next header stays what it is.
+    @Test func anErrorInACompoundLeavesTheNextReplyAlone() {
+        var writer = WireWriter()
+        SMB2Header(command: .flush).encode(into: &writer)
+        FlushResponse().encode(into: &writer)
+        writer.align(to: 8, from: 0)
+        let next = writer.count
+        SMB2Header(command: .close).encode(into: &writer)
+        ServerState.replaceReply(at: 0, status: .diskFull, isLast: false, into: &writer)
+        #expect(writer.span.load(UInt32.self, at: 8) == NTStatus.diskFull.rawValue)
+        #expect(writer.span.load(UInt32.self, at: next) == SMB2Header.protocolID)
+    }
 }

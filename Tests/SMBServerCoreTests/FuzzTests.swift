@@ -23,6 +23,8 @@ import Testing
             timeoutMilliseconds: 0, flags: 2, createGUID: GUID(low: 9, high: 9))
         contexts.maximalAccess = .zero
         contexts.queryOnDiskID = true
+        contexts.lease = LeaseContext(
+            key: GUID(low: 1, high: 2), state: .all, version2: .init(parentKey: .zero, epoch: 3))
         return [
             client.createMessage("b:stream", contexts: contexts),
             client.message(.read) { ReadRequest(fileID: file, offset: 0, length: 10).encode(into: &$0) },
@@ -44,6 +46,10 @@ import Testing
                 SessionSetupRequest(securityMode: .signingEnabled).encode(into: &$0, token: [65].span.bytes)
             },
             client.message(.treeConnect) { TreeConnectRequest().encode(into: &$0, path: "\\\\s\\ca") },
+            client.message(.oplockBreak) { OplockBreak(level: .levelII, fileID: file).encode(into: &$0) },
+            client.message(.oplockBreak) {
+                LeaseBreakAcknowledgement(leaseKey: GUID(low: 1, high: 2), state: .readCaching).encode(into: &$0)
+            },
             client.message(.close) { CloseRequest(fileID: file).encode(into: &$0) },
             client.message(.echo) { EchoRequest().encode(into: &$0) },
             client.message(.logoff) { LogoffRequest().encode(into: &$0) },
@@ -58,7 +64,7 @@ import Testing
         let kept = try bystander.open("kept", share: .read)
         for _ in 0..<20 {
             let client = try TestClient.ready(server, share: Bool.random(using: &random) ? "ca" : "test")
-            let file = try client.open("a")
+            let file = try #require(try client.create("a", oplock: .batch).create).fileID
             for message in self.messages(client, file) {
                 var mutated = message
                 for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -31,6 +31,7 @@ extension MemoryFileSystem.Handle {
     func changeEndOfFile(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
     func changeAllocation(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute] { [] }
+    func extendedAttributeSize() throws(SMBError) -> UInt32 { 0 }
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError) { throw SMBError(.notSupported) }
     func normalizedName() throws(SMBError) -> String { throw SMBError(.notSupported) }
     func listStreams() throws(SMBError) -> [StreamInformation] { [] }

@@ -27,7 +27,7 @@ final class MemoryFileSystem: FileSystem {
     }
 
     let contents = Mutex(Contents())
-    /// What reopening a file meets; nil: nothing.
+    /// What reopening and deleting a file meets; nil: nothing.
     let failure = Mutex<NTStatus?>(nil)
     let volumeID: UInt64 = 0x1122
 
@@ -104,6 +104,7 @@ final class MemoryFileSystem: FileSystem {
     func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
 
     func deleteFile(_ handle: any FileHandle) throws(SMBError) {
+        if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         self.contents.withLock { contents in
             for (name, node) in contents.nodes
             where Handle(node, stream: "").fileKey.identity == handle.fileKey.identity {

@@ -109,16 +109,17 @@ import Testing
         #expect(try rival.write(other, at: 5).status == .fileLockConflict)
     }
 
-    @Test func aStorageThatFailsWhileLoadingCostsNoHandle() throws {
+    @Test(arguments: [NTStatus.ioDeviceError, .tooManyOpenedFiles, .insufficientResources])
+    func whatFailsWhileLoadingCostsNoHandle(status: NTStatus) throws {
         let server = TestServer()
         _ = try TestClient.ready(server, share: "ca").open("a", contexts: self.request())
         var kept = HandleState()
         for mutation in server.journal { kept.apply(mutation) }
 
         let next = TestServer(files: server.files)
-        server.files.failure.withLock { $0 = .ioDeviceError }
+        server.files.failure.withLock { $0 = status }
         _ = next.state.load(kept.orderedOpens)
-        #expect(next.state.loadFailure?.status == .ioDeviceError)
+        #expect(next.state.loadFailure?.status == status)
         next.takeEffects()
         #expect(next.journal.isEmpty, "no tombstone")
 
@@ -172,7 +173,13 @@ import Testing
         let alice = try TestClient.ready(server, share: "ca")
         let file = try alice.open("a", contexts: self.request())
         let connected = try TestClient.ready(server, share: "ca")
-        #expect(try connected.create("a", contexts: self.reconnect(file)).status == .objectNameNotFound, "in use")
+        let waiting = try connected.create("a", contexts: self.reconnect(file))
+        #expect(waiting.status == .pending, "its connection may be about to end")
+        server.state.now += Limits.reclaimMilliseconds
+        server.state.tick()
+        server.takeEffects()
+        let id = waiting.header?.messageID ?? 0
+        #expect(connected.received() == [.answer(.create, messageID: id, .objectNameNotFound)], "it is in use")
         alice.disconnect()
         let back = try TestClient.ready(server, share: "ca")
         let wrong = GUID(low: 1, high: 1)
@@ -297,5 +304,40 @@ import Testing
         #expect(next.files.names == ["a"])
         #expect(try back.close(again) == .success)
         #expect(next.files.names == [])
+    }
+
+    /// The mark is the file's: it must outlive the handle through which it was set. [MS-FSA] 2.1.5.15.3, 2.1.5.4.
+    @Test(arguments: [CreateOptions(), .deleteOnClose])
+    func aDeletionThatWaitsForAnotherHandleSurvives(_ options: CreateOptions) throws {
+        let server = TestServer()
+        let bob = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        _ = try bob.open("a", contexts: self.request(guid: GUID(low: 3, high: 3)))
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open(
+            "a", access: [.readData, .delete], options: options, contexts: self.request())
+        if options.isEmpty { #expect(try alice.setFile(file, .disposition, [1]).status == .success) }
+        #expect(try alice.close(file) == .success)
+
+        let next = self.successor(of: server)
+        #expect(try TestClient.ready(next, share: "ca").create("a").status == .deletePending)
+    }
+
+    /// What could not be deleted because the storage failed is for the next node to delete: the record stays, and the answer
+    /// waits for a disk that is not there.
+    @Test func aDeletionThatTheStorageRefusesKeepsItsRecord() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", access: .delete, options: .deleteOnClose, contexts: self.request())
+        server.files.failure.withLock { $0 = .ioDeviceError }
+        let reply = try alice.send(alice.message(.close) { CloseRequest(fileID: file).encode(into: &$0) })
+        if case .sync? = reply.reply?.work {} else { Issue.record("answered at once") }
+        server.files.failure.withLock { $0 = nil }
+
+        let next = self.successor(of: server)
+        #expect(next.state.status().persistentOpens == 1)
+        let back = try TestClient.ready(next, share: "ca")
+        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        #expect(try back.close(again) == .success)
+        #expect(next.files.names.isEmpty)
     }
 }

@@ -190,4 +190,13 @@ struct TestPipe {
         let answer = try #require(try self.send(bind, to: &endpoint).first)
         #expect(try RPCHeader(parsing: answer.span.bytes).kind == RPCPacketKind.bindNak)
     }
+
+    /// One write may bring as many PDUs as fit: what they are answered with is bounded before it is made.
+    @Test func callsWithoutEndBreakThePipe() throws {
+        var endpoint = Self.endpoint()
+        let call = Self.request(99, contextID: 77) { _ in }
+        let most = [[UInt8]](repeating: call, count: NamedPipe.unreadLimit).flatMap { $0 }
+        #expect(try self.send(most, to: &endpoint).count == NamedPipe.unreadLimit)
+        #expect(throws: WireError.limitExceeded("RPC answers")) { try self.send(most + call, to: &endpoint) }
+    }
 }

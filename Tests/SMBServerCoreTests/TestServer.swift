@@ -37,10 +37,14 @@ final class TestServer {
     func takeEffects() {
         self.journal.append(contentsOf: self.state.mutations)
         self.awaited = self.state.mutationsAwaited
-        self.completions.append(contentsOf: self.state.completions)
+        while !self.state.completions.isEmpty {
+            let completions = self.state.completions
+            self.state.completions = []
+            self.completions.append(contentsOf: completions)
+            for id in completions.compactMap(\.continuation) { self.state.continueCompound(id) }
+        }
         self.state.mutations = []
         self.state.mutationsAwaited = false
-        self.state.completions = []
         self.state.notes = []
     }
 
@@ -90,6 +94,30 @@ struct TestReply {
     var header: SMB2Header? { try? SMB2Header(parsing: self.bytes.span.bytes) }
     var status: NTStatus? { self.header?.status }
     var create: CreateResponse? { try? CreateResponse(parsing: self.bytes.span.bytes) }
+}
+
+/// What reaches a client without being the immediate answer to a request.
+enum Received: Equatable {
+    case oplockBreak(FileID, OplockLevel)
+    case leaseBreak(LeaseBreakNotification)
+    /// The answer to a request that waited, or that came behind one that did.
+    case answer(SMB2Command?, messageID: UInt64, NTStatus)
+
+    init?(_ completion: Completion) {
+        let message = completion.message.span.bytes
+        guard let header = try? SMB2Header(parsing: message) else { return nil }
+        guard header.messageID == .max else {
+            self = .answer(header.command, messageID: header.messageID, header.status)
+            return
+        }
+        if let lease = try? LeaseBreakNotification(parsing: message) {
+            self = .leaseBreak(lease)
+        } else if let oplock = try? OplockBreak(parsing: message) {
+            self = .oplockBreak(oplock.fileID, oplock.level)
+        } else {
+            return nil
+        }
+    }
 }
 
 /// A client that speaks just enough to drive the core.
@@ -142,7 +170,8 @@ final class TestClient {
             contexts?.signingAlgorithms = [.aesCMAC, .aesGMAC]
         }
         let request = NegotiateRequest(
-            securityMode: .signingEnabled, capabilities: [.persistentHandles, .largeMTU, .encryption],
+            securityMode: .signingEnabled,
+            capabilities: [.persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing],
             clientGUID: self.guid, dialects: dialects, contexts: contexts)
         return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
     }
@@ -178,23 +207,24 @@ final class TestClient {
 
     func createMessage(
         _ name: String, access: AccessMask = [.readData, .writeData], share: ShareAccess = .all,
-        disposition: CreateDisposition = .openIf, options: CreateOptions = [], replay: Bool = false,
-        contexts: CreateContexts = CreateContexts()
+        disposition: CreateDisposition = .openIf, options: CreateOptions = [], oplock: OplockLevel? = nil,
+        replay: Bool = false, contexts: CreateContexts = CreateContexts()
     ) -> [UInt8] {
         let request = CreateRequest(
-            desiredAccess: access, shareAccess: share, disposition: disposition, options: options, contexts: contexts)
+            desiredAccess: access, shareAccess: share, disposition: disposition, options: options,
+            oplockLevel: oplock ?? (contexts.lease == nil ? .none : .lease), contexts: contexts)
         return self.message(.create, replay: replay) { request.encode(into: &$0, name: name) }
     }
 
     func create(
         _ name: String, access: AccessMask = [.readData, .writeData], share: ShareAccess = .all,
-        disposition: CreateDisposition = .openIf, options: CreateOptions = [], replay: Bool = false,
-        contexts: CreateContexts = CreateContexts()
+        disposition: CreateDisposition = .openIf, options: CreateOptions = [], oplock: OplockLevel? = nil,
+        replay: Bool = false, contexts: CreateContexts = CreateContexts()
     ) throws -> TestReply {
         try self.send(
             self.createMessage(
-                name, access: access, share: share, disposition: disposition, options: options, replay: replay,
-                contexts: contexts))
+                name, access: access, share: share, disposition: disposition, options: options, oplock: oplock,
+                replay: replay, contexts: contexts))
     }
 
     func open(
@@ -232,6 +262,22 @@ final class TestClient {
     func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
         let request = SetInfoRequest(infoType: .file, informationClass: level.rawValue, fileID: file)
         return try self.send(self.message(.setInfo) { request.encode(into: &$0, buffer: data.span.bytes) })
+    }
+
+    func acknowledge(_ file: FileID, _ level: OplockLevel) throws -> TestReply {
+        try self.send(self.message(.oplockBreak) { OplockBreak(level: level, fileID: file).encode(into: &$0) })
+    }
+
+    func acknowledge(_ lease: GUID, _ state: LeaseState) throws -> TestReply {
+        try self.send(
+            self.message(.oplockBreak) { LeaseBreakAcknowledgement(leaseKey: lease, state: state).encode(into: &$0) })
+    }
+
+    /// What the server sent by itself or late, oldest first; it is taken.
+    func received() -> [Received] {
+        let mine = self.server.completions.filter { $0.connection == self.connection }
+        self.server.completions.removeAll { $0.connection == self.connection }
+        return mine.compactMap { Received($0) }
     }
 
     /// The TCP connection breaks.

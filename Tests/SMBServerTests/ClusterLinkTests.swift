@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Glibc
 import SMB2Wire
 import SMBAuth
@@ -19,14 +20,32 @@ import Testing
         return contexts
     }
 
-    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
-        let cluster = try FakeCluster()
-        try cluster.serve()
-        let client = try cluster.client()
+    private func open(_ client: SMBConnection) throws -> UInt64 {
         let create = try client.postCreate(
             OpenParameters(
                 "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
         try client.flush()
+        return create
+    }
+
+    /// No answer, and a connection that nobody touched.
+    private func expectSilence(of client: SMBConnection, to request: UInt64) {
+        do throws(ClientError) {
+            _ = try client.gather(request, deadline: Instant.now.adding(milliseconds: 300))
+            Issue.record("it answered")
+        } catch {
+            guard case .timedOut = error else {
+                Issue.record("the connection was touched: \(error)")
+                return
+            }
+        }
+    }
+
+    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try self.open(client)
         let sequence = try cluster.nextOpen()
         #expect(throws: ClientError.self, "no answer before the majority has it") {
             _ = try client.gather(create, deadline: Instant.now.adding(milliseconds: 300))
@@ -39,11 +58,9 @@ import Testing
         let cluster = try FakeCluster()
         try cluster.serve()
         let client = try cluster.client()
-        let create = try client.postCreate(
-            OpenParameters(
-                "a", access: [.readData, .writeData], disposition: .openIf, contexts: self.persistent))
-        try client.flush()
+        let create = try self.open(client)
         cluster.say(.refused(sequence: try cluster.nextOpen()))
+        try cluster.waitUntilHeard()
         let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         for request in [create, echo] {
             #expect(throws: ClientError.self) {
@@ -61,18 +78,61 @@ import Testing
         try cluster.expect { if case .frozen = $0 { true } else { false } }
         let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
         try client.flush()
-        do throws(ClientError) {
-            _ = try client.gather(echo, deadline: Instant.now.adding(milliseconds: 300))
-            Issue.record("a frozen server answered")
-        } catch {
-            guard case .timedOut = error else {
-                Issue.record("the connection was touched: \(error)")
-                return
-            }
-        }
+        self.expectSilence(of: client, to: echo)
         // The move is called off: the server goes on where it stopped.
         cluster.say(.serve(epoch: 2, nextPersistentID: 1))
         #expect(try client.gather(echo).header.status == .success)
+    }
+
+    /// Clients that record faster than the cluster can take it once ended the server.
+    @Test func aSlowClusterSlowsItsClientsAndNothingElse() throws {
+        let cluster = try FakeCluster(queueLimit: 16 << 10)
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try self.open(client)
+        cluster.say(.appended(sequence: try cluster.nextOpen()))
+        let reply = try client.gather(create)
+        let file = try CreateResponse(parsing: reply.span).fileID
+        // Every one records the handle with all its locks: some 100 KB, and the cluster reads none of it.
+        let locks = try (0..<100).map { index in
+            try client.post(.lock) {
+                LockRequest(
+                    fileID: file,
+                    locks: [LockElement(offset: UInt64(index), length: 1, flags: [.exclusive, .failImmediately])]
+                ).encode(into: &$0)
+            }
+        }
+        try client.flush()
+        usleep(300_000)
+        for _ in locks { cluster.say(.appended(sequence: try cluster.nextOpen())) }
+        #expect(cluster.lastOpen?.locks.count == locks.count)
+        for lock in locks { #expect(try client.gather(lock).header.status == .success) }
+    }
+
+    /// `clusterd` hangs: nobody says stop, and another node serves by now.
+    @Test func withoutALeaseNothingIsAnswered() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve()
+        let client = try cluster.client()
+        try client.echo()
+        cluster.say(.lease(until: Clock.bootMicroseconds))
+        try cluster.waitUntilHeard()
+        let first = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        let second = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+        try client.flush()
+        self.expectSilence(of: client, to: first)
+        cluster.say(.lease(until: .max))
+        #expect(try client.gather(first).header.status == .success)
+        #expect(try client.gather(second).header.status == .success)
+        try client.echo()
+    }
+
+    @Test func noAnswerBeforeTheFirstLease() throws {
+        let cluster = try FakeCluster()
+        try cluster.serve(lease: nil)
+        #expect(throws: ClientError.self) { _ = try cluster.client(patienceMilliseconds: 300) }
+        cluster.say(.lease(until: .max))
+        try cluster.client().echo()
     }
 
     /// Found by smbtorture: the watcher's events were taken for those of a listening socket.
@@ -136,7 +196,8 @@ private final class FakeCluster {
     private var reader = FrameReader()
     private(set) var lastOpen: OpenRecord?
 
-    init(folder: String? = nil) throws {
+    init(folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit) throws {
+        self.ownsFolder = folder == nil
         if let folder {
             self.folder = folder
         } else {
@@ -147,13 +208,22 @@ private final class FakeCluster {
         var ends: [Int32] = [0, 0]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
         self.descriptor = ends[0]
+        // The least there is: the kernel's buffers must not take what the queue has to hold.
+        var least: Int32 = 1
+        for end in ends { setsockopt(end, SOL_SOCKET, SO_SNDBUF, &least, socklen_t(MemoryLayout<Int32>.size)) }
         let listener = try SocketAddress.listen(port: 0, address: "127.0.0.1")
         self.port = SocketAddress.port(of: listener)
-        let link = ClusterLink(descriptor: ends[1], listeners: [listener])
+        let link = ClusterLink(descriptor: ends[1], listeners: [listener], queueLimit: queueLimit)
         Thread.start("test-link") { try? link.run() }
     }
 
-    deinit { close(self.descriptor) }
+    /// The folder belongs to the first that has it.
+    private let ownsFolder: Bool
+
+    deinit {
+        close(self.descriptor)
+        if self.ownsFolder { try? FileManager.default.removeItem(atPath: self.folder) }
+    }
 
     func say(_ message: ClusterToServer) {
         let bytes = FrameReader.frame(message)
@@ -172,6 +242,12 @@ private final class FakeCluster {
         }
     }
 
+    /// The server takes messages in order: when it has answered this one, it has done those before.
+    func waitUntilHeard() throws {
+        self.say(.statusRequest)
+        try self.expect { if case .status = $0 { true } else { false } }
+    }
+
     func expect(_ matches: (ServerToCluster) -> Bool) throws {
         while !matches(try self.next()) {}
     }
@@ -187,7 +263,7 @@ private final class FakeCluster {
         }
     }
 
-    func serve(records: [OpenRecord] = []) throws {
+    func serve(records: [OpenRecord] = [], lease: UInt64? = .max) throws {
         let share = ShareRecord(name: "test", path: "share", isContinuouslyAvailable: true)
         let hash = try NTHash(password: "secret")
         self.say(
@@ -197,6 +273,7 @@ private final class FakeCluster {
                     mountPoint: self.folder, shares: [share],
                     users: [UserRecord(name: "alice", ntHash: hash.bytes, relativeID: 1000)])))
         try self.expect { if case .ready = $0 { true } else { false } }
+        if let lease { self.say(.lease(until: lease)) }
         self.say(.load(opens: records))
         self.say(.serve(epoch: 1, nextPersistentID: 100))
         try self.expect { message in
@@ -206,10 +283,11 @@ private final class FakeCluster {
         }
     }
 
-    func client() throws -> SMBConnection {
-        let configuration = try ClientConfiguration(
+    func client(patienceMilliseconds: Int = 60_000) throws -> SMBConnection {
+        var configuration = try ClientConfiguration(
             host: "127.0.0.1", port: self.port,
             credentials: ClientAuthentication.Credentials(user: "alice", password: "secret"))
+        configuration.requestTimeoutMilliseconds = patienceMilliseconds
         let client = try SMBConnection(configuration)
         try client.negotiate()
         try client.sessionSetup()

@@ -82,6 +82,92 @@ import Testing
             try bystander.check()
         }
     }
+
+    /// Three READs of 8 MiB are a small compound; their replies are more than the transport's three bytes of length can say.
+    @Test(.enabled(if: FuzzShare.isPossible, "mounts a file system of its own"))
+    func aCompoundWhoseRepliesFitNoFrameHarmsNobodyElse() throws {
+        let share = try FuzzShare()
+        let server = try share.serve(continuouslyAvailable: false)
+        defer { server.server.stop() }
+        let bystander = try Bystander(port: server.port)
+        var configuration = try Attacker.configuration(port: server.port, user: "alice")
+        configuration.targetCredits = 1024
+        let connection = try SMBConnection.open(configuration, share: "test")
+        let file = try connection.create(OpenParameters("a", access: .fileAll, disposition: .openIf)).fileID
+        let length = 8 << 20
+        _ = try connection.write(file, at: UInt64(length - 1), [1])
+        for _ in 0..<100 where connection.credits < 400 { try connection.echo() }
+        let charge = length >> 16
+        let first = try connection.reserveMessageIDs(3 * charge)
+        var writer = WireWriter()
+        for index in 0..<3 {
+            let start = writer.count
+            var header = SMB2Header(
+                command: .read, creditCharge: UInt16(charge), credits: 1,
+                messageID: first + UInt64(index * charge), treeID: connection.treeID, sessionID: connection.sessionID)
+            header.nextCommand = index < 2 ? 120 : 0
+            header.encode(into: &writer)
+            ReadRequest(fileID: file, offset: 0, length: UInt32(length)).encode(into: &writer)
+            writer.claim(120 - (writer.count - start))
+        }
+        try connection.sendRaw(writer.bytes)
+        #expect(throws: ClientError.self) { try connection.echo() }
+        try bystander.check()
+    }
+
+    /// A client decides how deep its directories lie: a recursive CHANGE_NOTIFY walks them on a loop's small stack.
+    @Test(.enabled(if: FuzzShare.isPossible, "mounts a file system of its own"))
+    func aDeepTreeUnderWatchHarmsNobodyElse() throws {
+        let share = try FuzzShare()
+        var at = open("\(share.directory)/share/dir", O_RDONLY | O_DIRECTORY)
+        for _ in 0..<2000 {
+            try #require(mkdirat(at, "d", 0o755) == 0)
+            let below = openat(at, "d", O_RDONLY | O_DIRECTORY)
+            close(at)
+            at = below
+        }
+        close(at)
+        let server = try share.serve(continuouslyAvailable: false)
+        defer { server.server.stop() }
+        let bystander = try Bystander(port: server.port)
+        let connection = try SMBConnection.open(
+            try Attacker.configuration(port: server.port, user: "alice"), share: "test")
+        let directory = try connection.create(
+            OpenParameters("dir", access: .listDirectory, options: .directoryFile)
+        ).fileID
+        let waiting = try connection.post(.changeNotify) {
+            ChangeNotifyRequest(fileID: directory, filter: .fileName, watchesTree: true, outputBufferLength: 4096)
+                .encode(into: &$0)
+        }
+        try connection.waitUntilPending(waiting)
+        try bystander.check()
+    }
+
+    /// Who has not logged on cannot make the server hold a large message for him.
+    @Test(.enabled(if: FuzzShare.isPossible, "mounts a file system of its own"))
+    func aLargeMessageBeforeTheLogonClosesTheConnection() throws {
+        let share = try FuzzShare()
+        let server = try share.serve(continuouslyAvailable: false)
+        defer { server.server.stop() }
+        let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        try #require(client >= 0)
+        defer { close(client) }
+        var timeout = timeval(tv_sec: 3, tv_usec: 0)
+        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = server.port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(client, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(connected == 0)
+        try #require(Glibc.send(client, [0, 0x10, 0, 0] as [UInt8], 4, 0) == 4)
+        var byte: UInt8 = 0
+        #expect(recv(client, &byte, 1, 0) == 0)
+    }
 }
 
 /// The share's own small file system: what mutated requests allocate must not fill anybody's disk.

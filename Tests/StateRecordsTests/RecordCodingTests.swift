@@ -27,6 +27,7 @@ enum Sample {
     static let toServer: [ClusterToServer] = [
         .configure(configuration), .load(opens: [open, open]), .serve(epoch: 4, nextPersistentID: 4096),
         .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest,
+        .lease(until: 1 << 40),
     ]
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
@@ -50,6 +51,31 @@ enum Sample {
     @Test func mutations() throws { for mutation in Sample.mutations { try self.check(mutation) } }
     @Test func messagesToTheServer() throws { for message in Sample.toServer { try self.check(message) } }
     @Test func messagesToTheCluster() throws { for message in Sample.toCluster { try self.check(message) } }
+
+    /// What servers recorded that granted no oplocks and leases: it must be read for as long as such a record can exist.
+    @Test func anOpenFromBeforeLeases() throws {
+        let hex = [
+            "01b000000005000000000000000100000000000000020000000000000003000000000000000400000000000000070000",
+            "00532d312d352d3702000000616c01000000740100000061000000000500000000000000060000000000000001000000",
+            "02000000070803000000010000004000000001000000010000002000000060ea00000100000000000000000000000000",
+            "00000000000000000000000000000000000000000000010900000000000000000000000000",
+        ].joined()
+        let digits = Array(hex.utf8)
+        let bytes = stride(from: 0, to: digits.count, by: 2).compactMap {
+            UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)
+        }
+        let record = try OpenRecord(decoding: bytes)
+        #expect(
+            record
+                == OpenRecord(
+                    persistentID: 5, createGUID: GUID16(low: 1, high: 2), clientGUID: GUID16(low: 3, high: 4),
+                    ownerSID: "S-1-5-7", userName: "al", share: "t", path: "a",
+                    file: FileIdentity(fileSystem: GUID16(low: 5, high: 6), handleType: 1, handle: [7, 8]),
+                    grantedAccess: 3, shareAccess: 1, createOptions: 0x40, createDisposition: 1, createAction: 1,
+                    fileAttributes: 0x20, timeoutMilliseconds: 60_000, isPersistent: true, replayConsumed: true,
+                    channelSequence: 9))
+        #expect(record.encoded == bytes, "no lease, no other bytes")
+    }
 
     /// The layout on disk and between versions: a change of these bytes is a change of the format.
     @Test func goldenBytes() {

@@ -47,6 +47,7 @@ package final class Attachment {
     private var bridge: BridgeProcess
     private var isMounted = true
     private var pending: [BridgeEvent] = []
+    private var generation: UInt32
 
     /// How long the bridge may take to say that it fails everything, before it is killed instead.
     private static let failTimeout: Duration = .milliseconds(200)
@@ -62,17 +63,20 @@ package final class Attachment {
         let fuse = try clock.run("fuse") { () throws(PlatformError) in
             try FUSEMount(path: "\(plan.stateFolder)/lun", hiding: plan.mountPoint)
         }
+        var generation: UInt32 = 0
         let (bridge, byteCount) = try clock.run("bridge") { () throws(PlatformError) in
             let bridge = try BridgeProcess(
                 executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse)
             // While attaching, a target that goes away is an error and not a reason to wait for ever.
             bridge.tell(.patience(plan.timeout))
-            return (bridge, try Self.waitUntilReady(bridge, plan))
+            return (bridge, try Self.waitUntilReady(bridge, plan, &generation))
         }
         let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
         do throws(PlatformError) {
-            try Self.prepare(loop, plan, &clock)
-            try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
+            try BridgeWatch.during(bridge, fuse) { () throws(PlatformError) in
+                try Self.prepare(loop, plan, &clock)
+                try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
+            }
         } catch {
             try? loop.detach()
             throw error
@@ -82,10 +86,13 @@ package final class Attachment {
         self.bridge = bridge
         self.loop = loop
         self.byteCount = byteCount
+        self.generation = generation
         self.steps = clock.steps
     }
 
-    private static func waitUntilReady(_ bridge: BridgeProcess, _ plan: Plan) throws(PlatformError) -> UInt64 {
+    private static func waitUntilReady(
+        _ bridge: BridgeProcess, _ plan: Plan, _ generation: inout UInt32
+    ) throws(PlatformError) -> UInt64 {
         let deadline = ContinuousClock.now + plan.timeout
         var reason = "\(plan.address): no answer from the bridge within \(plan.timeout)"
         while let event = bridge.waitForEvent(timeout: ContinuousClock.now.duration(to: deadline)) {
@@ -99,6 +106,7 @@ package final class Attachment {
                 throw PlatformError(.conflict, "\(plan.address): nobody holds the LUN; take the fence before attaching")
             case .exited(let status):
                 throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
+            case .seen(let seen): generation = seen
             case .reconnected, .failing: continue
             }
         }
@@ -145,7 +153,11 @@ package final class Attachment {
 
     package func nextEvent() -> BridgeEvent? {
         if !self.pending.isEmpty { return self.pending.removeFirst() }
-        return self.bridge.nextEvent()
+        while let event = self.bridge.nextEvent() {
+            guard case .seen(let generation) = event else { return event }
+            self.generation = generation
+        }
+        return nil
     }
 
     /// After `.asksToRetake(unflushed: false)`, when the quorum confirmed that we lead.
@@ -160,8 +172,9 @@ package final class Attachment {
             throw PlatformError(
                 .invalid, "this kernel cannot send FUSE requests again (Linux 6.9 can): tear down and attach anew")
         }
-        let configuration = BridgeConfiguration(
+        var configuration = BridgeConfiguration(
             address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
+        configuration.generation = self.generation
         self.bridge = try BridgeProcess(
             executable: self.plan.bridgeExecutable, configuration: configuration, fuse: self.fuse)
     }
@@ -175,8 +188,16 @@ package final class Attachment {
         // was acknowledged is on the LUN already, the log brings the rest back.
         self.bridge.tell(.patience(self.plan.timeout))
         if self.isMounted {
-            try clock.run("unmount") { () throws(PlatformError) in try XFS.unmount(self.plan.mountPoint) }
+            try clock.run("unmount") { () throws(PlatformError) in
+                try BridgeWatch.during(self.bridge, self.fuse) { () throws(PlatformError) in
+                    try XFS.unmount(self.plan.mountPoint)
+                }
+            }
             self.isMounted = false
+            guard self.bridge.wait(timeout: .zero) == nil else {
+                throw PlatformError(
+                    .system(errno: EIO), "lunbridge ended during the unmount, which was not a clean one then")
+            }
         }
         try clock.run("release") { () throws(PlatformError) in
             guard XFS.waitUntilGone(self.loop, timeout: Self.releaseTimeout) else {

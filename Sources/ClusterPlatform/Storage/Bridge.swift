@@ -45,8 +45,9 @@ package final class Bridge {
     private var lastHeard = ContinuousClock.now
     private var mustVerify = false
     private var verifications = 0
-    /// Counts of answered writes: a flush covers those that were answered before it was issued.
-    private var writesAnswered: UInt64 = 0
+    /// Counts of answered writes: a flush covers those that were answered before it was issued. One to begin with: a bridge before
+    /// this one may have answered some that nobody flushed.
+    private var writesAnswered: UInt64 = 1
     private var writesFlushed: UInt64 = 0
     private var retryAt: ContinuousClock.Instant?
     private var downSince = ContinuousClock.now
@@ -54,12 +55,18 @@ package final class Bridge {
     private var reconnectDelay = Bridge.firstReconnectDelay
     private var saidUnreachable = false
     private var mayRetake = false
+    private var generation: GenerationWatch
+    /// The target restarted since this bridge, or the one before it, last served.
+    private var targetRestarted = false
+    /// What an earlier session sent may still execute.
+    private var mustReset = true
     private var patience: Duration?
     private var finished: BridgeExit?
 
     /// Both descriptors are non-blocking or become so; they stay the caller's.
     package init(_ configuration: BridgeConfiguration, fuse: Int32, control: Int32) {
         self.configuration = configuration
+        self.generation = GenerationWatch(last: configuration.generation)
         self.fuse = fuse
         self.control = control
         self.slots = (0..<Self.maximumRequests).map { _ in BridgeSlot(bridge: self, transfer: FUSEMount.maximumTransfer)
@@ -169,7 +176,8 @@ package final class Bridge {
             if self.description == nil { self.description = try session.describe() }
             self.session = session
             self.lastHeard = .now
-            try self.confirm(session, isNew: true)
+            self.mustReset = true
+            try self.confirm(session)
         } catch {
             self.session?.destroy()
             self.session = nil
@@ -186,29 +194,30 @@ package final class Bridge {
 
     /// Looks who holds the LUN, and only then registers this nexus; and looks again, because a rival may have preempted our key
     /// between the look and the registration.
-    private func confirm(_ session: ISCSISession, isNew: Bool) throws(PlatformError) {
+    private func confirm(_ session: ISCSISession) throws(PlatformError) {
         let key = self.configuration.key
-        var state = try Fence.inspect(session)
+        var state = try self.look(session)
         if state.verdict(for: key) == .forgotten, self.mayRetake {
             _ = try Fence.take(key, on: session)
-            state = try Fence.inspect(session)
+            state = try self.look(session)
         }
+        let isUnflushed = self.writesAnswered > self.writesFlushed
         switch state.verdict(for: key) {
         case .fenced(let holder):
             self.becomeFenced(by: holder)
             return
         case .forgotten:
-            if self.mode != .asking {
-                self.mode = .asking
-                self.downSince = .now
-                self.say(.asksToRetake(unflushed: self.writesAnswered > self.writesFlushed))
-            }
+            self.ask(unflushed: isUnflushed)
+            return
+        case .ours where self.targetRestarted && isUnflushed && !self.mayRetake:
+            // The reservation survived, what was in the write cache did not.
+            self.ask(unflushed: true)
             return
         case .ours:
             break
         }
         try session.registerAndIgnoreExistingKey(key.raw)
-        state = try Fence.inspect(session)
+        state = try self.look(session)
         if case .fenced(let holder) = state.verdict(for: key) {
             try? session.register(0, replacing: key.raw)
             self.becomeFenced(by: holder)
@@ -217,15 +226,32 @@ package final class Bridge {
         guard state.verdict(for: key) == .ours, state.keys.contains(key.raw) else {
             throw PlatformError(.conflict, "\(session.address): the reservation changed while we registered")
         }
-        if isNew {
-            // What an earlier session sent may still execute; it must not land on top of what is issued again.
+        if self.mustReset {
+            // It must not land on top of what is issued again.
             try session.resetLogicalUnit()
             try session.testUnitReady()
+            self.mustReset = false
         }
         self.mayRetake = false
+        self.targetRestarted = false
         self.mustVerify = false
         self.nextHeartbeat = .now + Self.heartbeatInterval
         self.becomeServing()
+    }
+
+    private func look(_ session: ISCSISession) throws(PlatformError) -> FenceState {
+        let state = try Fence.inspect(session)
+        let last = self.generation.last
+        if self.generation.sees(state.generation) { self.targetRestarted = true }
+        if state.generation != last { self.say(.seen(generation: state.generation)) }
+        return state
+    }
+
+    private func ask(unflushed: Bool) {
+        guard self.mode != .asking else { return }
+        self.mode = .asking
+        self.downSince = .now
+        self.say(.asksToRetake(unflushed: unflushed))
     }
 
     private func becomeServing() {
@@ -252,7 +278,7 @@ package final class Bridge {
             return
         }
         do {
-            try self.confirm(session, isNew: false)
+            try self.confirm(session)
         } catch {
             self.loseSession(error.message)
         }

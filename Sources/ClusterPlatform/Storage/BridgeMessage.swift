@@ -10,6 +10,8 @@ package struct BridgeConfiguration: Equatable, Sendable {
     package var silenceLimit: Duration
     /// UNMAP and WRITE SAME although the target does not fence them. Tests only.
     package var allowsUnfencedUnmap = false
+    /// The reservations' generation as the bridge before this one saw it last; 0: it is the first.
+    package var generation: UInt32 = 0
 
     package init(
         address: LUNAddress, initiator: Initiator, key: FenceKey, commandTimeout: Duration = .seconds(2),
@@ -41,8 +43,10 @@ package enum BridgeEvent: Equatable, Sendable {
     case reconnected(after: Duration)
     /// Another key holds the LUN; the bridge answers EIO to everything.
     case fenced(by: UInt64)
-    /// The target forgot the reservation. With `unflushed`, it also may have lost writes that it had acknowledged: then tear down
-    /// and attach again (the log replay makes the file system whole) instead of answering `.retake`.
+    /// The reservations' generation changed; `Attachment` keeps it for the next bridge.
+    case seen(generation: UInt32)
+    /// The target forgot the reservation. With `unflushed`, it restarted (and may have kept the reservation), and may have lost
+    /// writes that it had acknowledged: then tear down and attach again (the log replay makes the file system whole) instead of answering `.retake`.
     case asksToRetake(unflushed: Bool)
     /// The answer to `.fail`, or the patience is over: everything is answered with EIO.
     case failing
@@ -103,13 +107,14 @@ extension BridgeCommand {
             "configure iscsi://\(login)\(address.portal)/\(address.encodedTarget)/\(address.lun)",
             configuration.initiator.name, "\(isid.random)", "\(isid.qualifier)", "\(configuration.key.raw)",
             "\(configuration.commandTimeout.wholeMilliseconds)", "\(configuration.silenceLimit.wholeMilliseconds)",
-            configuration.allowsUnfencedUnmap ? "1" : "0",
+            "\(configuration.generation)", configuration.allowsUnfencedUnmap ? "1" : "0",
         ].joined(separator: "\n")
     }
 
     private static func parse(_ text: Substring) -> BridgeConfiguration? {
         let fields = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard fields.count == 8, let address = try? LUNAddress(String(fields[0])), let random = UInt32(fields[2]),
+        guard fields.count == 9, let generation = UInt32(fields[7]), let address = try? LUNAddress(String(fields[0])),
+            let random = UInt32(fields[2]),
             let qualifier = UInt16(fields[3]), let raw = UInt64(fields[4]), let key = FenceKey(raw: raw),
             let commandTimeout = Int64(fields[5]), let silenceLimit = Int64(fields[6]), commandTimeout > 0,
             silenceLimit > 0
@@ -118,7 +123,8 @@ extension BridgeCommand {
             address: address,
             initiator: Initiator(name: String(fields[1]), isid: ISID(random: random, qualifier: qualifier)), key: key,
             commandTimeout: .milliseconds(commandTimeout), silenceLimit: .milliseconds(silenceLimit))
-        configuration.allowsUnfencedUnmap = fields[7] == "1"
+        configuration.allowsUnfencedUnmap = fields[8] == "1"
+        configuration.generation = generation
         return configuration
     }
 }
@@ -131,6 +137,7 @@ extension BridgeEvent {
             case .unreachable(let reason): "unreachable \(reason)"
             case .reconnected(let duration): "reconnected \(duration.wholeMilliseconds)"
             case .fenced(let holder): "fenced \(holder)"
+            case .seen(let generation): "seen \(generation)"
             case .asksToRetake(let unflushed): "asks \(unflushed ? 1 : 0)"
             case .failing: "failing"
             case .refused(let reason): "refused \(reason)"
@@ -157,6 +164,9 @@ extension BridgeEvent {
         case "fenced":
             guard let value = UInt64(rest) else { return nil }
             self = .fenced(by: value)
+        case "seen":
+            guard let value = UInt32(rest) else { return nil }
+            self = .seen(generation: value)
         case "asks": self = .asksToRetake(unflushed: rest == "1")
         case "failing": self = .failing
         case "refused": self = .refused(rest)

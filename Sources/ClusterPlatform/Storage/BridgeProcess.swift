@@ -24,6 +24,8 @@ package final class BridgeProcess {
     }
 
     package var pid: pid_t { self.child.pid }
+    /// Readable once the process has ended.
+    var pidDescriptor: Int32 { self.child.pidDescriptor }
 
     /// Readable when there is an event; also when the bridge ended.
     package var eventDescriptor: Int32 { self.control.raw }

@@ -76,9 +76,27 @@ package final class FUSEMount {
         if let answer = try? self.ask(.abort), answer.error == 0 { self.isMounted = false }
     }
 
+    /// `abort` for another thread, while this one asks nothing.
+    struct Aborter: Sendable {
+        fileprivate let link: Int32
+
+        func abort() {
+            let packet = [FUSEKeeper.Request.abort.rawValue]
+            guard clinux_send_packet(self.link, packet, packet.count, -1) == packet.count else { return }
+            _ = FUSEMount.receive(self.link)
+        }
+    }
+
+    var aborter: Aborter { Aborter(link: self.link.raw) }
+
     package func unmount() throws(PlatformError) {
         guard self.isMounted else { return }
         let answer = try self.ask(.unmount)
+        // An `Aborter` may have got it unmounted.
+        if answer.error == EINVAL {
+            self.isMounted = false
+            return
+        }
         if answer.error == EBUSY { throw PlatformError(.busy, "\(self.path) is still in use") }
         guard answer.error == 0 else { throw .system("unmount \(self.path)", answer.error) }
         self.isMounted = false

@@ -48,6 +48,20 @@ package struct FenceState: Equatable, Sendable {
     }
 }
 
+/// Notices that a target restarted although its reservations are still there (APTPL). SPC-4 6.15.2: PRGENERATION is zero after a
+/// power on, whatever APTPL says; otherwise it only grows.
+package struct GenerationWatch: Equatable, Sendable {
+    package private(set) var last: UInt32
+
+    package init(last: UInt32 = 0) { self.last = last }
+
+    /// True when the target restarted since the last look.
+    package mutating func sees(_ generation: UInt32) -> Bool {
+        defer { self.last = generation }
+        return generation < self.last
+    }
+}
+
 /// Takes the LUN for a node in a term, and makes sure that the target agrees. Checked, never timed.
 package enum Fence {
     /// Another session may register between our look and our preempt; after this many rounds something is wrong.
@@ -61,7 +75,7 @@ package enum Fence {
     /// Registers, reserves or preempts, drains what the old holder had in flight, and verifies that no key but ours is left and
     /// that ours holds the reservation, type 5. May be repeated with the same key.
     ///
-    /// `force` also throws out keys that are not Holdfast's; without it such a LUN is refused.
+    /// `force` also throws out keys that are not Holdfast's, and newer ones that are; without it such a LUN is refused.
     package static func take(
         _ key: FenceKey, on session: ISCSISession, force: Bool = false
     ) throws(PlatformError) -> [StepTime] {
@@ -97,7 +111,8 @@ package enum Fence {
             "\(session.address): the reservation did not become ours; another initiator is working on this LUN")
     }
 
-    /// After a clean detach: gives the reservation and the registration back, so that no key is left. Nothing to give: nothing done.
+    /// Leaves the LUN without any key: for one that is only prepared, in no cluster yet. A node of a cluster lets its reservation
+    /// stand, however it ends (the next one preempts it). Nothing to give: nothing done.
     package static func release(_ key: FenceKey, on session: ISCSISession) throws(PlatformError) {
         guard try session.readReservation()?.key == key.raw else { return }
         try session.registerAndIgnoreExistingKey(key.raw)
@@ -124,7 +139,8 @@ package enum Fence {
     private static func check(
         _ state: FenceState, _ key: FenceKey, _ address: LUNAddress, _ force: Bool
     ) throws(PlatformError) {
-        if let foreign = state.foreignKeys.first, !force {
+        guard !force else { return }
+        if let foreign = state.foreignKeys.first {
             throw PlatformError(
                 .foreignReservation,
                 "\(address): another system uses this LUN (key \(keyText(foreign)) is not Holdfast's); find out which, and only "

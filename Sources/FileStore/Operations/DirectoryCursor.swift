@@ -83,9 +83,9 @@ package final class DirectoryCursor: Sendable {
     }
 
     private func own(_ name: [UInt16]) throws(FileError) -> DirectoryEntry {
-        let information = FileInformation(
-            try FileStatus(self.file.handle), DOSAttributes.read(self.file.handle.number))
-        return DirectoryEntry(name: name, information: information)
+        let status = try FileStatus(self.file.handle)
+        let dos = self.file.volume.attributeCache.attributes(of: self.file.handle, status)
+        return DirectoryEntry(name: name, information: FileInformation(status, dos))
     }
 
     /// The root's parent is itself: nothing outside of the share is shown.
@@ -94,8 +94,9 @@ package final class DirectoryCursor: Sendable {
         guard let path = try? self.file.currentPath(), !path.isRoot,
             let parent = try? self.file.volume.findDirectory(path.parentBytes)
         else { return try self.own(name) }
-        return DirectoryEntry(
-            name: name, information: FileInformation(try FileStatus(parent), DOSAttributes.read(parent.number)))
+        let status = try FileStatus(parent)
+        let dos = self.file.volume.attributeCache.attributes(of: parent, status)
+        return DirectoryEntry(name: name, information: FileInformation(status, dos))
     }
 
     private func lookup(_ wanted: [UInt16]) throws(FileError) -> DirectoryEntry? {
@@ -134,10 +135,12 @@ package final class DirectoryCursor: Sendable {
     private func entry(_ onDisk: [UInt8], shown: [UInt16]? = nil) throws(FileError) -> DirectoryEntry? {
         let directory = self.file.handle.number
         guard let status = try FileStatus(directory: directory, entry: onDisk) else { return nil }
-        let hasAttributes = status.isRegular || status.isDirectory
-        let dos =
-            hasAttributes
-            ? withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) } : DOSAttributes()
+        var dos = DOSAttributes()
+        if status.isRegular || status.isDirectory {
+            dos = self.file.volume.attributeCache.attributes(status) {
+                withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) }
+            }
+        }
         return DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
             information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))

@@ -74,7 +74,7 @@ package final class DirectoryWatcher: Sendable {
                 state.watches[id] = nil
                 throw error
             }
-            if recursive { self.addBelow(root.descriptor.number, prefix: [], id, &state, reporting: false) }
+            if recursive { self.addTree(prefix: [], id, &state, reporting: false) }
             return id
         }
     }
@@ -152,38 +152,37 @@ package final class DirectoryWatcher: Sendable {
         state.interests[number, default: []].append(Interest(watch: id, prefix: prefix))
     }
 
-    /// All directories below; with `reporting`, everything found is told as added.
-    private func addBelow(
-        _ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
+    /// The directory at `prefix` and all below it; with `reporting`, everything found is told as added. One after another and
+    /// from the root: a client decides how deep they lie, and neither the stack nor open directories may count its levels.
+    private func addTree(
+        prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
     ) {
-        guard let watch = state.watches[id], !watch.hasOverflowed else { return }
-        var children: [(name: [UInt8], isDirectory: Bool)] = []
+        var waiting = [prefix]
         do {
-            var reader = try DirectoryReader(directory)
-            while try reader.next({ name, type in
-                if !isDotEntry(name) { children.append((Array(name), type == UInt8(DT_DIR))) }
-            }) {}
-            for child in children {
-                if reporting { self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state) }
-                guard child.isDirectory else { continue }
-                try self.addTree(directory, child.name, prefix: prefix, id, &state, reporting: reporting)
+            while let prefix = waiting.popLast() {
+                guard let watch = state.watches[id], !watch.hasOverflowed else { return }
+                let result = watch.root.volume.openBeneath(
+                    watch.root.descriptor.number, Array(prefix.dropLast()), clinux_o_path | O_DIRECTORY)
+                // Deeper than a path can say. Anything else: gone again, or no directory any more.
+                if failed(result, ENAMETOOLONG) { throw FileError(.insufficientResources, "watch so deep a directory") }
+                guard result >= 0 else { continue }
+                let opened = Descriptor(number: Int32(truncatingIfNeeded: result))
+                try self.add(opened.number, prefix: prefix, id, &state)
+                var reader = try DirectoryReader(opened.number)
+                var children: [(name: [UInt8], isDirectory: Bool)] = []
+                while try reader.next({ name, type in
+                    if !isDotEntry(name) { children.append((Array(name), type == UInt8(DT_DIR))) }
+                }) {}
+                for child in children where reporting {
+                    self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state)
+                }
+                for child in children.reversed() where child.isDirectory {
+                    waiting.append(prefix + child.name + [UInt8(ascii: "/")])
+                }
             }
         } catch {
             self.overflow(id, &state)
         }
-    }
-
-    private func addTree(
-        _ parent: Int32, _ name: [UInt8], prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
-    ) throws(FileError) {
-        guard let watch = state.watches[id] else { return }
-        let result = watch.root.volume.openBeneath(parent, name, clinux_o_path | O_DIRECTORY)
-        // Gone again, or no directory any more.
-        guard result >= 0 else { return }
-        let opened = Descriptor(number: Int32(truncatingIfNeeded: result))
-        let below = prefix + name + [UInt8(ascii: "/")]
-        try self.add(opened.number, prefix: below, id, &state)
-        self.addBelow(opened.number, prefix: below, id, &state, reporting: reporting)
     }
 
     /// Forgets a watch's interest in what lies below `prefix`; the kernel's where nobody else has one.
@@ -243,21 +242,8 @@ package final class DirectoryWatcher: Sendable {
         } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
             self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
             guard watch.isRecursive, notice.isDirectory else { return }
-            do {
-                let result =
-                    interest.prefix.isEmpty
-                    ? clinux_dup(watch.root.descriptor.number)
-                    : watch.root.volume.openBeneath(
-                        watch.root.descriptor.number, Array(interest.prefix.dropLast()), clinux_o_path | O_DIRECTORY)
-                guard result >= 0 else { return }
-                let parent = Descriptor(number: Int32(truncatingIfNeeded: result))
-                // What was moved in was there before: the client lists it if it wants to know.
-                try self.addTree(
-                    parent.number, notice.name, prefix: interest.prefix, id, &state,
-                    reporting: notice.says(IN_CREATE))
-            } catch {
-                self.overflow(id, &state)
-            }
+            // What was moved in was there before: the client lists it if it wants to know.
+            self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE))
         } else if notice.says(IN_DELETE) {
             self.report(id, .removed, path, isDirectory: notice.isDirectory, &state)
         } else if notice.says(IN_MODIFY) {

@@ -40,10 +40,6 @@ package struct CreateRequest: Equatable, Sendable {
         self.desiredAccess = AccessMask(rawValue: message.load(UInt32.self, at: body + 24))
         self.fileAttributes = FileAttributes(rawValue: message.load(UInt32.self, at: body + 28))
         self.shareAccess = ShareAccess(rawValue: message.load(UInt32.self, at: body + 32))
-        guard let disposition = CreateDisposition(rawValue: message.load(UInt32.self, at: body + 36)) else {
-            throw .invalidValue("CreateDisposition")
-        }
-        self.disposition = disposition
         self.options = CreateOptions(rawValue: message.load(UInt32.self, at: body + 40))
         self.name = try message.range(
             offset: Int(message.load(UInt16.self, at: body + 44)),
@@ -54,6 +50,15 @@ package struct CreateRequest: Equatable, Sendable {
             length: Int(message.load(UInt32.self, at: body + 52)),
             notBefore: body + 56, "create contexts")
         self.contexts = try CreateContexts(parsing: message, in: contexts)
+        if let disposition = CreateDisposition(rawValue: message.load(UInt32.self, at: body + 36)) {
+            self.disposition = disposition
+        } else {
+            // 3.3.5.9.7, 3.3.5.9.12: who comes back for a handle opens nothing, what else stands there is ignored.
+            guard self.contexts.durableReconnect != nil || self.contexts.durableReconnectV2 != nil else {
+                throw .invalidValue("CreateDisposition")
+            }
+            self.disposition = .open
+        }
     }
 
     /// Appends the request. `extendedAttributes` and `securityDescriptor` are the data of those contexts, or empty for none.

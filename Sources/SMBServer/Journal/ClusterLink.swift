@@ -6,11 +6,13 @@ import Synchronization
 /// The socket to the `clusterd` above: the journal of a clustered server, and where its orders come from.
 /// When it closes, `clusterd` is gone, and so is the right to serve.
 package final class ClusterLink: Journal, @unchecked Sendable {
-    /// Bytes that may queue for `clusterd`; one that is so far behind has stopped reading.
-    static let queueLimit = 256 << 20
+    /// Bytes that may queue for `clusterd`. At it whoever has something to record waits, and with it every client: they can
+    /// send faster than a majority of disks can take.
+    package static let queueLimit = 32 << 20
 
     private let descriptor: Int32
     private let listeners: [Int32]
+    private let queueLimit: Int
     private let signal = Signal()
     // Guarded by the signal's lock.
     private var queue: [UInt8] = []
@@ -22,7 +24,8 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     private var records: [OpenRecord] = []
     private var isServing = false
 
-    package init(descriptor: Int32, listeners: [Int32]) {
+    package init(descriptor: Int32, listeners: [Int32], queueLimit: Int = ClusterLink.queueLimit) {
+        self.queueLimit = queueLimit
         self.descriptor = descriptor
         self.listeners = listeners
     }
@@ -31,6 +34,8 @@ package final class ClusterLink: Journal, @unchecked Sendable {
 
     func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
         self.signal.withLock {
+            // The order of the sequence numbers is the order in the queue: there must be room before one is taken.
+            self.waitForRoom()
             self.lastSequence += 1
             self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations))
             return self.lastSequence
@@ -44,11 +49,17 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         self.signal.withLock { self.enqueue(message) }
     }
 
+    /// Within the signal's lock, which is given up meanwhile. A `clusterd` that never reads again ends this process, or the
+    /// lease that it no longer extends silences it.
+    private func waitForRoom() {
+        while self.queue.count >= self.queueLimit { self.signal.wait() }
+    }
+
     /// Within the signal's lock.
     private func enqueue(_ message: ServerToCluster) {
+        self.waitForRoom()
         self.queue.append(contentsOf: FrameReader.frame(message))
-        precondition(self.queue.count < Self.queueLimit, "clusterd has stopped reading")
-        self.signal.wake()
+        self.signal.wakeAll()
     }
 
     // MARK: Threads
@@ -73,7 +84,10 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         while true {
             let bytes = self.signal.withLock {
                 while self.queue.isEmpty { self.signal.wait() }
-                defer { self.queue.removeAll(keepingCapacity: true) }
+                defer {
+                    self.queue.removeAll(keepingCapacity: true)
+                    self.signal.wakeAll()
+                }
                 return self.queue
             }
             var done = 0
@@ -100,6 +114,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .refused(let sequence): self.server?.journalFailed("clusterd refused batch \(sequence)")
         case .freeze: self.server?.freeze()
         case .stop: self.server?.fence()
+        case .lease(let until): self.server?.extendLease(until: until)
         case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
         }
     }
@@ -108,7 +123,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         self.configuration = configuration
         do throws(ServerError) {
             if self.server == nil {
-                let server = try Server(configuration: configuration, journal: self)
+                let server = try Server(configuration: configuration, journal: self, lease: .none)
                 server.onFrozen = { [self] in self.send(.frozen) }
                 server.onStorageFailure = { [self] in self.send(.storageFailed(detail: $0)) }
                 self.server = server

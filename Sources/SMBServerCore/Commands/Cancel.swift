@@ -8,6 +8,8 @@ extension ServerState {
             self.complete(header.asyncID, status: .cancelled)
             return
         }
+        // Anybody may send this, also before NEGOTIATE: the search is for those who have something to find.
+        guard let count = self.connections[connection]?.asyncCount, count > 0 else { return }
         for id in self.pending.keys {
             guard let pending = self.pending[id], pending.connection == connection,
                 pending.header.messageID == header.messageID

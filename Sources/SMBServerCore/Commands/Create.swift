@@ -1,13 +1,13 @@
 import SMB2Wire
 
-/// SMB2 CREATE. [MS-SMB2] 2.2.13, 2.2.14, 3.3.5.9. Durable and persistent handles: CreateDurable.swift.
+/// SMB2 CREATE. [MS-SMB2] 2.2.13, 2.2.14, 3.3.5.9. Durable and persistent handles: CreateDurable.swift; oplocks and
+/// leases: OplockBreaks.swift.
 extension ServerState {
     mutating func create(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         let create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
         let tree = try self.tree(request)
-        guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         var path: String
         do throws(WireError) { path = try UTF16LE.decode(message.extracting(create.name)) } catch {
             throw SMBError(.objectNameInvalid, "\(error)")
@@ -16,19 +16,22 @@ extension ServerState {
             return try self.createPipe(path, create, tree, &request, into: &writer)
         }
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
-            return try self.reclaim(create, tree, &request, into: &writer)
+            return try self.reclaim(create, path, tree, &request, into: &writer)
         }
+        guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         if let durable = create.contexts.durableRequestV2 {
             guard !create.contexts.durableRequest else { throw SMBError(.invalidParameter, "DHnQ and DH2Q") }
-            if let outcome = try self.replay(durable, tree, &request, into: &writer) { return outcome }
+            if let outcome = try self.replay(durable, create, tree, &request, into: &writer) { return outcome }
         }
         try Self.checkParameters(create)
         path = try Self.sharePath(path, request)
         guard create.contexts.timeWarp == nil else { throw SMBError(.objectNameNotFound, "no snapshots") }
         try self.closeEarlierInstance(create.contexts, path, tree, request)
+        let lease = self.requestedLease(create, request)
+        if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
 
         let creation = self.creation(create.contexts, tree, request)
-        let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem)
+        let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
         var open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user,
@@ -40,11 +43,21 @@ extension ServerState {
         open.deleteOnClose = create.options.contains(.deleteOnClose)
         open.mode = create.options.intersection(.modeBits).rawValue
         open.channelSequence = request.dialect >= .smb30 ? request.header.channelSequence : 0
-        self.grantDurability(&open, create.contexts, request)
+        open.parentLease = lease?.parent
+        self.identify(&open, create.contexts, request)
         let key = try self.insertOpen(open, handle: opened.handle)
+        open = self.opens[key] ?? open
         self.nextPersistentID += 1
+        self.grantCaching(key, create, lease: lease, request)
+        self.grantDurability(key, create.contexts, request)
         request.fileID = FileID(persistent: open.persistentID, volatile: key)
-        self.persist(key, awaited: true)
+        // A lease that was taken up is in the records of all its opens.
+        if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.opens.count > 1 {
+            self.persistCaching(of: holder)
+        } else {
+            self.persist(key, awaited: true)
+        }
+        if open.createAction != .opened { self.directoryChanged(at: path, by: open) }
         return try self.respond(key, create, opened, tree, request, into: &writer)
     }
 
@@ -52,8 +65,7 @@ extension ServerState {
 
     private static func checkParameters(_ create: CreateRequest) throws(SMBError) {
         let options = create.options
-        // SYNCHRONIZE alone is no right to anything, [MS-FSA] 2.1.5.1.
-        guard !create.desiredAccess.subtracting(.synchronize).isEmpty, create.desiredAccess.isSubset(of: .valid) else {
+        guard !create.desiredAccess.isEmpty, create.desiredAccess.isSubset(of: .valid) else {
             throw SMBError(.accessDenied, "access mask \(create.desiredAccess.rawValue)")
         }
         guard create.shareAccess.isSubset(of: .all) else { throw SMBError(.invalidParameter, "share access") }
@@ -92,39 +104,39 @@ extension ServerState {
 
     private mutating func openFile(
         _ path: String, _ create: CreateRequest, _ creation: Creation?, _ message: RawSpan, _ tree: TreeConnect,
-        _ fileSystem: any FileSystem
+        _ fileSystem: any FileSystem, _ lease: Lease?
     ) throws(SMBError) -> (OpenedFile, AccessMask) {
         let wanted = create.desiredAccess.mappingGeneric.subtracting(.maximumAllowed)
         guard wanted.subtracting(.accessSystemSecurity).isSubset(of: tree.maximalAccess) else {
             throw SMBError(.accessDenied, "beyond what the share allows")
         }
         guard !wanted.contains(.accessSystemSecurity) else { throw SMBError(.privilegeNotHeld) }
-        var request = FileOpenRequest(
+        var wish = FileOpenRequest(
             path: path, access: wanted, disposition: create.disposition, options: create.options,
             attributes: create.fileAttributes)
-        request.allocationSize = create.contexts.allocationSize ?? 0
-        request.creation = creation
-        if let range = create.contexts.securityDescriptor { request.securityDescriptor = message.bytes(in: range) }
-        if let range = create.contexts.extendedAttributes { request.extendedAttributes = message.bytes(in: range) }
+        wish.allocationSize = create.contexts.allocationSize ?? 0
+        wish.creation = creation
+        if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
-        if create.desiredAccess.contains(.maximumAllowed) {
-            opened = try self.openMaximal(&request, tree, fileSystem)
-        } else {
-            opened = try fileSystem.openFile(request)
-        }
-        if opened.action != .created {
-            let maximal = try opened.handle.maximalAccess(for: tree.user)
-            guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
-        }
-        let key = opened.handle.fileKey
-        guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
-        var effective = request.access
-        if opened.action == .overwritten || opened.action == .superseded {
-            // [MS-FSA] 2.1.5.1.2: an overwriting open writes, whatever it asked for.
-            effective.formUnion(opened.action == .superseded ? [.writeData, .delete] : .writeData)
-        }
-        try self.checkShareMode(key, access: effective, share: create.shareAccess)
+        var request: FileOpenRequest
+        var deletions: UInt64
+        repeat {
+            deletions = self.deletions
+            request = wish
+            if create.desiredAccess.contains(.maximumAllowed) {
+                opened = try self.openMaximal(&request, tree, fileSystem)
+            } else {
+                opened = try fileSystem.openFile(request)
+            }
+            if opened.action != .created {
+                let maximal = try opened.handle.maximalAccess(for: tree.user)
+                guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
+            }
+            try self.admit(opened, request.access, create, lease)
+            // A disconnected handle gave way, and the file may have been deleted with it.
+        } while deletions != self.deletions
         if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
             try fileSystem.checkDeletable(opened.handle)
         }
@@ -132,6 +144,25 @@ extension ServerState {
             opened.facts = try fileSystem.overwriteFile(opened.handle, request)
         }
         return (opened, request.access)
+    }
+
+    /// Whether those who have the file open let somebody else have it, too; whoever caches it is told.
+    private mutating func admit(
+        _ opened: OpenedFile, _ access: AccessMask, _ create: CreateRequest, _ lease: Lease?
+    ) throws(SMBError) {
+        let key = opened.handle.fileKey
+        guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
+        var effective = access
+        if opened.action == .overwritten || opened.action == .superseded {
+            // [MS-FSA] 2.1.5.1.2: an overwriting open writes, whatever it asked for.
+            effective.formUnion(opened.action == .superseded ? [.writeData, .delete] : .writeData)
+        }
+        let owner = lease.map { Oplocks.Owner.lease($0.id) }
+        try self.checkShareMode(key, access: effective, share: create.shareAccess, by: owner)
+        if let entry = self.fileIndex[key] {
+            let overwrites = opened.action == .overwritten || opened.action == .superseded
+            try self.breakCaching(of: entry, by: owner, .open(effective, overwrites: overwrites))
+        }
     }
 
     /// MAXIMUM_ALLOWED: all that the share and the file allow. What the file denies shows only once it is open.
@@ -173,13 +204,16 @@ extension ServerState {
         if create.contexts.queryOnDiskID {
             contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
+        let caching = self.caching(of: key)
+        contexts.lease = caching.lease
+        if create.contexts.durableRequest, open.isDurable { contexts.durable = true }
         if create.contexts.durableRequestV2 != nil, open.survivesDisconnect {
             contexts.durableV2 = DurableResponseV2(
                 timeoutMilliseconds: open.timeoutMilliseconds,
                 flags: open.isPersistent ? DurableRequestV2.persistentFlag : 0)
         }
         CreateResponse(
-            oplockLevel: .none, flags: opened.facts.reparseTag != 0 ? CreateResponse.reparsePointFlag : 0,
+            oplockLevel: caching.level, flags: opened.facts.reparseTag != 0 ? CreateResponse.reparsePointFlag : 0,
             action: opened.action, information: opened.facts.networkOpen, fileID: open.fileID, contexts: contexts
         ).encode(into: &writer)
         // A persistent handle is worth nothing if the file that was made for it is lost with the node.

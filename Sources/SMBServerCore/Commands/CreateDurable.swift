@@ -18,48 +18,72 @@ extension ServerState {
             createGUID: durable.createGUID, clientGUID: connection.clientGUID, isReplay: request.header.isReplay)
     }
 
-    /// 3.3.5.9.10. Without the persistent flag a durable handle needs a batch oplock or a lease with handle caching, which
-    /// are not granted here: then it is an ordinary handle.
-    func grantDurability(_ open: inout Open, _ contexts: CreateContexts, _ request: Request) {
+    /// What a new open is recognised by when its CREATE is repeated, or its application starts anew. 3.3.5.9.10, 3.3.5.9.13.
+    func identify(_ open: inout Open, _ contexts: CreateContexts, _ request: Request) {
+        open.clientGUID = self.connections[request.connection]?.clientGUID ?? .zero
         if let id = contexts.appInstanceID {
             open.appInstanceID = id
             open.appInstanceVersionHigh = contexts.appInstanceVersion?.high ?? 0
             open.appInstanceVersionLow = contexts.appInstanceVersion?.low ?? 0
         }
-        guard let durable = contexts.durableRequestV2, request.dialect >= .smb30,
-            let connection = self.connections[request.connection]
-        else { return }
+        guard let durable = contexts.durableRequestV2, request.dialect >= .smb30 else { return }
         open.createGUID = durable.createGUID
-        open.clientGUID = connection.clientGUID
         open.isReplayEligible = true
-        guard !open.isDirectory, self.isPersistent(durable, on: open.share, request) else { return }
-        open.isDurable = true
-        open.isPersistent = true
-        open.timeoutMilliseconds =
-            durable.timeoutMilliseconds == 0
-            ? Limits.defaultHandleTimeoutMilliseconds
-            : min(durable.timeoutMilliseconds, Limits.maximumHandleTimeoutMilliseconds)
+    }
+
+    /// 3.3.5.9.6, 3.3.5.9.10. A persistent handle needs nothing more; without that flag a durable handle needs a batch oplock or a
+    /// lease with handle caching, else it is an ordinary one.
+    mutating func grantDurability(_ key: UInt64, _ contexts: CreateContexts, _ request: Request) {
+        guard let open = self.opens[key], !open.isDirectory else { return }
+        let cachesHandle = self.files[open.file]?.oplocks.holder(of: key)?.state.contains(.handleCaching) == true
+        if let durable = contexts.durableRequestV2, request.dialect >= .smb30 {
+            let isPersistent = self.isPersistent(durable, on: open.share, request)
+            guard isPersistent || cachesHandle else { return }
+            self.opens[key]?.isPersistent = isPersistent
+            self.opens[key]?.timeoutMilliseconds =
+                durable.timeoutMilliseconds == 0
+                ? Limits.defaultHandleTimeoutMilliseconds
+                : min(durable.timeoutMilliseconds, Limits.maximumHandleTimeoutMilliseconds)
+        } else if contexts.durableRequest, cachesHandle {
+            self.opens[key]?.timeoutMilliseconds = Limits.durableHandleTimeoutMilliseconds
+        } else {
+            return
+        }
+        self.opens[key]?.isDurable = true
+        self.durableOpens[open.persistentID] = key
     }
 
     /// A CREATE that was carried out before is answered again and not carried out again. Nil: it is a new one.
     mutating func replay(
-        _ durable: DurableRequestV2, _ tree: TreeConnect, _ request: inout Request, into writer: inout WireWriter
+        _ durable: DurableRequestV2, _ create: CreateRequest, _ tree: TreeConnect, _ request: inout Request,
+        into writer: inout WireWriter
     ) throws(SMBError) -> Outcome? {
-        guard request.dialect >= .smb30, let connection = self.connections[request.connection],
-            let key = self.creates[CreateKey(createGUID: durable.createGUID, clientGUID: connection.clientGUID)],
-            let open = self.opens[key], open.isReplayEligible
-        else { return nil }
+        guard request.dialect >= .smb30, let connection = self.connections[request.connection] else { return nil }
+        let identity = CreateKey(createGUID: durable.createGUID, clientGUID: connection.clientGUID)
+        if let pending = self.pendingCreates[identity], pending != self.carriedOut {
+            throw SMBError(request.header.isReplay ? .fileNotAvailable : .duplicateObjectid, "it waits for a break")
+        }
+        guard let key = self.creates[identity], let open = self.opens[key], open.isReplayEligible else { return nil }
         guard request.header.isReplay else { throw SMBError(.duplicateObjectid, "CreateGuid is in use") }
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's CreateGuid") }
         guard open.share.name == tree.share.name else { throw SMBError(.duplicateObjectid, "on another share") }
         guard open.session == nil || open.session == request.session else {
             throw SMBError(.fileNotAvailable, "the open is still connected elsewhere")
         }
+        if create.oplockLevel == .lease, let lease = create.contexts.lease, lease.key != open.lease?.key {
+            throw SMBError(.accessDenied, "replayed with another lease")
+        }
         // Its record may still be on its way to the disks.
         self.mutationsAwaited = true
-        return try self.attach(key, action: open.createAction, tree, &request, into: &writer) {
+        // Windows answers with what is asked for this time, the open keeps what it has.
+        var caching = self.caching(of: key)
+        if open.lease == nil {
+            caching.level = OplockLevel(caching: caching.level.caching.intersection(create.oplockLevel.caching))
+        }
+        let isDurable = open.isPersistent || (open.isDurable && (open.lease != nil || caching.level == .batch))
+        return try self.attach(key, action: open.createAction, caching, tree, &request, into: &writer) {
             $0.durableV2 =
-                open.survivesDisconnect
+                isDurable
                 ? DurableResponseV2(
                     timeoutMilliseconds: open.timeoutMilliseconds,
                     flags: open.isPersistent ? DurableRequestV2.persistentFlag : 0)
@@ -69,13 +93,12 @@ extension ServerState {
 
     /// DHnC and DH2C: the client comes back for a handle. 3.3.5.9.7, 3.3.5.9.12.
     mutating func reclaim(
-        _ create: CreateRequest, _ tree: TreeConnect, _ request: inout Request, into writer: inout WireWriter
+        _ create: CreateRequest, _ path: String, _ tree: TreeConnect, _ request: inout Request,
+        into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         let contexts = create.contexts
         guard let reconnect = contexts.durableReconnectV2 else {
-            guard contexts.durableRequestV2 == nil else { throw SMBError(.invalidParameter, "DHnC and DH2Q") }
-            // Durable handles of the first version need an oplock or a lease: none was ever granted.
-            throw SMBError(.objectNameNotFound, "no durable handle")
+            return try self.reclaimFirstVersion(create, path, tree, &request, into: &writer)
         }
         guard request.dialect >= .smb30, !contexts.durableRequest, contexts.durableReconnect == nil,
             contexts.durableRequestV2 == nil
@@ -88,16 +111,70 @@ extension ServerState {
             throw SMBError(.objectNameNotFound, "no handle \(reconnect.fileID.persistent)")
         }
         guard open.isPersistent == reconnect.isPersistent, open.createGUID == reconnect.createGUID,
-            open.session == nil, open.share.name == tree.share.name
+            open.share.name == tree.share.name
         else { throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is not to be had this way") }
+        try self.requireDisconnected(open, request)
+        try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
-        return try self.attach(key, action: .opened, tree, &request, into: &writer) { _ in }
+        return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
+    }
+
+    /// A handle that is in use is not given back. But the shell's loops hear of the end of one connection and of what comes on the
+    /// next in either order: the client waits a moment for the end of its old one.
+    private mutating func requireDisconnected(_ open: Open, _ request: Request) throws(SMBError) {
+        guard open.session != nil else { return }
+        guard open.connection != request.connection, self.carriedOut == nil, self.reclaims.count < Limits.pending else {
+            throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is in use")
+        }
+        self.reclaims.append((self.now &+ Limits.reclaimMilliseconds, open.file))
+        throw SMBError(waitsForBreak: open.file)
+    }
+
+    /// DHnC. 3.3.5.9.7: found by the persistent half of its id.
+    private mutating func reclaimFirstVersion(
+        _ create: CreateRequest, _ path: String, _ tree: TreeConnect, _ request: inout Request,
+        into writer: inout WireWriter
+    ) throws(SMBError) -> Outcome {
+        guard create.contexts.durableRequestV2 == nil, let id = create.contexts.durableReconnect else {
+            throw SMBError(.invalidParameter, "DHnC and DH2Q")
+        }
+        guard let key = self.durableOpens[id.persistent], let open = self.opens[key], open.isDurable,
+            !open.isPersistent, open.share.name == tree.share.name
+        else { throw SMBError(.objectNameNotFound, "handle \(id.persistent) is not to be had this way") }
+        try self.requireDisconnected(open, request)
+        try self.checkLease(of: open, create, path, request)
+        guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
+        return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
+    }
+
+    /// 3.3.5.9.7, 3.3.5.9.12: whose lease it is must come back with it, by its key, from the same client, for the same file.
+    private func checkLease(
+        of open: Open, _ create: CreateRequest, _ path: String, _ request: Request
+    ) throws(SMBError) {
+        // Whatever oplock level the request names: only the contexts count.
+        let context = create.contexts.lease
+        guard let lease = open.lease else {
+            // A persistent handle may come from a server that granted none; to refuse it would cost its client the file.
+            guard context == nil || open.isPersistent else {
+                throw SMBError(.objectNameNotFound, "the handle has no lease")
+            }
+            return
+        }
+        let version = self.files[open.file]?.oplocks.holder(.lease(lease))?.lease?.version ?? 1
+        guard let context, context.key == lease.key, (context.version2 == nil ? 1 : 2) == version,
+            self.connections[request.connection]?.clientGUID == lease.clientGUID
+        else { throw SMBError(.objectNameNotFound, "the handle has another lease") }
+        // Somebody else may have renamed the file while the client was away: a persistent handle is known without its name.
+        guard open.isPersistent || path.lowercased() == open.path.lowercased() else {
+            throw SMBError(.invalidParameter, "the lease is another file's")
+        }
     }
 
     /// Gives a disconnected open to the session that asks for it, and answers.
     private mutating func attach(
-        _ key: UInt64, action: CreateAction, _ tree: TreeConnect, _ request: inout Request,
-        into writer: inout WireWriter, _ contexts: (inout CreateResponseContexts) -> Void
+        _ key: UInt64, action: CreateAction, _ caching: (level: OplockLevel, lease: LeaseContext?),
+        _ tree: TreeConnect, _ request: inout Request, into writer: inout WireWriter,
+        _ contexts: (inout CreateResponseContexts) -> Void
     ) throws(SMBError) -> Outcome {
         guard let handle = self.opens[key]?.handle else { throw SMBError(.fileClosed) }
         let facts = try handle.facts()
@@ -110,9 +187,11 @@ extension ServerState {
         let id = self.opens[key]?.fileID ?? .related
         request.fileID = id
         var answer = CreateResponseContexts()
+        answer.lease = caching.lease
         contexts(&answer)
+        self.tellOfBreak(key)
         CreateResponse(
-            oplockLevel: .none, action: action, information: facts.networkOpen, fileID: id, contexts: answer
+            oplockLevel: caching.level, action: action, information: facts.networkOpen, fileID: id, contexts: answer
         ).encode(into: &writer)
         return self.reply(request, into: &writer)
     }

@@ -95,6 +95,7 @@ extension ServerState {
             ).encode(into: &answer)
             return status
         }
+        self.breakReadCaching(by: target)
         for chunk in copy.chunks {
             guard let sourceEnd = Self.end(chunk.sourceOffset, UInt64(chunk.length)),
                 let targetEnd = Self.end(chunk.targetOffset, UInt64(chunk.length))
@@ -122,7 +123,7 @@ extension ServerState {
     }
 
     /// FSCTL_DUPLICATE_EXTENTS_TO_FILE, [MS-FSCC] 2.3.7.
-    private func duplicateExtents(
+    private mutating func duplicateExtents(
         _ input: RawSpan, _ target: Open, _ handle: any FileHandle, _ request: Request
     ) throws(SMBError) {
         let extents = try parsing { () throws(WireError) in try DuplicateExtents(parsing: input) }
@@ -143,6 +144,7 @@ extension ServerState {
         {
             throw SMBError(.fileLockConflict)
         }
+        self.breakReadCaching(by: target)
         try handle.clone(
             from: sourceHandle, at: extents.sourceOffset, to: extents.targetOffset, count: extents.byteCount)
     }
@@ -154,7 +156,7 @@ extension ServerState {
 
     // MARK: Holes, [MS-FSCC] 2.3.65, 2.3.52
 
-    private func zeroData(
+    private mutating func zeroData(
         _ input: RawSpan, _ open: Open, _ handle: any FileHandle, _ key: UInt64
     ) throws(SMBError) {
         guard open.grantedAccess.contains(.writeData) else { throw SMBError(.accessDenied) }
@@ -169,6 +171,7 @@ extension ServerState {
             throw SMBError(.fileLockConflict)
         }
         guard zero.offset < zero.beyondFinalZero else { return }
+        self.breakReadCaching(by: open)
         try handle.zeroRange(zero.offset..<zero.beyondFinalZero)
     }
 

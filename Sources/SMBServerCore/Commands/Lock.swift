@@ -62,12 +62,15 @@ extension ServerState {
     private mutating func lock(
         _ lock: LockRequest, _ key: UInt64, _ request: Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome? {
-        guard let file = self.opens[key]?.file else { throw SMBError(.fileClosed) }
+        guard let open = self.opens[key] else { throw SMBError(.fileClosed) }
+        let file = open.file
         for element in lock.locks {
             guard element.hasValidFlags, element.flags != .unlock,
                 lock.locks.count == 1 || element.flags.contains(.failImmediately)
             else { throw SMBError(.invalidParameter, "lock flags") }
         }
+        // [MS-FSA] 2.1.5.8: what others read from their caches could not be locked.
+        self.breakReadCaching(by: open)
         var taken: [ByteRangeLock] = []
         var failure: NTStatus?
         for element in lock.locks {

@@ -9,7 +9,7 @@ extension ServerState {
         LogoffResponse().encode(into: &writer)
         // The reply is protected with the keys of the session that it ends.
         let outcome = self.reply(request, into: &writer)
-        self.endSession(request.session, keepsDurable: false)
+        self.endSession(request.session, keepsDurable: true)
         self.connections[request.connection]?.acceptedAt = self.now
         return outcome
     }

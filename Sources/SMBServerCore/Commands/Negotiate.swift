@@ -43,8 +43,9 @@ extension ServerState {
 
     private func capabilities(_ connection: Connection) -> Capabilities {
         var capabilities: Capabilities = []
-        if connection.dialect >= .smb21 { capabilities.insert(.largeMTU) }
+        if connection.dialect >= .smb21 { capabilities.formUnion([.largeMTU, .leasing]) }
         if connection.is3 {
+            if connection.clientCapabilities.contains(.directoryLeasing) { capabilities.insert(.directoryLeasing) }
             if connection.clientCapabilities.contains(.persistentHandles) { capabilities.insert(.persistentHandles) }
             if connection.dialect < .smb311, connection.cipher != nil { capabilities.insert(.encryption) }
         }

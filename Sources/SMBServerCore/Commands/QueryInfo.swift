@@ -67,7 +67,7 @@ extension ServerState {
         case .basic: BasicInformation(try handle.facts().networkOpen).encode(into: &answer)
         case .standard: try self.standardInformation(open, handle.facts()).encode(into: &answer)
         case .internal: Information64(try handle.facts().fileID).encode(into: &answer)
-        case .ea: Information32(try Self.extendedAttributeSize(handle)).encode(into: &answer)
+        case .ea: Information32(try handle.extendedAttributeSize()).encode(into: &answer)
         case .access: Information32(open.grantedAccess.rawValue).encode(into: &answer)
         case .name: NameInformation("\\" + open.path).encode(into: &answer)
         case .normalizedName:
@@ -80,7 +80,7 @@ extension ServerState {
             let facts = try handle.facts()
             AllInformation(
                 basic: BasicInformation(facts.networkOpen), standard: self.standardInformation(open, facts),
-                indexNumber: facts.fileID, eaSize: try Self.extendedAttributeSize(handle), access: open.grantedAccess,
+                indexNumber: facts.fileID, eaSize: try handle.extendedAttributeSize(), access: open.grantedAccess,
                 position: open.currentByteOffset, mode: Self.mode(of: open), alignment: 0, name: "\\" + open.path
             ).encode(into: &answer)
         case .alternateName, .shortName:
@@ -119,13 +119,6 @@ extension ServerState {
     /// FILE_MODE: the options of CREATE that are a mode, as SET_INFO may have changed them. [MS-FSCC] 2.4.26.
     private static func mode(of open: Open) -> UInt32 {
         (open.createOptions.rawValue & 0x0000_103E) | open.mode
-    }
-
-    private static func extendedAttributeSize(_ handle: any FileHandle) throws(SMBError) -> UInt32 {
-        var size = 0
-        for attribute in try handle.listExtendedAttributes() { size += attribute.byteCount }
-        // The empty list counts 0, any other its own length field too. [MS-FSCC] 2.4.12.
-        return UInt32(clamping: size == 0 ? 0 : size + 4)
     }
 
     private func queryExtendedAttributes(

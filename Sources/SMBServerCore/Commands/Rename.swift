@@ -12,9 +12,12 @@ extension ServerState {
             throw SMBError(.notSupported, "renaming a stream")
         }
         if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share) }
+        try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         try self.requireDirectory(of: target, fileSystem)
         try self.requireReplaceable(target, replaces, handle, fileSystem)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
+        self.directoryChanged(at: open.path, by: open)
+        self.directoryChanged(at: target, by: open)
 
         for other in self.files[open.file]?.opens ?? [] {
             self.opens[other]?.path = target
@@ -32,6 +35,7 @@ extension ServerState {
         try self.requireDirectory(of: target, fileSystem)
         try self.requireReplaceable(target, replaces, handle, fileSystem)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
+        self.directoryChanged(at: target, by: open)
     }
 
     /// The new name: a path from the share's root. A root directory handle cannot be named over SMB2. [MS-SMB2] 3.3.5.21.1.
@@ -54,13 +58,14 @@ extension ServerState {
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
-    private func requireReplaceable(
+    private mutating func requireReplaceable(
         _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem
     ) throws(SMBError) {
         guard let existing = try fileSystem.findFile(target), existing.identity != handle.fileKey.identity else {
             return
         }
         guard replaces else { throw SMBError(.objectNameCollision) }
+        if let entry = self.fileIndex[existing] { try self.breakCaching(of: entry, by: nil, .rename) }
         if self.fileIndex.contains(where: { $0.key.identity == existing.identity }) {
             throw SMBError(.accessDenied, "the file to be replaced is open")
         }
@@ -68,12 +73,17 @@ extension ServerState {
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
     /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
-    private func requireNothingOpen(beneath path: String, in share: Share) throws(SMBError) {
+    private mutating func requireNothingOpen(beneath path: String, in share: Share) throws(SMBError) {
         let prefix = path.lowercased() + "\\"
-        var isFree = true
-        self.opens.forEach { _, open in
-            if open.share.name == share.name, open.path.lowercased().hasPrefix(prefix) { isFree = false }
+        func isBeneath(_ open: Open) -> Bool {
+            open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
         }
+        var files: Set<UInt64> = []
+        self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
+        // Those who only cache that they have it open close it.
+        for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
+        var isFree = true
+        self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
     }
 }

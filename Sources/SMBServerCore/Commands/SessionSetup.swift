@@ -70,6 +70,7 @@ extension ServerState {
             self.endSession(id, keepsDurable: false)
         }
         _ = self.settle(&outcome, &request, into: &writer)
+        self.carryOutWoken()
         return outcome
     }
 

@@ -51,16 +51,21 @@ extension ServerState {
             if open.isDirectory, basic.attributes.contains(.temporary) { throw SMBError(.invalidParameter) }
             if !open.isDirectory, basic.attributes.contains(.directory) { throw SMBError(.invalidParameter) }
             try handle.setBasic(basic)
+            self.directoryChanged(at: open.path, by: open)
         case .endOfFile:
             try require(.writeData)
             let size = try Self.size(data)
             guard !open.isDirectory else { throw SMBError(.invalidParameter) }
+            self.breakReadCaching(by: open)
             try handle.changeEndOfFile(size)
+            self.directoryChanged(at: open.path, by: open)
         case .allocation:
             try require(.writeData)
             let size = try Self.size(data)
             guard !open.isDirectory else { throw SMBError(.invalidParameter) }
+            self.breakReadCaching(by: open)
             try handle.changeAllocation(size)
+            self.directoryChanged(at: open.path, by: open)
         case .validDataLength:
             // Holes read as zeros here, so all data up to the end is valid already. [MS-FSA] 2.1.5.15.14.
             try require(.writeData)
@@ -103,9 +108,14 @@ extension ServerState {
             level == .dispositionEx
                 ? try DispositionInformation(parsingEx: data) : try DispositionInformation(parsing: data)
         }
-        if disposition.deletes { try open.share.fileSystem?.checkDeletable(handle) }
+        if disposition.deletes {
+            try open.share.fileSystem?.checkDeletable(handle)
+            // [MS-FSA] 2.1.5.15.3: those who only cache that they have it open close it.
+            try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
+        }
         self.setDeletePending(key, disposition.deletes)
-        self.persist(key, awaited: true)
+        // The mark is the file's: the record of whichever open is the last must say so.
+        for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: true) }
     }
 
     /// 3.3.5.21.3.

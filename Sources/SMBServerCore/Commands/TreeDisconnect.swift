@@ -10,6 +10,7 @@ extension ServerState {
         for key in self.opens.keys where self.opens[key]?.session == session && self.opens[key]?.treeID == tree {
             self.closeOpen(key)
         }
+        self.cancelPending(status: .networkNameDeleted) { $0.session == session && $0.treeID == tree && $0.open == 0 }
         self.sessions[session]?.trees.remove(UInt64(tree))
         TreeDisconnectResponse().encode(into: &writer)
         return self.reply(request, into: &writer)

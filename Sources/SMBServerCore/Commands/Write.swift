@@ -26,7 +26,9 @@ extension ServerState {
         {
             throw SMBError(.fileLockConflict)
         }
+        self.breakReadCaching(by: open)
         self.opens[key]?.currentByteOffset = write.offset + UInt64(length)
+        self.opens[key]?.hasWritten = true
         self.statistics.bytesWritten &+= UInt64(length)
         WriteResponse(count: UInt32(length)).encode(into: &writer)
         guard length > 0 else { return self.reply(request, into: &writer) }

@@ -9,7 +9,6 @@ package struct PipeEndpoint: Sendable {
     package static let maximumStubByteCount = 64 << 10
     /// What the calls of one write may answer; more than that breaks the pipe. A long listing has 200 kB.
     package static let maximumAnswerByteCount = 2 << 20
-    package static let maximumAnswers = 1024
 
     /// A call whose last fragment has not come.
     private struct Call: Sendable {
@@ -51,11 +50,12 @@ package struct PipeEndpoint: Sendable {
                 answered += answer.count
                 answers.append(answer)
             }
-            guard answers.count <= Self.maximumAnswers, answered <= Self.maximumAnswerByteCount else {
+            guard answers.count <= NamedPipe.unreadLimit, answered <= Self.maximumAnswerByteCount else {
                 throw WireError(.limitExceeded, "RPC answers")
             }
             at += header.fragmentLength
         }
+        // Once: a write may bring hundreds of thousands of them. What is left is less than a fragment.
         self.pending = Array(stream[at...])
         return answers
     }

@@ -1,4 +1,4 @@
-"""cluster/lab calls this for all that needs the laboratory: up, status, shell, kill, revive, move, down, demo."""
+"""cluster/lab calls this for all that needs the laboratory: up, status, shell, kill, revive, move, down, demo, bench."""
 
 import json
 import os
@@ -124,9 +124,15 @@ def restart(laboratory, words):
     return demonstration.run(alone, words, standalone.EVENTS)
 
 
+def bench(laboratory, words):
+    from . import bench as comparison
+
+    return comparison.play(laboratory.record.identity, laboratory.binaries, words)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo, "restart": restart, "faults": faults,
+    "demo": demo, "restart": restart, "faults": faults, "bench": bench,
 }
 
 

@@ -36,7 +36,7 @@ class Node:
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
                 "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
-                "--interface", "eth0", "--role", self.role),
+                "--role", self.role),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
 

@@ -1,0 +1,103 @@
+/// How often what goes wrong. Rates are per minute of simulated time, probabilities in parts per million, times in
+/// microseconds.
+package struct TakeoverFaults: Equatable, Sendable {
+    package var lossPerMillion: UInt64 = 0
+    package var delayPerMillion: UInt64 = 0
+    package var longDelay: UInt64 = 500_000
+    package var partitionsPerMinute: UInt64 = 0
+    package var muteLinksPerMinute: UInt64 = 0
+    package var maximumPartition: UInt64 = 8_000_000
+    package var crashesPerMinute: UInt64 = 0
+    package var crashesOfAllPerMinute: UInt64 = 0
+    package var maximumDowntime: UInt64 = 5_000_000
+    /// SIGSTOP: of clusterd alone, or of the machine.
+    package var pausesPerMinute: UInt64 = 0
+    package var maximumPause: UInt64 = 6_000_000
+    /// At each thing that `Takeover` tells its shell.
+    package var crashAtStepPerMillion: UInt64 = 0
+    package var pauseAtStepPerMillion: UInt64 = 0
+    package var slowSyncPerMillion: UInt64 = 0
+    package var maximumSlowSync: UInt64 = 500_000
+    package var clockDriftPerMillion: UInt64 = 0
+
+    package var targetRestartsPerMinute: UInt64 = 0
+    package var maximumTargetDowntime: UInt64 = 6_000_000
+    /// One node's path to the target.
+    package var cutPathsPerMinute: UInt64 = 0
+    package var maximumCut: UInt64 = 15_000_000
+    /// A session's stream stalls: what is in it arrives late.
+    package var latePerMillion: UInt64 = 0
+    package var maximumLateness: UInt64 = 7_000_000
+    /// A write that the target took in and executes much later.
+    package var slowWritePerMillion: UInt64 = 0
+    package var maximumSlowWrite: UInt64 = 400_000
+
+    package var serverExitsPerMinute: UInt64 = 0
+    package var bridgeExitsPerMinute: UInt64 = 0
+    package var workerFailurePerMillion: UInt64 = 0
+    package var movesPerMinute: UInt64 = 0
+    package var stopsPerMinute: UInt64 = 0
+
+    package init() {}
+
+    var isOnlyCutPaths: Bool {
+        var others = self
+        others.cutPathsPerMinute = 0
+        others.maximumCut = Self().maximumCut
+        return self.cutPathsPerMinute > 0 && others == Self()
+    }
+
+    /// Some of everything, each seed with its own emphasis.
+    package static func swarm(_ random: inout Random) -> TakeoverFaults {
+        var faults = TakeoverFaults()
+        func some(_ values: [UInt64], _ random: inout Random) -> UInt64 { values[random.below(values.count)] }
+        faults.lossPerMillion = some([0, 0, 10_000, 50_000], &random)
+        faults.delayPerMillion = some([0, 10_000, 100_000], &random)
+        faults.partitionsPerMinute = some([0, 0, 3, 8], &random)
+        faults.muteLinksPerMinute = some([0, 0, 3, 8], &random)
+        faults.crashesPerMinute = some([0, 2, 6, 12], &random)
+        faults.crashesOfAllPerMinute = some([0, 0, 1], &random)
+        faults.pausesPerMinute = some([0, 2, 6, 12], &random)
+        faults.crashAtStepPerMillion = some([0, 0, 20_000, 60_000], &random)
+        faults.pauseAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
+        faults.slowSyncPerMillion = some([0, 10_000, 100_000], &random)
+        faults.clockDriftPerMillion = some([0, 200, 1000], &random)
+        faults.targetRestartsPerMinute = some([0, 0, 1, 4], &random)
+        faults.cutPathsPerMinute = some([0, 0, 2, 6], &random)
+        faults.latePerMillion = some([0, 1000, 5000, 20_000], &random)
+        faults.slowWritePerMillion = some([0, 20_000, 200_000], &random)
+        faults.serverExitsPerMinute = some([0, 0, 3, 8], &random)
+        faults.bridgeExitsPerMinute = some([0, 0, 3, 8], &random)
+        faults.workerFailurePerMillion = some([0, 0, 20_000, 100_000], &random)
+        faults.movesPerMinute = some([0, 3, 8, 15], &random)
+        faults.stopsPerMinute = some([0, 0, 2], &random)
+        return faults
+    }
+}
+
+/// A safeguard that is switched off.
+package struct TakeoverDefects: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// A clean detach gives the reservation back.
+    package static let releaseAtDetach = TakeoverDefects(rawValue: 1 << 0)
+    /// The fence only registers: an older key keeps what it has.
+    package static let skipPreempt = TakeoverDefects(rawValue: 1 << 1)
+    /// Where a preempt drains nothing nobody does.
+    package static let skipDrain = TakeoverDefects(rawValue: 1 << 2)
+    /// The fence is said to be done, and is not.
+    package static let serveBeforeFence = TakeoverDefects(rawValue: 1 << 3)
+    /// The bridge registers at each login without looking who holds the LUN.
+    package static let blindRegistration = TakeoverDefects(rawValue: 1 << 4)
+    /// The bridge reserves a LUN that forgot its holder without asking the quorum.
+    package static let retakeUnasked = TakeoverDefects(rawValue: 1 << 5)
+    /// The bridge does not remember the reservations' generation.
+    package static let forgetGeneration = TakeoverDefects(rawValue: 1 << 6)
+    /// The journal answers before the entry is committed.
+    package static let acknowledgeUncommitted = TakeoverDefects(rawValue: 1 << 7)
+    /// The server ends without waiting for the address to be gone.
+    package static let endServerFirst = TakeoverDefects(rawValue: 1 << 8)
+    /// A leader without a path to the LUN stays.
+    package static let stayUnreachable = TakeoverDefects(rawValue: 1 << 9)
+}

@@ -1,0 +1,404 @@
+import ClusterCore
+import Raft
+import StateRecords
+
+/// clusterd's loop: the shell of Raft and of the takeover, as `Member` has it.
+extension TakeoverSimulation {
+    static let maintenanceInterval: UInt64 = 200
+    static let heirSilence: UInt64 = 1000
+    /// Milliseconds for which what a node said of its path to the LUN counts.
+    static let reachTime: UInt64 = 5000
+
+    // MARK: Life
+
+    mutating func start(_ i: Int) {
+        let contents = self.nodes[i].disk.contents
+        self.nodes[i].incarnation += 1
+        self.nodes[i].isUp = true
+        self.nodes[i].pause = nil
+        self.nodes[i].deferred = []
+        self.nodes[i].raft = RaftNode(
+            id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
+            appliedIndex: contents.base.index, limits: self.settings.raftLimits(for: self.nodes[i].role),
+            now: self.tick(i))
+        self.nodes[i].state = self.founding
+        self.nodes[i].records = []
+        self.nodes[i].takeover = Takeover(
+            node: self.nodes[i].id, role: self.nodes[i].role, limits: self.takeoverLimits)
+        self.nodes[i].raftEvents = []
+        self.nodes[i].isStepping = false
+        self.nodes[i].takeoverEvents = []
+        self.nodes[i].isTakingOver = false
+        self.nodes[i].lease = false
+        self.nodes[i].heirs = []
+        self.nodes[i].reaching = []
+        self.nodes[i].establishedTerm = 0
+        self.nodes[i].pending = [:]
+        self.nodes[i].reads = [:]
+        self.nodes[i].journals = (0, 0)
+        self.nodes[i].waitingServe = nil
+        self.nodes[i].refusedGeneration = 0
+        self.nodes[i].suspects = [:]
+        self.nodes[i].reach = [:]
+        self.nodes[i].storage = SimulatedStorage()
+        self.nodes[i].network = SimulatedAddress()
+        self.nodes[i].bridge = nil
+        self.nodes[i].requests = []
+        self.trace.note(self.time, "start", self.nodes[i].id, contents.hardState.term)
+        self.schedule(.tick(self.life(i)), after: 0, Self.tickInterval)
+        guard self.nodes[i].role == .data else { return }
+        self.startServer(i)
+        self.schedule(.probe(self.life(i)), after: 1000, 200_000)
+    }
+
+    private var takeoverLimits: TakeoverLimits {
+        var limits = TakeoverLimits()
+        if self.options.defects.contains(.stayUnreachable) { limits.unreachableTime = .max }
+        return limits
+    }
+
+    /// clusterd and its children are gone. What is on its way to the target still arrives.
+    mutating func crash(_ i: Int, isAnnounced: Bool) {
+        guard self.nodes[i].isUp else { return }
+        self.trace.note(self.time, "crash", self.nodes[i].id, 0, 0, "\(self.nodes[i].takeover.phase)")
+        self.crashes += 1
+        self.endServer(i)
+        self.nodes[i].isUp = false
+        self.nodes[i].incarnation += 1
+        self.nodes[i].raft = nil
+        self.nodes[i].pause = nil
+        self.nodes[i].deferred = []
+        self.nodes[i].disk.lose(&self.random, tornTail: true)
+        guard isAnnounced else { return }
+        let gone = self.nodes[i].id
+        for j in self.nodes.indices where j != i && self.nodes[j].isUp {
+            if self.links.isBlocked(from: gone, to: self.nodes[j].id) { continue }
+            self.schedule(.peerLost(self.life(j), gone), after: 200, 3000)
+        }
+    }
+
+    mutating func resume(_ i: Int) {
+        self.trace.note(self.time, "resume", self.nodes[i].id)
+        self.nodes[i].pause = nil
+        let deferred = self.nodes[i].deferred
+        self.nodes[i].deferred = []
+        // In a process that was stopped nothing is ordered between its threads.
+        for happening in deferred {
+            switch happening {
+            case .storageReply, .storageDone, .networkDone, .bridgeReply, .server:
+                self.schedule(happening, after: 0, self.random.below(3) == 0 ? 20_000 : 200)
+            default: self.queue.schedule(happening, at: self.time)
+            }
+        }
+    }
+
+    /// First in every turn: a process that was stopped must not act on claims that are past.
+    mutating func wake(_ i: Int) {
+        let now = self.tick(i)
+        let lease = UInt64(self.settings.leaseMilliseconds)
+        let held = self.nodes[i].raft?.leaseStart.map { now - min(now, $0) < lease } ?? false
+        guard held != self.nodes[i].lease else { return }
+        self.nodes[i].lease = held
+        self.decide(i, .lease(held))
+    }
+
+    mutating func ticked(_ i: Int) {
+        self.wake(i)
+        self.step(i, .tick(random: self.random.next()))
+        self.settle(i)
+    }
+
+    private mutating func settle(_ i: Int) {
+        let now = self.tick(i)
+        let patience = UInt64(self.settings.heartbeatMilliseconds) * 3 / 2
+        for peer in self.nodes[i].suspects.keys.sorted() {
+            guard let since = self.nodes[i].suspects[peer], now - since >= patience else { continue }
+            self.nodes[i].suspects[peer] = nil
+            if self.nodes[i].raft?.leader == peer { self.step(i, .peerLost(peer)) }
+        }
+        if let raft = self.nodes[i].raft, raft.isEstablishedLeader, self.nodes[i].state.appliedTerm == raft.term,
+            self.nodes[i].establishedTerm != raft.term
+        {
+            self.nodes[i].establishedTerm = raft.term
+            self.updateHeirs(i)
+            let handover = self.nodes[i].state.handover
+            self.decide(i, .predecessor(handedOver: handover != nil, steps: handover ?? []))
+            self.decide(i, .ownTermApplied(raft.term))
+        }
+        if now - self.nodes[i].lastMaintenance >= Self.maintenanceInterval {
+            self.nodes[i].lastMaintenance = now
+            self.updateHeirs(i)
+        }
+        self.decide(i, .tick)
+    }
+
+    private mutating func updateHeirs(_ i: Int) {
+        guard let raft = self.nodes[i].raft, raft.isLeader else {
+            self.nodes[i].heirs = []
+            self.nodes[i].reaching = []
+            return
+        }
+        let now = self.tick(i)
+        let candidates: [Heirs.Candidate] = raft.peers.compactMap { peer in
+            guard self.nodes[Int(peer.node) - 1].role == .data, let heard = peer.lastHeard,
+                now - min(now, heard) < Self.heirSilence
+            else { return nil }
+            return Heirs.Candidate(
+                node: peer.node, matchIndex: peer.matchIndex,
+                hasFailed: self.nodes[i].state.failedNodes.contains(peer.node), reach: self.reach(of: peer.node, at: i))
+        }
+        let (heirs, reaching) = Heirs.choose(
+            from: candidates, leaderRole: self.nodes[i].role, leaderReach: self.reach(of: self.nodes[i].id, at: i))
+        guard heirs != self.nodes[i].heirs || reaching != self.nodes[i].reaching else { return }
+        self.nodes[i].heirs = heirs
+        self.nodes[i].reaching = reaching
+        self.decide(i, .heirs(heirs, reaching: reaching))
+    }
+
+    private func reach(of node: NodeID, at i: Int) -> Reach {
+        guard let said = self.nodes[i].reach[node], self.tick(i) - said.time < Self.reachTime else { return .unknown }
+        return said.reach
+    }
+
+    /// Looks whether the target answers, and tells the leader.
+    mutating func probe(_ i: Int) {
+        let isReachable = self.target.isUp && self.cutUntil[i] <= self.time
+        self.queue.schedule(
+            .probed(self.life(i), isReachable ? .yes : .no), at: self.time + (isReachable ? 500 : 2_000_000))
+    }
+
+    mutating func probed(_ i: Int, _ reach: Reach) {
+        self.schedule(.probe(self.life(i)), after: 1_000_000, 1000)
+        self.nodes[i].reach[self.nodes[i].id] = (reach, self.tick(i))
+        guard let leader = self.nodes[i].raft?.leader, leader != self.nodes[i].id else { return }
+        self.transmit(.reach(from: self.nodes[i].id, reach), from: self.nodes[i].id, to: leader)
+    }
+
+    // MARK: Raft
+
+    mutating func step(_ i: Int, _ event: Event) {
+        self.nodes[i].raftEvents.append(event)
+        guard !self.nodes[i].isStepping else { return }
+        self.nodes[i].isStepping = true
+        while self.nodes[i].isUp, !self.nodes[i].raftEvents.isEmpty {
+            let next = self.nodes[i].raftEvents.removeFirst()
+            let now = self.tick(i)
+            guard let effects = self.nodes[i].raft?.step(next, at: now) else { break }
+            self.perform(i, effects)
+        }
+        self.nodes[i].isStepping = false
+    }
+
+    private mutating func perform(_ i: Int, _ effects: Effects) {
+        if let write = effects.write {
+            self.nodes[i].disk.enqueue(.write(write, stateHash: 0))
+            self.startSync(i)
+        }
+        if let leadership = effects.leadership {
+            self.trace.note(
+                self.time, "role", self.nodes[i].id, leadership.term, leadership.leader ?? 0, "\(leadership.role)")
+            if leadership.role == .leader { self.checker.becameLeader(i, leadership.term) }
+            self.nodes[i].suspects = [:]
+            self.decide(i, .leadership(isLeader: leadership.role == .leader, term: leadership.term))
+        }
+        var results: [LogIndex: CommandResult] = [:]
+        for entry in effects.committed {
+            let result = self.nodes[i].state.apply(entry)
+            results[entry.index] = result
+            guard case .command(let bytes) = entry.payload, result == .done,
+                case .mutate(_, let mutations)? = try? Command(decoding: bytes)
+            else { continue }
+            for case .reserveIDs(let record) in mutations { self.nodes[i].records.insert(record) }
+        }
+        if !effects.committed.isEmpty { self.step(i, .applied(self.nodes[i].state.appliedIndex)) }
+        for result in effects.proposals {
+            guard let pending = self.nodes[i].pending.removeValue(forKey: result.token) else { continue }
+            switch result.outcome {
+            case .committed(let index): self.proposed(i, pending, isApplied: results[index] == .done)
+            case .dropped: self.proposed(i, pending, isApplied: false)
+            }
+        }
+        for result in effects.reads {
+            guard let operation = self.nodes[i].reads.removeValue(forKey: result.token) else { continue }
+            let refusal = Takeover.Failure(.transient, "the quorum did not confirm the leadership")
+            if case .ready = result.outcome {
+                self.report(i, .finished(operation, []))
+            } else {
+                self.report(i, .failed(operation, refusal))
+            }
+        }
+        for message in effects.messages { self.transmit(.raft(message), from: message.from, to: message.to) }
+        if let reason = effects.stopped { self.checker.fail("node \(i + 1) stopped: \(reason)") }
+    }
+
+    private mutating func startSync(_ i: Int) {
+        guard self.nodes[i].disk.startSync() else { return }
+        var duration = 100 + self.random.below(UInt64(3000))
+        if self.hasFaults, self.random.chance(perMillion: self.faults.slowSyncPerMillion) {
+            duration += self.random.below(self.faults.maximumSlowSync)
+        }
+        self.queue.schedule(.synced(self.life(i)), at: self.time + duration)
+    }
+
+    mutating func synced(_ i: Int) {
+        let (sequence, _) = self.nodes[i].disk.finishSync()
+        self.wake(i)
+        if let sequence { self.step(i, .persisted(sequence: sequence)) }
+        self.startSync(i)
+        self.settle(i)
+    }
+
+    private mutating func transmit(_ message: PeerMessage, from: NodeID, to: NodeID) {
+        if self.links.isBlocked(from: from, to: to) { return }
+        let receiver = Int(to) - 1
+        if self.hasFaults, self.random.chance(perMillion: self.faults.lossPerMillion) { return }
+        var delay = 100 + self.random.below(UInt64(900))
+        if self.hasFaults, self.random.chance(perMillion: self.faults.delayPerMillion) {
+            delay += self.random.below(self.faults.longDelay)
+        }
+        self.queue.schedule(.deliver(self.life(receiver), message), at: self.time + delay)
+    }
+
+    mutating func received(_ i: Int, _ message: PeerMessage) {
+        self.wake(i)
+        switch message {
+        case .raft(let message):
+            if self.links.isBlocked(from: message.from, to: message.to) { return }
+            self.nodes[i].suspects[message.from] = nil
+            self.step(i, .receive(message))
+        case .reach(let node, let reach): self.nodes[i].reach[node] = (reach, self.tick(i))
+        }
+        self.settle(i)
+    }
+
+    mutating func propose(_ i: Int, _ command: Command, _ pending: Pending = .other) {
+        let token = self.nodes[i].nextToken
+        self.nodes[i].nextToken += 1
+        self.nodes[i].pending[token] = pending
+        self.step(i, .propose(token: token, payload: command.encoded))
+    }
+
+    // MARK: The journal
+
+    mutating func journal(_ i: Int, _ generation: UInt64, _ epoch: Term, _ write: ClientWrite) {
+        guard generation > self.nodes[i].refusedGeneration, let raft = self.nodes[i].raft, raft.isLeader,
+            raft.term == epoch, self.nodes[i].takeover.term == epoch, let record = write.record
+        else { return self.tellServer(i, generation, .refused) }
+        if self.nodes[i].journals.epoch != epoch { self.nodes[i].journals = (epoch, 0) }
+        self.nodes[i].journals.underWay += 1
+        if self.options.defects.contains(.acknowledgeUncommitted) { self.tellServer(i, generation, .appended(write)) }
+        self.propose(
+            i, .mutate(epoch: epoch, [.reserveIDs(below: record)]),
+            .journal(generation: generation, epoch: epoch, write: write))
+    }
+
+    private mutating func proposed(_ i: Int, _ pending: Pending, isApplied: Bool) {
+        guard case .journal(let generation, let epoch, let write) = pending else { return }
+        if self.nodes[i].journals.epoch == epoch { self.nodes[i].journals.underWay -= 1 }
+        if isApplied {
+            self.tellServer(i, generation, .appended(write))
+        } else {
+            self.tellServer(i, generation, .refused)
+            if generation > self.nodes[i].refusedGeneration {
+                self.nodes[i].refusedGeneration = generation
+                if self.nodes[i].raft?.isLeader == true, self.nodes[i].raft?.term == epoch {
+                    self.decide(i, .serverExited("its journal was refused"))
+                }
+            }
+        }
+        self.serveWhenSettled(i)
+    }
+
+    private mutating func serveWhenSettled(_ i: Int) {
+        guard let (operation, epoch) = self.nodes[i].waitingServe,
+            self.nodes[i].journals.epoch != epoch || self.nodes[i].journals.underWay == 0
+        else { return }
+        self.nodes[i].waitingServe = nil
+        self.checker.loads(self.nodes[i].records, i)
+        self.serve(i, operation, epoch)
+    }
+
+    // MARK: The takeover
+
+    /// What a worker posts to the loop, which takes it in that order.
+    mutating func report(_ i: Int, _ event: Takeover.Event) {
+        let time = max(self.time + 5 + self.random.below(UInt64(50)), self.nodes[i].lastReport + 1)
+        self.nodes[i].lastReport = time
+        self.queue.schedule(.reported(self.life(i), event), at: time)
+    }
+
+    mutating func decide(_ i: Int, _ event: Takeover.Event) {
+        self.nodes[i].takeoverEvents.append(event)
+        guard !self.nodes[i].isTakingOver else { return }
+        self.nodes[i].isTakingOver = true
+        while self.nodes[i].isUp, !self.nodes[i].takeoverEvents.isEmpty {
+            let next = self.nodes[i].takeoverEvents.removeFirst()
+            let before = self.nodes[i].takeover.phase
+            let now = self.moment(i)
+            let directives = self.nodes[i].takeover.step(next, at: now)
+            let phase = self.nodes[i].takeover.phase
+            if phase != before {
+                let term = self.nodes[i].takeover.term
+                self.trace.note(self.time, "phase", self.nodes[i].id, term, 0, "\(phase)")
+                if phase == .serving { self.checker.serves(i, term) }
+                if phase == .moving(.transfer) { self.checker.moves += 1 }
+            }
+            for directive in directives where self.nodes[i].isUp { self.perform(i, directive) }
+        }
+        self.nodes[i].isTakingOver = false
+    }
+
+    private mutating func perform(_ i: Int, _ directive: Takeover.Directive) {
+        self.trace.note(self.time, "does", self.nodes[i].id, 0, 0, "\(directive)")
+        self.injectAtStep(i)
+        switch directive {
+        case .takeFence(let operation, let term):
+            if self.options.defects.contains(.serveBeforeFence) {
+                self.report(i, .finished(operation, []))
+            } else {
+                self.tellStorage(i, .takeFence(operation, term: term))
+            }
+        case .attach(let operation, let term): self.tellStorage(i, .attach(operation, term: term))
+        case .restartBridge(let operation): self.tellStorage(i, .restartBridge(operation))
+        case .allowRetake: self.tellStorage(i, .allowRetake)
+        case .refuseRetake: break
+        case .detach(let operation, let term): self.tellStorage(i, .detach(operation, term: term))
+        case .tearDown(let operation): self.tellStorage(i, .tearDown(operation))
+        case .serve(let operation, let epoch):
+            self.nodes[i].waitingServe = (operation, epoch)
+            self.serveWhenSettled(i)
+        case .freeze(let operation): self.freezeServer(i, operation)
+        case .silenceServer:
+            self.nodes[i].waitingServe = nil
+            if self.options.defects.contains(.endServerFirst) { self.endUsedServer(i) }
+            self.silenceServer(i)
+        case .endServer(let operation):
+            self.nodes[i].waitingServe = nil
+            self.endUsedServer(i)
+            self.report(i, .finished(operation, []))
+        case .raiseAddress(let operation): self.tellNetwork(i, .raise(operation))
+        case .tickle(let operation): self.tellNetwork(i, .tickle(operation))
+        case .dropAddress(let operation): self.tellNetwork(i, .drop(operation))
+        case .activate(let term, let event): self.propose(i, .activate(node: self.nodes[i].id, term: term, event))
+        case .deactivate(let term, let steps):
+            self.propose(i, .deactivate(node: self.nodes[i].id, term: term, steps: steps))
+        case .record(let event):
+            if event.detail.hasPrefix("storage: ") { self.pathFailovers += 1 }
+            self.propose(i, .record(event))
+        case .confirmLeadership(let operation):
+            let token = self.nodes[i].nextToken
+            self.nodes[i].nextToken += 1
+            self.nodes[i].reads[token] = operation
+            self.step(i, .readIndex(token: token))
+        case .transferLeadership(let node): self.step(i, .transferLeadership(to: node))
+        case .answerMove, .log: break
+        case .mayExit: self.exit(i)
+        }
+    }
+
+    /// An orderly end; somebody starts it again.
+    private mutating func exit(_ i: Int) {
+        self.crash(i, isAnnounced: true)
+        self.schedule(.restart(self.life(i)), after: 100_000, self.faults.maximumDowntime)
+    }
+}

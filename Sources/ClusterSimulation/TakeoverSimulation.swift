@@ -1,0 +1,384 @@
+import ClusterCore
+import Raft
+import StateRecords
+
+/// Two data nodes and a witness with the real `Raft` and `Takeover`, a target, and shells that take time and fail, driven by
+/// one seed: what clusterd, lunbridge and smbserverd do in earnest. `TakeoverChecker` holds the invariants.
+package struct TakeoverSimulation {
+    package struct Options: Equatable, Sendable {
+        package var seed: UInt64
+        /// Simulated time with faults.
+        package var seconds: UInt64 = 60
+        /// nil: drawn from the seed.
+        package var faults: TakeoverFaults?
+        /// Whether the target keeps reservations over a restart (LIO with APTPL) or forgets them (tgt); nil: from the seed.
+        package var isPersistent: Bool?
+        package var defects: TakeoverDefects = []
+        package var isVerbose = false
+
+        package init(seed: UInt64) { self.seed = seed }
+    }
+
+    package struct Outcome: Equatable, Sendable {
+        package var seed: UInt64
+        package var violation: String?
+        /// Simulated microseconds at the end.
+        package var time: UInt64
+        package var traceHash: UInt64
+        package var eventCount: Int
+        package var fences: Int
+        package var takeovers: Int
+        package var moves: Int
+        package var acknowledgedWrites: Int
+        package var acknowledgedRecords: Int
+        /// Writes that the reservation refused.
+        package var conflicts: Int
+        package var crashes: Int
+        package var targetRestarts: Int
+        /// Leaderships that were given away because an heir reached the LUN and the leader did not.
+        package var pathFailovers: Int
+    }
+
+    /// Within this after the end of all faults the share is served and takes a write.
+    package static let livenessDeadline: UInt64 = 30_000_000
+    static let tickInterval: UInt64 = 20_000
+    static let blocks = 6
+    /// The last block is the file system's log: written at each mount.
+    static let logBlock = blocks
+
+    /// One life of a node's processes.
+    struct Life: Equatable {
+        var node: Int
+        var incarnation: UInt64
+    }
+
+    enum Happening {
+        // clusterd.
+        case tick(Life)
+        case deliver(Life, PeerMessage)
+        case synced(Life)
+        case peerLost(Life, NodeID)
+        case reported(Life, Takeover.Event)
+        case journal(Life, generation: UInt64, epoch: Term, write: ClientWrite)
+        case storageReply(Life, request: UInt64, SimulatedTarget.Reply?)
+        case storageDone(Life, job: UInt64)
+        case bridgeSaid(Life, bridge: UInt64, BridgeNews)
+        case networkDone(Life, job: UInt64)
+        case probe(Life)
+        case probed(Life, Reach)
+        // lunbridge and smbserverd.
+        case bridgeReply(Life, bridge: UInt64, request: UInt64, SimulatedTarget.Reply?)
+        case bridgeConnect(Life, bridge: UInt64)
+        case bridgeBeat(Life, bridge: UInt64)
+        case bridgeImpatient(Life, bridge: UInt64)
+        case server(Life, generation: UInt64, ServerStep)
+        // The target.
+        case arrive(SimulatedTarget.Packet)
+        case land(UInt64)
+        case targetUp(restart: Int)
+        // The world.
+        case restart(Life)
+        case resume(Life)
+        case heal(partition: UInt64)
+        case client
+        case fault(FaultKind)
+        case crashAtStep(Life)
+        case pauseAtStep(Life)
+    }
+
+    enum PeerMessage {
+        case raft(Message)
+        case reach(from: NodeID, Reach)
+    }
+
+    /// Who is stopped: clusterd alone, or the machine.
+    enum Pause { case clusterd, node }
+
+    enum Pending {
+        case journal(generation: UInt64, epoch: Term, write: ClientWrite)
+        case other
+    }
+
+    struct Node {
+        let id: NodeID
+        let role: NodeRole
+        var incarnation: UInt64 = 0
+        var isUp = false
+        var pause: Pause?
+        var deferred: [Happening] = []
+        let clockRate: UInt64
+        let clockOffset: UInt64
+
+        // clusterd's loop.
+        var raft: RaftNode?
+        var disk: SimulatedDisk
+        var state: ClusterState
+        var records: Set<UInt64> = []
+        var takeover: Takeover
+        var raftEvents: [Event] = []
+        var isStepping = false
+        var takeoverEvents: [Takeover.Event] = []
+        var isTakingOver = false
+        var lease = false
+        var heirs: [NodeID] = []
+        var reaching: [NodeID] = []
+        var establishedTerm: Term = 0
+        var nextToken: UInt64 = 1
+        var pending: [UInt64: Pending] = [:]
+        var reads: [UInt64: Takeover.Operation] = [:]
+        var journals: (epoch: Term, underWay: Int) = (0, 0)
+        var waitingServe: (operation: Takeover.Operation, epoch: Term)?
+        var refusedGeneration: UInt64 = 0
+        var suspects: [NodeID: UInt64] = [:]
+        var lastMaintenance: UInt64 = 0
+        var lastReport: UInt64 = 0
+        var reach: [NodeID: (reach: Reach, time: UInt64)] = [:]
+
+        // Its workers.
+        var storage = SimulatedStorage()
+        var network = SimulatedAddress()
+        var server = SimulatedServer()
+        var bridge: SimulatedBridge?
+        /// What the kernel wants of the LUN and has no answer for: outlives a bridge's process.
+        var requests: [BlockRequest] = []
+    }
+
+    package let options: Options
+    var faults: TakeoverFaults
+    var random: Random
+    package internal(set) var time: UInt64 = 0
+    var queue = EventQueue<Happening>()
+    var nodes: [Node] = []
+    var links = SimulatedNetwork()
+    var target: SimulatedTarget
+    /// Until when a node's path to the target is cut.
+    var cutUntil: [UInt64]
+    var checker: TakeoverChecker
+    package internal(set) var trace: Trace
+    var hasFaults = true
+    var nextID: UInt64 = 1
+    var busyBlocks: Set<Int> = []
+    var nextValue: UInt64 = 1
+    var crashes = 0
+    var conflicts = 0
+    var pathFailovers = 0
+    var pathTrouble: (time: UInt64, writes: Int)?
+    let founding: ClusterState
+    let settings = ClusterSettings()
+
+    package init(_ options: Options) {
+        self.options = options
+        self.random = Random(seed: options.seed)
+        self.faults = options.faults ?? TakeoverFaults.swarm(&self.random)
+        self.trace = Trace(isVerbose: options.isVerbose)
+        let isPersistent = self.random.below(2) == 0
+        self.target = SimulatedTarget(
+            kind: options.isPersistent ?? isPersistent ? .persistent : .forgetful, blocks: Self.blocks + 1)
+        self.checker = TakeoverChecker(blocks: Self.blocks + 1)
+        self.cutUntil = [0, 0, 0]
+
+        let roles: [NodeRole] = [.data, .data, .witness]
+        let records = roles.enumerated().map { index, role in
+            NodeRecord(
+                id: NodeID(index + 1), name: "node-\(index + 1)", address: "10.0.0.\(index + 1):7420", role: role,
+                interface: "eth0")
+        }
+        self.founding = ClusterState(
+            founding: ClusterConfiguration(
+                name: "simulated", guid: GUID16(low: 1, high: 1), domain: [1, 2, 3], certificateAuthority: "",
+                nodes: records, virtualIPs: ["10.0.0.10/24"], lun: "", fileSystem: []),
+            membership: Configuration(voters: records.map(\.id)))
+        let base = Snapshot(
+            index: ClusterState.foundingIndex, term: ClusterState.foundingTerm,
+            configuration: self.founding.membership)
+        for record in records {
+            let drift = self.faults.clockDriftPerMillion
+            self.nodes.append(
+                Node(
+                    id: record.id, role: record.role,
+                    clockRate: 1_000_000 - drift + self.random.below(2 * drift + 1),
+                    clockOffset: self.random.below(UInt64(1_000_000_000)), disk: SimulatedDisk(base: base),
+                    state: self.founding, takeover: Takeover(node: record.id, role: record.role)))
+        }
+        for i in self.nodes.indices { self.start(i) }
+        self.queue.schedule(.client, at: 1000)
+        for kind in FaultKind.allCases { self.scheduleFault(kind) }
+    }
+
+    package mutating func run() -> Outcome {
+        self.runUntil(self.options.seconds * 1_000_000) { _ in false }
+        if self.checker.violation == nil { self.expectService() }
+        return Outcome(
+            seed: self.options.seed, violation: self.checker.violation, time: self.time, traceHash: self.trace.hash,
+            eventCount: self.trace.eventCount, fences: self.checker.fenceCount, takeovers: self.checker.takeovers,
+            moves: self.checker.moves, acknowledgedWrites: self.checker.acknowledgedWrites,
+            acknowledgedRecords: self.checker.acknowledgedRecords.count, conflicts: self.conflicts,
+            crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers)
+    }
+
+    mutating func runUntil(_ end: UInt64, _ isDone: (TakeoverSimulation) -> Bool) {
+        while self.checker.violation == nil, let next = self.queue.nextTime, next <= end, !isDone(self) {
+            guard let (time, happening) = self.queue.pop() else { return }
+            self.time = time
+            self.happen(happening)
+            self.checkServing()
+            self.checkPaths()
+        }
+    }
+
+    /// Liveness: with all healed and started, the share is served and takes writes.
+    private mutating func expectService() {
+        self.hasFaults = false
+        self.trace.note(self.time, "the faults end")
+        self.links.healAll()
+        self.cutUntil = self.cutUntil.map { _ in 0 }
+        if !self.target.isUp { self.targetUp(restart: self.target.restarts) }
+        for i in self.nodes.indices {
+            if self.nodes[i].pause != nil { self.resume(i) }
+            if !self.nodes[i].isUp { self.start(i) }
+        }
+        let before = self.checker.acknowledgedWrites
+        let start = self.time
+        self.runUntil(start + Self.livenessDeadline) { $0.checker.acknowledgedWrites >= before + 5 }
+        if self.checker.violation == nil, self.checker.acknowledgedWrites < before + 5 {
+            let state = self.nodes.map { node in
+                "\(node.id): \(node.raft.map { "\($0.role) term \($0.term)" } ?? "down") \(node.takeover.phase)"
+            }
+            self.checker.fail("liveness: not served within 30 s of the last fault; \(state)")
+        }
+    }
+
+    /// Where the other data node has reached the target all along, and all can speak with each other, nobody waits longer.
+    static let pathDeadline: UInt64 = 25_000_000
+
+    private mutating func checkPaths() {
+        let isCut = self.cutUntil[0] > self.time || self.cutUntil[1] > self.time
+        let isOnlyFault = self.faults.isOnlyCutPaths && !(self.cutUntil[0] > self.time && self.cutUntil[1] > self.time)
+        guard isCut, isOnlyFault, self.hasFaults else {
+            self.pathTrouble = nil
+            return
+        }
+        let since = self.pathTrouble ?? (self.time, self.checker.acknowledgedWrites)
+        self.pathTrouble = since
+        if self.time - since.time > Self.pathDeadline, self.checker.acknowledgedWrites == since.writes {
+            self.checker.fail("path: nobody serves, though one data node reached the target for 25 s")
+        }
+    }
+
+    private mutating func checkServing() {
+        var holders = 0
+        for i in self.nodes.indices where self.nodes[i].isUp && self.nodes[i].takeover.isServing {
+            let term = self.nodes[i].takeover.term
+            if self.target.holder == SimulatedTarget.Key(node: i, term: term) { holders += 1 }
+        }
+        if holders > 1 { self.checker.fail("two nodes serve with a valid fence") }
+    }
+
+    // MARK: Small things
+
+    func life(_ i: Int) -> Life { Life(node: i, incarnation: self.nodes[i].incarnation) }
+
+    /// Microseconds on a node's own clock.
+    func moment(_ i: Int) -> Moment {
+        self.time * self.nodes[i].clockRate / 1_000_000 + self.nodes[i].clockOffset
+    }
+
+    func tick(_ i: Int) -> Tick { self.moment(i) / 1000 }
+
+    mutating func newID() -> UInt64 {
+        defer { self.nextID += 1 }
+        return self.nextID
+    }
+
+    mutating func schedule(_ happening: Happening, after shortest: UInt64, _ spread: UInt64) {
+        self.queue.schedule(happening, at: self.time + shortest + self.random.below(spread + 1))
+    }
+
+    // MARK: Events
+
+    mutating func happen(_ happening: Happening) {
+        switch happening {
+        case .tick(let life):
+            guard self.isRunning(life, happening) else { return }
+            self.ticked(life.node)
+            self.schedule(happening, after: Self.tickInterval, 2000)
+        case .deliver(let life, let message):
+            guard self.isRunning(life, happening) else { return }
+            self.received(life.node, message)
+        case .synced(let life):
+            guard self.isRunning(life, happening) else { return }
+            self.synced(life.node)
+        case .peerLost(let life, let peer):
+            guard self.isRunning(life, happening) else { return }
+            if self.nodes[life.node].raft?.leader == peer {
+                self.nodes[life.node].suspects[peer] = self.tick(life.node)
+            }
+        case .reported(let life, let event):
+            guard self.isRunning(life, happening) else { return }
+            self.wake(life.node)
+            self.decide(life.node, event)
+        case .journal(let life, let generation, let epoch, let write):
+            guard self.isRunning(life, happening) else { return }
+            self.wake(life.node)
+            self.journal(life.node, generation, epoch, write)
+        case .storageReply(let life, let request, let reply):
+            guard self.isRunning(life, happening) else { return }
+            self.storageReplied(life.node, request, reply)
+        case .storageDone(let life, let job):
+            guard self.isRunning(life, happening) else { return }
+            self.storageDone(life.node, job)
+        case .bridgeSaid(let life, let bridge, let news):
+            guard self.isRunning(life, happening) else { return }
+            self.bridgeSaid(life.node, bridge, news)
+        case .networkDone(let life, let job):
+            guard self.isRunning(life, happening) else { return }
+            self.networkDone(life.node, job)
+        case .probe(let life):
+            guard self.isRunning(life, happening) else { return }
+            self.probe(life.node)
+        case .probed(let life, let reach):
+            guard self.isRunning(life, happening) else { return }
+            self.probed(life.node, reach)
+        case .bridgeReply(let life, let bridge, let request, let reply):
+            guard self.isRunning(life, happening, isChild: true) else { return }
+            self.bridgeReplied(life.node, bridge, request, reply)
+        case .bridgeConnect(let life, let bridge):
+            guard self.isRunning(life, happening, isChild: true) else { return }
+            self.connectBridge(life.node, bridge)
+        case .bridgeBeat(let life, let bridge):
+            guard self.isRunning(life, happening, isChild: true) else { return }
+            self.beat(life.node, bridge)
+        case .bridgeImpatient(let life, let bridge):
+            guard self.isRunning(life, happening, isChild: true) else { return }
+            self.bridgeImpatient(life.node, bridge)
+        case .server(let life, let generation, let step):
+            guard self.isRunning(life, happening, isChild: true) else { return }
+            self.serverStep(life.node, generation, step)
+        case .arrive(let packet): self.arrived(packet)
+        case .land(let id): self.landed(id)
+        case .targetUp(let restart): self.targetUp(restart: restart)
+        case .restart(let life):
+            if self.life(life.node) == life, !self.nodes[life.node].isUp { self.start(life.node) }
+        case .resume(let life):
+            if self.life(life.node) == life, self.nodes[life.node].pause != nil { self.resume(life.node) }
+        case .heal(let partition): self.links.heal(partition)
+        case .client: self.client()
+        case .fault(let kind): self.inject(kind)
+        case .crashAtStep(let life):
+            if self.hasFaults, self.life(life.node) == life { self.crashForAWhile(life.node, isAnnounced: false) }
+        case .pauseAtStep(let life): if self.hasFaults, self.life(life.node) == life { self.pause(life.node) }
+        }
+    }
+
+    /// False where that life is over; where the process is stopped, what happened waits for it.
+    private mutating func isRunning(_ life: Life, _ happening: Happening, isChild: Bool = false) -> Bool {
+        guard self.life(life.node) == life, self.nodes[life.node].isUp else { return false }
+        switch self.nodes[life.node].pause {
+        case .none: return true
+        case .clusterd where isChild: return true
+        case .clusterd, .node:
+            self.nodes[life.node].deferred.append(happening)
+            return false
+        }
+    }
+}

@@ -1,0 +1,219 @@
+import SMB2Wire
+
+// What the server does about `Oplocks`: grants on behalf of opens, tells clients of breaks, keeps the time.
+// [MS-SMB2] 3.3.4.6, 3.3.4.7, 3.3.6.1, 3.3.6.5.
+
+extension ServerState {
+    // MARK: Granting
+
+    /// Who an open is to the oplocks of its file.
+    func cachingOwner(_ open: Open) -> Oplocks.Owner { open.lease.map { .lease($0) } ?? .open(open.key) }
+
+    /// The lease that a CREATE asks for, where it may. 3.3.5.9: without the level, or where none was negotiated, the context
+    /// is ignored; 3.3.5.9.8: a directory has leases of the second version only.
+    func requestedLease(_ create: CreateRequest, _ request: Request) -> Lease? {
+        guard create.oplockLevel == .lease, let context = create.contexts.lease,
+            let connection = self.connections[request.connection], connection.serverCapabilities.contains(.leasing)
+        else { return nil }
+        let version2 = request.dialect >= .smb30 ? context.version2 : nil
+        guard request.dialect >= .smb30 || context.version2 == nil else { return nil }
+        let hasParent = context.flags & LeaseContext.parentLeaseKeySetFlag != 0
+        return Lease(
+            id: LeaseID(clientGUID: connection.clientGUID, key: context.key), version: version2 == nil ? 1 : 2,
+            epoch: version2?.epoch ?? 0, parentKey: hasParent ? version2?.parentKey : nil)
+    }
+
+    /// 3.3.5.9.8: a lease key stands for one file.
+    func checkLeaseKey(_ lease: Lease, _ path: String, _ fileSystem: any FileSystem) throws(SMBError) {
+        guard let entry = self.leases[lease.id], let file = self.files[entry] else { return }
+        let parts = path.split(separator: ":", omittingEmptySubsequences: false)
+        let stream = parts.count > 1 ? parts[1].uppercased() : ""
+        guard stream == file.key.stream,
+            try fileSystem.findFile(parts.first.map { String($0) } ?? "")?.identity == file.key.identity
+        else { throw SMBError(.invalidParameter, "the lease key is another file's") }
+    }
+
+    /// Grants an oplock or a lease to a new open that is in the tables. 3.3.5.9, "Oplock Acquisition".
+    mutating func grantCaching(_ key: UInt64, _ create: CreateRequest, lease: Lease?, _ request: Request) {
+        guard let open = self.opens[key], open.file != 0, let file = self.files[open.file] else { return }
+        if open.isDirectory {
+            let capabilities = self.connections[request.connection]?.serverCapabilities ?? []
+            guard let lease, lease.version == 2, capabilities.contains(.directoryLeasing) else { return }
+        }
+        let wanted = lease == nil ? create.oplockLevel.caching : create.contexts.lease?.state ?? []
+        guard lease != nil || !wanted.isEmpty else { return }
+        if let lease {
+            if let file = self.leases[lease.id] {
+                guard file == open.file else { return }
+            } else {
+                guard self.leases.count < Limits.leases else { return }
+            }
+            self.opens[key]?.lease = lease.id
+        }
+        let owner: Oplocks.Owner = lease.map { .lease($0.id) } ?? .open(key)
+        let others = file.opens.filter { other in
+            guard other != key, let open = self.opens[other] else { return false }
+            return self.cachingOwner(open) != owner
+        }
+        let wish = Oplocks.Request(
+            owner: owner, open: key, state: wanted, lease: lease,
+            hasOtherOpens: others.contains { other in
+                !Oplocks.isHarmless(self.opens[other]?.grantedAccess ?? [], toLease: lease != nil)
+            },
+            hasOtherLocks: file.locks.all.contains { others.contains($0.owner) }, isDirectory: open.isDirectory)
+        self.files[open.file]?.oplocks.grant(wish)
+        guard let lease else { return }
+        guard self.files[open.file]?.oplocks.holder(owner) != nil else {
+            self.opens[key]?.lease = nil
+            return
+        }
+        if self.leases.updateValue(open.file, forKey: lease.id) == nil, open.isDirectory { self.directoryLeases += 1 }
+    }
+
+    /// What an open's client may cache, as a CREATE response says it. 2.2.14, 2.2.14.2.10, 2.2.14.2.11.
+    func caching(of key: UInt64) -> (level: OplockLevel, lease: LeaseContext?) {
+        guard let open = self.opens[key], let holder = self.files[open.file]?.oplocks.holder(of: key) else {
+            return (.none, nil)
+        }
+        guard let lease = holder.lease else { return (OplockLevel(caching: holder.state), nil) }
+        var flags: UInt32 = holder.breaking == nil ? 0 : LeaseContext.breakInProgressFlag
+        var version2: LeaseContext.Version2?
+        if lease.version == 2 {
+            if lease.parentKey != nil { flags |= LeaseContext.parentLeaseKeySetFlag }
+            version2 = LeaseContext.Version2(parentKey: lease.parentKey ?? .zero, epoch: lease.epoch)
+        }
+        return (.lease, LeaseContext(key: lease.id.key, state: holder.state, flags: flags, version2: version2))
+    }
+
+    // MARK: Breaking
+
+    /// Something is about to happen to a file: tells those who cache what it takes from them. Throws the error that makes
+    /// the request wait where it must (`SMBError.waitsForBreak`).
+    ///
+    /// - Parameter owner: who does it; nil: an open that is not there yet and has no lease.
+    mutating func breakCaching(
+        of entry: UInt64, by owner: Oplocks.Owner?, _ operation: Oplocks.Operation
+    ) throws(SMBError) {
+        while self.files[entry]?.oplocks.isEmpty == false {
+            guard let check = self.files[entry]?.oplocks.check(operation, by: owner, now: self.now) else { return }
+            // A disconnected handle that gave way may have been what there was to wait for.
+            if self.send(check.notices, of: entry) { continue }
+            guard check.mustWait else { return }
+            throw SMBError(waitsForBreak: entry)
+        }
+    }
+
+    /// An open writes, locks or resizes its file. 3.3.5.13, 3.3.5.14, 3.3.5.21.1.
+    mutating func breakReadCaching(by open: Open) {
+        guard open.file != 0, let oplocks = self.files[open.file]?.oplocks, !oplocks.isEmpty else { return }
+        let owner = self.cachingOwner(open)
+        // The usual case: nobody else has the file.
+        if oplocks.holders.count == 1, oplocks.holders[0].owner == owner,
+            oplocks.holders[0].lease != nil || oplocks.holders[0].state.contains(.writeCaching)
+        {
+            return
+        }
+        let check = self.files[open.file]?.oplocks.check(.change, by: owner, now: self.now)
+        _ = self.send(check?.notices ?? [], of: open.file)
+    }
+
+    /// Sends notifications. True when an open was closed instead: a durable handle whose client is away gives way.
+    @discardableResult
+    mutating func send(_ notices: [Oplocks.Notice], of entry: UInt64) -> Bool {
+        var hasClosed = false
+        for notice in notices {
+            guard let holder = self.files[entry]?.oplocks.holder(notice.owner) else { continue }
+            if notice.needsAcknowledgement { self.breakingFiles.insert(entry) }
+            self.persistCaching(of: holder)
+            if let key = holder.opens.first(where: { self.opens[$0]?.connection != nil }), let open = self.opens[key] {
+                self.notify(open, holder, notice)
+                continue
+            }
+            if holder.opens.contains(where: { self.opens[$0]?.isPersistent == true }) {
+                // What it caches is the client's until it is back, or its time is over. 3.3.4.7.
+                self.files[entry]?.oplocks.markUntold(notice.owner)
+                continue
+            }
+            for key in holder.opens { self.closeOpen(key) }
+            hasClosed = true
+        }
+        return hasClosed
+    }
+
+    /// Oplock and lease break notifications: unsolicited, unsigned, of no session. 2.2.23, 3.3.4.6, 3.3.4.7.
+    private mutating func notify(_ open: Open, _ holder: Oplocks.Holder, _ notice: Oplocks.Notice) {
+        guard let connection = open.connection, let session = open.session else { return }
+        var writer = WireWriter(capacity: 128)
+        SMB2Header(command: .oplockBreak, flags: .response, messageID: .max).encode(into: &writer)
+        if let lease = holder.lease {
+            LeaseBreakNotification(
+                newEpoch: lease.version == 2 ? lease.epoch : 0,
+                flags: notice.needsAcknowledgement ? LeaseBreakNotification.acknowledgeRequired : 0,
+                leaseKey: lease.id.key, currentState: notice.from, newState: notice.to
+            ).encode(into: &writer)
+        } else {
+            OplockBreak(level: OplockLevel(caching: notice.to), fileID: open.fileID).encode(into: &writer)
+        }
+        let encrypts = self.sessions[session]?.isEncryptionRequired == true || open.share.requiresEncryption
+        self.completions.append(
+            Completion(
+                connection: connection, message: writer.bytes,
+                protection: encrypts ? .encrypt(session: session) : .none,
+                isNotification: true))
+    }
+
+    /// The records of a holder's persistent opens say what their client may cache. 3.3.5.9.12 gives it back from them.
+    mutating func persistCaching(of holder: Oplocks.Holder) {
+        for key in holder.opens { self.persist(key, awaited: true) }
+    }
+
+    // MARK: Time, 3.3.6.1, 3.3.6.5
+
+    /// Who has not acknowledged a break in time caches nothing any more.
+    mutating func expireBreaks() {
+        // In the order of their keys: that of a set changes from run to run.
+        for file in self.breakingFiles.sorted() {
+            for holder in self.files[file]?.oplocks.overdue(now: self.now) ?? [] {
+                if holder.breaking?.isUntold == true {
+                    // The client of a persistent handle may have cached writes. It is not robbed of them: those who wait
+                    // are sent away, and ask again.
+                    self.files[file]?.oplocks.forgetBreak(holder.owner)
+                    for id in self.files[file]?.waitingOperations ?? [] { self.giveUp(id, status: .fileNotAvailable) }
+                } else if self.files[file]?.oplocks.revoke(holder.owner) == true {
+                    self.persistCaching(of: holder)
+                    self.wake(file)
+                }
+            }
+            if self.files[file]?.oplocks.isBreaking != true { self.breakingFiles.remove(file) }
+        }
+    }
+
+    // MARK: Closing and coming back
+
+    /// An open is gone from the table of opens.
+    mutating func dropCaching(of key: UInt64, in entry: UInt64) {
+        guard let gone = self.files[entry]?.oplocks.remove(open: key) else { return }
+        if let lease = gone.lease, self.leases.removeValue(forKey: lease.id) != nil,
+            self.files[entry]?.isDirectory == true
+        {
+            self.directoryLeases -= 1
+        }
+        self.wake(entry)
+    }
+
+    /// Whether a durable open may outlive its connection: its client was promised that it hears of others, or need not.
+    /// [MS-SMB2] 3.3.4.6, 3.3.4.7, 3.3.7.1: without handle caching, or while a break waits for the client, it may not.
+    func keepsHandle(_ open: Open) -> Bool {
+        guard !open.isPersistent else { return true }
+        guard open.isDurable, let holder = self.files[open.file]?.oplocks.holder(of: open.key) else { return false }
+        return holder.state.contains(.handleCaching) && holder.breaking == nil
+    }
+
+    /// A client came back for an open: a break that it could not be told of is told now.
+    mutating func tellOfBreak(_ key: UInt64) {
+        guard let open = self.opens[key], open.file != 0 else { return }
+        let owner = self.cachingOwner(open)
+        guard let notice = self.files[open.file]?.oplocks.tell(owner, now: self.now) else { return }
+        self.send([notice], of: open.file)
+    }
+}

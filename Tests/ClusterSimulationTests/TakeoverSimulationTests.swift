@@ -1,0 +1,116 @@
+import Testing
+
+@testable import ClusterSimulation
+
+/// A seed is a whole run. Replay: `clustersim --takeover --seed N --seconds S --trace`.
+@Suite struct TakeoverSimulationTests {
+    #if DEBUG
+        static let seconds: UInt64 = 6
+    #else
+        static let seconds: UInt64 = 60
+    #endif
+
+    private static func run(_ seed: UInt64, _ seconds: UInt64 = Self.seconds) -> TakeoverSimulation.Outcome {
+        var options = TakeoverSimulation.Options(seed: seed)
+        options.seconds = seconds
+        var simulation = TakeoverSimulation(options)
+        return simulation.run()
+    }
+
+    /// Safety at every event while faults last, service within 30 simulated seconds afterwards.
+    @Test(arguments: UInt64(0)..<120)
+    func theInvariantsHoldUnderFaults(seed: UInt64) {
+        let outcome = Self.run(seed)
+        #expect(outcome.violation == nil, "clustersim --takeover --seed \(seed) --seconds \(Self.seconds) --trace")
+        #expect(outcome.acknowledgedWrites > 0)
+    }
+
+    @Test func aSeedReplaysToTheLastBit() {
+        let outcome = Self.run(7)
+        #expect(outcome == Self.run(7))
+        #expect(outcome.eventCount > 100)
+        #expect(Self.run(8).traceHash != outcome.traceHash)
+    }
+
+    /// A run that never sees a fault's consequence proves nothing: all of them happen.
+    @Test func everythingThatCanHappenDoes() {
+        var sum = (takeovers: 0, moves: 0, records: 0, conflicts: 0, crashes: 0, restarts: 0)
+        for seed in UInt64(0)..<20 {
+            let outcome = Self.run(seed, 20)
+            sum.takeovers += outcome.takeovers
+            sum.moves += outcome.moves
+            sum.records += outcome.acknowledgedRecords
+            sum.conflicts += outcome.conflicts
+            sum.crashes += outcome.crashes
+            sum.restarts += outcome.targetRestarts
+        }
+        #expect(sum.takeovers > 40)
+        #expect(sum.moves > 5)
+        #expect(sum.records > 200)
+        #expect(sum.conflicts > 5)
+        #expect(sum.crashes > 10)
+        #expect(sum.restarts > 2)
+    }
+
+    @Test func withoutFaultsOneNodeServesAllAlong() {
+        var options = TakeoverSimulation.Options(seed: 1)
+        options.faults = TakeoverFaults()
+        options.seconds = 20
+        var simulation = TakeoverSimulation(options)
+        let outcome = simulation.run()
+        #expect(outcome.violation == nil)
+        #expect(outcome.takeovers == 1)
+        #expect(outcome.fences == 1)
+        #expect(outcome.acknowledgedWrites > 400)
+    }
+
+    /// A path that breaks for good moves the share; a target that is away for all does not.
+    @Test func onlyAPathThatTheOtherNodeHasMovesTheShare() {
+        var options = TakeoverSimulation.Options(seed: 1)
+        options.faults = TakeoverFaults()
+        options.seconds = 30
+        var simulation = TakeoverSimulation(options)
+        let active = simulation.serving(after: 5)
+        simulation.cutPath(of: active, until: 100_000_000)
+        let heir = simulation.serving(after: 30)
+        #expect(heir == 1 - active)
+
+        simulation = TakeoverSimulation(options)
+        let first = simulation.serving(after: 5)
+        simulation.cutPath(of: 0, until: 25_000_000)
+        simulation.cutPath(of: 1, until: 25_000_000)
+        let meanwhile = simulation.serving(after: 24)
+        #expect(meanwhile == first)
+        let last = simulation.serving(after: 30)
+        #expect(last == first)
+    }
+}
+
+@Suite struct TakeoverMutationTests {
+    /// Each safeguard, switched off, is noticed within a bounded number of seeds.
+    @Test(arguments: TakeoverMutation.all)
+    func aMissingSafeguardIsNoticed(mutation: TakeoverMutation) {
+        #expect(mutation.hunt() != nil, "\(mutation.name) went unnoticed for \(mutation.maximumSeeds) seeds")
+    }
+
+    /// The same faults with every safeguard in place: the noise is not the signal.
+    @Test(arguments: TakeoverMutation.all)
+    func withItNothingIsNoticed(mutation: TakeoverMutation) {
+        var mutation = mutation
+        mutation.defects = []
+        mutation.maximumSeeds = 2
+        mutation.seconds = 20
+        #expect(mutation.hunt()?.violation == nil)
+    }
+}
+
+extension TakeoverSimulation {
+    /// The data node that serves when that many simulated seconds have passed; -1: none.
+    fileprivate mutating func serving(after seconds: UInt64) -> Int {
+        self.runUntil(seconds * 1_000_000) { _ in false }
+        #expect(self.checker.violation == nil)
+        return self.nodes.firstIndex { $0.isUp && $0.takeover.isServing } ?? -1
+    }
+
+    fileprivate mutating func cutPath(of node: Int, until time: UInt64) { self.cutUntil[node] = time }
+}

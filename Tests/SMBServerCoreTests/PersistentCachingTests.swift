@@ -1,0 +1,249 @@
+import SMB2Wire
+import SMBServerCore
+import StateRecords
+import Testing
+
+/// What clients cache on continuously available shares outlives the server that granted it.
+@Suite struct PersistentCachingTests {
+    private let parent = GUID(low: 0xD1, high: 0xD2)
+
+    private func contexts(_ state: String, create: UInt64 = 1, key: GUID = CachingTests.key) -> CreateContexts {
+        var contexts = CachingTests.lease(state, key: key, parent: self.parent)
+        contexts.durableRequestV2 = DurableRequestV2(
+            timeoutMilliseconds: 0, flags: DurableRequestV2.persistentFlag, createGUID: GUID(low: create, high: 9))
+        return contexts
+    }
+
+    private func reconnect(_ file: FileID, create: UInt64 = 1) -> CreateContexts {
+        var contexts = CachingTests.lease("RWH", epoch: 0)
+        contexts.durableReconnectV2 = DurableReconnectV2(
+            fileID: file, createGUID: GUID(low: create, high: 9), flags: DurableRequestV2.persistentFlag)
+        return contexts
+    }
+
+    private func records(_ server: TestServer) -> [OpenRecord] {
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+        return kept.orderedOpens
+    }
+
+    private func successor(of server: TestServer) -> TestServer {
+        let next = TestServer(files: server.files)
+        let (_, lost) = next.state.load(self.records(server))
+        #expect(lost.isEmpty)
+        next.takeEffects()
+        return next
+    }
+
+    private func rival(_ server: TestServer) throws -> TestClient {
+        try TestClient.ready(server, share: "ca", user: "bob", guid: CachingTests.bobGUID)
+    }
+
+    @Test func aLeaseIsRecordedBeforeItsGrantIsAnswered() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        #expect(try alice.create("a", contexts: self.contexts("RH")).create?.contexts.lease?.state != nil)
+        #expect(server.awaited)
+        let record = try #require(self.records(server).first)
+        #expect(record.oplockLevel == OplockLevel.lease.rawValue)
+        #expect(
+            record.lease
+                == LeaseRecord(
+                    key: GUID16(low: 0xA1, high: 0xA2), parentKey: GUID16(low: 0xD1, high: 0xD2), state: 3,
+                    flags: LeaseContext.parentLeaseKeySetFlag, epoch: 0x11, version: 2))
+        // Another open takes the lease up: it is the first one's, too.
+        _ = try alice.create("a", contexts: CachingTests.lease("RWH"))
+        #expect(server.awaited)
+        #expect(self.records(server).map { $0.lease?.state } == [7])
+        #expect(self.records(server).map { $0.lease?.epoch } == [0x12])
+    }
+
+    @Test func itComesBackExactly() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let first = try alice.open("a", contexts: self.contexts("RWH"))
+        let second = try alice.open("a", contexts: self.contexts("RWH", create: 2))
+        let before = self.records(server)
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        for (file, create) in [(first, UInt64(1)), (second, 2)] {
+            let answer = try #require(try back.create("a", contexts: self.reconnect(file, create: create)).create)
+            #expect(answer.oplockLevel == .lease)
+            let lease = try #require(answer.contexts.lease)
+            #expect(lease.key == CachingTests.key)
+            #expect(lease.state == .all)
+            #expect(lease.flags == LeaseContext.parentLeaseKeySetFlag)
+            #expect(lease.version2 == .init(parentKey: self.parent, epoch: 0x11))
+        }
+        #expect(self.records(next).isEmpty, "nothing changed")
+        #expect(before.allSatisfy { $0.lease?.state == 7 })
+        // One lease, of both: it is broken once.
+        let bob = try self.rival(next)
+        #expect(try bob.send(bob.createMessage("a")).status == .pending)
+        #expect(back.received().count == 1)
+    }
+
+    @Test func aBatchOplockComesBack() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.contexts("")
+        contexts.lease = nil
+        let file = try #require(try alice.create("a", oplock: .batch, contexts: contexts).create).fileID
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        var again = self.reconnect(file)
+        again.lease = nil
+        #expect(try back.create("a", contexts: again).create?.oplockLevel == .batch)
+    }
+
+    @Test func breaksAndAcknowledgementsAreRecordedBeforeTheyAreSent() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        _ = try alice.create("a", contexts: self.contexts("RWH"))
+        let bob = try self.rival(server)
+        #expect(try bob.send(bob.createMessage("a")).status == .pending)
+        #expect(server.awaited, "the notification names an epoch")
+        #expect(self.records(server).first?.lease?.epoch == 0x12)
+        #expect(self.records(server).first?.lease?.state == 7, "it holds that until it has acknowledged")
+        #expect(try alice.acknowledge(CachingTests.key, [.readCaching, .handleCaching]).status == .success)
+        #expect(server.awaited)
+        #expect(self.records(server).first?.lease?.state == 3)
+        // Read caching goes without an acknowledgement: before the client is told.
+        #expect(try alice.acknowledge(CachingTests.key, []).status == .unsuccessful)
+        let next = self.successor(of: server)
+        let other = try self.rival(next)
+        #expect(try other.create("a").status == .success, "no write caching any more")
+    }
+
+    @Test func silenceIsRecorded() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        _ = try alice.create("a", contexts: self.contexts("RWH"))
+        let bob = try self.rival(server)
+        #expect(try bob.send(bob.createMessage("a")).status == .pending)
+        server.state.now += Limits.breakMilliseconds
+        server.state.tick()
+        server.takeEffects()
+        #expect(server.awaited)
+        #expect(self.records(server).first?.lease?.state == 0)
+        #expect(bob.received().count == 1)
+    }
+
+    /// [MS-SMB2] 3.3.4.7: a client that is away may hold writes that nobody else has.
+    @Test func whoeverComesWhileItsClientIsAwayWaitsForIt() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RWH"))
+        let next = self.successor(of: server)
+        let bob = try self.rival(next)
+        let reply = try bob.send(bob.createMessage("a"))
+        #expect(reply.status == .pending)
+        next.state.now += 30_000
+        next.state.tick()
+        next.takeEffects()
+        let back = try TestClient.ready(next, share: "ca")
+        let answer = try #require(try back.create("a", contexts: self.reconnect(file)).create?.contexts.lease)
+        #expect(answer.state == .all)
+        #expect(answer.flags & LeaseContext.breakInProgressFlag != 0)
+        guard case .leaseBreak(let notice)? = back.received().first else {
+            Issue.record("it must be told now")
+            return
+        }
+        #expect(notice.currentState == .all)
+        #expect(notice.newState == [.readCaching, .handleCaching])
+        // Its time runs since it was told.
+        next.state.now += 30_000
+        next.state.tick()
+        next.takeEffects()
+        #expect(bob.received().isEmpty)
+        #expect(try back.acknowledge(CachingTests.key, [.readCaching, .handleCaching]).status == .success)
+        #expect(bob.received() == [.answer(.create, messageID: reply.header?.messageID ?? 0, .success)])
+    }
+
+    @Test func whoeverWaitsInVainIsSentAwayAndTheLeaseStays() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RWH"))
+        alice.disconnect()
+        let bob = try self.rival(server)
+        let reply = try bob.send(bob.createMessage("a"))
+        #expect(reply.status == .pending)
+        server.state.now += Limits.breakMilliseconds
+        server.state.tick()
+        server.takeEffects()
+        #expect(bob.received() == [.answer(.create, messageID: reply.header?.messageID ?? 0, .fileNotAvailable)])
+        let back = try TestClient.ready(server, share: "ca")
+        #expect(try back.create("a", contexts: self.reconnect(file)).create?.contexts.lease?.state == .all)
+        #expect(back.received().isEmpty)
+    }
+
+    @Test func aBreakThatMayNotHaveArrivedIsToldAgain() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RWH"))
+        let bob = try self.rival(server)
+        #expect(try bob.send(bob.createMessage("a")).status == .pending)
+        alice.disconnect()
+        #expect(bob.received().isEmpty, "a persistent handle is kept")
+        let back = try TestClient.ready(server, share: "ca")
+        _ = try back.create("a", contexts: self.reconnect(file))
+        #expect(back.received().count == 1)
+        #expect(try back.acknowledge(CachingTests.key, .readCaching).status == .success)
+        #expect(bob.received().count == 1)
+    }
+
+    @Test func itsTimeRunsOutForThoseWhoWaitToo() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.contexts("RWH")
+        contexts.durableRequestV2?.timeoutMilliseconds = 5000
+        _ = try alice.open("a", contexts: contexts)
+        alice.disconnect()
+        let bob = try self.rival(server)
+        let reply = try bob.send(bob.createMessage("a"))
+        server.state.now += 5000
+        server.state.tick()
+        server.takeEffects()
+        #expect(bob.received() == [.answer(.create, messageID: reply.header?.messageID ?? 0, .success)])
+    }
+
+    @Test func aHandleIsGivenBackUnderAnotherName() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RH"))
+        let bob = try self.rival(server)
+        var rename = WireWriter()
+        RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
+        let name = Array(rename.bytes)
+        let mine = try bob.open("a", access: .delete)
+        _ = try bob.setFile(mine, .rename, name)
+        #expect(try alice.acknowledge(CachingTests.key, .readCaching).status == .success)
+        #expect(server.files.names == ["b"])
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        #expect(try back.create("a", contexts: self.reconnect(file)).status == .success)
+    }
+
+    /// The server that recorded it granted no leases yet; its client asks for what it would get from this one.
+    @Test func aHandleOfAServerWithoutLeasesIsGivenBack() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.contexts("")
+        contexts.lease = nil
+        let file = try alice.open("a", contexts: contexts)
+        let next = self.successor(of: server)
+        let back = try TestClient.ready(next, share: "ca")
+        let answer = try #require(try back.create("a", contexts: self.reconnect(file)).create)
+        #expect(answer.oplockLevel == .none)
+        #expect(answer.contexts.lease == nil)
+    }
+
+    @Test func aHandleWithoutHandleCachingIsNotAvailable() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        _ = try alice.create("a", share: .read, contexts: self.contexts("R"))
+        alice.disconnect()
+        let bob = try self.rival(server)
+        #expect(try bob.create("a", access: .writeData).status == .fileNotAvailable)
+    }
+}

@@ -1,0 +1,93 @@
+import FileStore
+import SMB2Wire
+import SMBAuth
+import StateRecords
+import Testing
+
+@testable import SMBClient
+@testable import SMBServer
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Breaks and what waits for them, over TCP, with keys and files.
+@Suite struct BreakTests {
+    /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
+    @Test(arguments: [false, true])
+    func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {
+        var template = Array("/tmp/holdfast-break-XXXXXX".utf8CString)
+        _ = try #require(mkdtemp(&template))
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            for name in [
+                "share/a", "state/server-guid", "state/journal.db", "state/journal.db-wal", "state/journal.db-shm",
+            ] {
+                unlink("\(directory)/\(name)")
+            }
+            for name in ["/share", "/state", ""] { rmdir("\(directory)\(name)") }
+        }
+        mkdir("\(directory)/share", 0o755)
+        var configuration = StandaloneServer.Configuration(stateDirectory: "\(directory)/state", serverName: "BREAK")
+        configuration.shares = [ShareRecord(name: "test", path: "\(directory)/share", isContinuouslyAvailable: true)]
+        configuration.users = [("alice", "secret")]
+        configuration.address = "127.0.0.1"
+        configuration.port = 0
+        let server = try StandaloneServer(configuration)
+        defer { server.server.stop() }
+        func connect() throws -> SMBConnection {
+            let connection = try SMBConnection.open(
+                try ClientConfiguration(
+                    host: "127.0.0.1", port: server.port, credentials: .init(user: "alice", password: "secret")),
+                share: "test")
+            connection.isEncrypting = isEncrypted
+            return connection
+        }
+        let holder = try connect()
+        let other = try connect()
+        let first = try holder.create(
+            OpenParameters("a", access: [.readData, .writeData], disposition: .openIf, oplock: .batch))
+        #expect(first.oplockLevel == .batch)
+        try holder.write(first.fileID, at: 0, [1, 2, 3])
+
+        let create = CreateRequest(desiredAccess: [.readData, .writeData], shareAccess: .all, disposition: .open)
+        let data: [UInt8] = Array(repeating: 7, count: 5000)
+        let ids = try other.postCompound([
+            .init(.create) { create.encode(into: &$0, name: "a") },
+            .init(.write, payloadByteCount: data.count) {
+                WriteRequest(fileID: .related, offset: 3).encode(into: &$0, data: data.span.bytes)
+            },
+            .init(.read, payloadByteCount: 8) {
+                ReadRequest(fileID: .related, offset: 0, length: 8).encode(into: &$0)
+            },
+            .init(.queryInfo) {
+                QueryInfoRequest(
+                    infoType: .file, informationClass: FileInformationClass.standard.rawValue, fileID: .related,
+                    outputBufferLength: 4096
+                ).encode(into: &$0, input: RawSpan())
+            },
+            .init(.close) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ])
+        try other.waitUntilPending(ids[0])
+        let notice = try holder.nextNotification()
+        #expect(notice.header.command == .oplockBreak)
+        #expect(try OplockBreak(parsing: notice.span) == OplockBreak(level: .levelII, fileID: first.fileID))
+        let acknowledgement = try holder.post(.oplockBreak) {
+            OplockBreak(level: .levelII, fileID: first.fileID).encode(into: &$0)
+        }
+        _ = try holder.gather(acknowledgement, .oplockBreak)
+
+        let answers = try ids.map { try other.gather($0) }
+        #expect(answers.map { $0.header.status } == Array(repeating: NTStatus.success, count: 5))
+        let (readAnswer, infoAnswer) = (answers[2], answers[3])
+        let read = try ReadResponse(parsing: readAnswer.span)
+        #expect(readAnswer.bytes(read.data) == [1, 2, 3, 7, 7, 7, 7, 7])
+        let facts = try OutputBufferResponse(parsing: infoAnswer.span)
+        let standard = try StandardInformation(parsing: infoAnswer.span.extracting(facts.buffer))
+        #expect(standard.endOfFile == 5003, "asked for behind the write, it is the size that the write made")
+        // It was written by another: level II is gone, too.
+        let last = try holder.nextNotification()
+        #expect(try OplockBreak(parsing: last.span).level == .none)
+        try holder.close(first.fileID)
+    }
+}
