@@ -230,7 +230,7 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         var name = path.lowercased()
         if name.utf8.first == UInt8(ascii: "\\") { name.removeFirst() }
-        let pipe = try self.openPipe(name)
+        let pipe = try self.openPipe(name, for: tree.user)
         let open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user, object: .pipe(pipe),
