@@ -13,20 +13,20 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
-    /// Flushes that are under way.
-    var syncs: Int
+    /// Flushes and copies that are under way.
+    var tasks: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
 
     init(
-        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, syncs: Int
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, tasks: Int
     ) {
         self.number = number
         self.writer = writer
         self.replies = replies
         self.encryptedFor = encryptedFor
         self.ticket = ticket
-        self.syncs = syncs
+        self.tasks = tasks
     }
 }
 
@@ -37,10 +37,14 @@ struct FrameReply {
     var protection: Protection
 }
 
-/// One flush that a reply waits for.
-private struct WantedSync {
-    var file: OpenFile
-    var includesName: Bool
+/// What a reply waits for on another thread.
+private enum Task {
+    case sync(OpenFile, includesName: Bool)
+    case copy(CopyJob)
+}
+
+private struct WantedTask {
+    var task: Task
     var reply: Int
 }
 
@@ -67,7 +71,7 @@ extension ClientConnection {
         let overhead = writer.count - frameStart
         var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
         var replies: [FrameReply] = []
-        var syncs: [WantedSync] = []
+        var tasks: [WantedTask] = []
         var ticket: UInt64 = 0
         var at = 0
         while true {
@@ -92,9 +96,9 @@ extension ClientConnection {
             }
             switch outcome {
             case .reply(let reply):
-                let sync = self.perform(reply, message, into: &writer)
-                if let (file, includesName) = sync {
-                    syncs.append(WantedSync(file: file, includesName: includesName, reply: replies.count))
+                // What follows in a compound may build on what this message does.
+                if let task = self.perform(reply, message, isFollowed: header.nextCommand != 0, into: &writer) {
+                    tasks.append(WantedTask(task: task, reply: replies.count))
                 }
                 if let last = replies.last {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
@@ -125,10 +129,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !syncs.isEmpty else {
+        guard ticket > self.loop.journaled || !tasks.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, syncs, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, tasks, &writer)
         return nil
     }
 
@@ -143,10 +147,10 @@ extension ClientConnection {
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns the file that must be flushed before it leaves.
+    /// Does what the reply claims was done. Returns what another thread must do before it leaves.
     private func perform(
-        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
-    ) -> (OpenFile, includesName: Bool)? {
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, isFollowed: Bool, into writer: inout WireWriter
+    ) -> Task? {
         do throws(FileError) {
             switch reply.work {
             case .none: return nil
@@ -166,9 +170,13 @@ extension ClientConnection {
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? (file, false) : nil
+                return isDurable ? .sync(file, includesName: false) : nil
             case .sync(let handle, let includesName):
-                return (OpenFile.of(handle), includesName)
+                return .sync(OpenFile.of(handle), includesName: includesName)
+            case .copy(let job):
+                guard isFollowed else { return .copy(job) }
+                ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
+                return nil
             }
         } catch {
             Log.write("\(error)")
@@ -214,7 +222,7 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ syncs: [WantedSync],
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ tasks: [WantedTask],
         _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
@@ -225,26 +233,44 @@ extension ClientConnection {
             replies: replies.map {
                 FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
             },
-            encryptedFor: encryptedFor, ticket: ticket, syncs: syncs.count)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
         self.nextFrame += 1
         self.held.append(frame)
-        for sync in syncs {
-            self.loop.server.syncs.submit(
-                sync.file, includesName: sync.includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: sync.reply))
+        for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
+    }
+
+    private func submit(_ task: Task, _ frame: HeldFrame, reply: Int) {
+        let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
+        switch task {
+        case .sync(let file, let includesName):
+            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
+        case .copy(let job): self.loop.server.copies.submit(job, waiter)
         }
     }
 
     /// A flush that a frame waits for is done, or failed.
-    func synced(frame number: UInt64, reply: Int, status: NTStatus) {
-        guard let frame = self.held.first(where: { $0.number == number }) else { return }
-        frame.syncs -= 1
-        if status.isError {
-            let start = frame.replies[reply].start
-            let isLast = reply == frame.replies.count - 1
-            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &frame.writer)
-            if isLast { frame.replies[reply].end = frame.writer.count }
+    func synced(_ waiter: FrameWaiter, _ status: NTStatus) {
+        self.finishTask(waiter) { start, isLast, writer in
+            guard status.isError else { return }
+            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &writer)
         }
+    }
+
+    /// A copy that a frame waits for has ended.
+    func copied(_ waiter: FrameWaiter, _ answer: CopyJob.Answer, _ result: CopyResult) {
+        self.finishTask(waiter) { start, isLast, writer in
+            ServerState.settleCopy(answer, result, at: start, isLast: isLast, into: &writer)
+        }
+    }
+
+    private func finishTask(
+        _ waiter: FrameWaiter, _ settle: (_ start: Int, _ isLast: Bool, _ writer: inout WireWriter) -> Void
+    ) {
+        guard let frame = self.held.first(where: { $0.number == waiter.frame }) else { return }
+        frame.tasks -= 1
+        let isLast = waiter.reply == frame.replies.count - 1
+        settle(frame.replies[waiter.reply].start, isLast, &frame.writer)
+        if isLast { frame.replies[waiter.reply].end = frame.writer.count }
         self.release()
     }
 
@@ -258,7 +284,7 @@ extension ClientConnection {
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.syncs == 0 && frame.ticket <= self.loop.journaled
+            let isReady = frame.tasks == 0 && frame.ticket <= self.loop.journaled
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -288,9 +314,10 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let sync = request.withUnsafeMutableBytes { message in
+        let task = request.withUnsafeMutableBytes { message in
             self.perform(
-                Reply(start: start, protection: completion.protection, work: completion.work), message, into: &own)
+                Reply(start: start, protection: completion.protection, work: completion.work), message,
+                isFollowed: completion.continuation != nil, into: &own)
         }
         if let id = completion.continuation {
             self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
@@ -298,15 +325,11 @@ extension ClientConnection {
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, syncs: sync == nil ? 0 : 1)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
         frame.isOrdered = completion.isNotification
         self.nextFrame += 1
         self.held.append(frame)
-        if let (file, includesName) = sync {
-            self.loop.server.syncs.submit(
-                file, includesName: includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: 0))
-        }
+        if let task { self.submit(task, frame, reply: 0) }
         self.release()
     }
 }
