@@ -96,6 +96,8 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     func overwriteFile(_ handle: any FileHandle, _ request: FileOpenRequest) throws(SMBError) -> FileFacts
     /// The same file again, by its identity, wherever it is named now.
     func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle
+    /// A file that has no name and goes with its handle.
+    func makeUnnamedFile() throws(SMBError) -> any FileHandle
     /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.
     func checkDeletable(_ handle: any FileHandle) throws(SMBError)
     /// Takes the open file's name (or stream) away.

@@ -46,12 +46,7 @@ extension MemoryFileSystem.Handle {
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
         ranges: [FileRange], isComplete: Bool
     ) { throw SMBError(.notSupported) }
-    func copy(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) -> UInt64 { throw SMBError(.notSupported) }
-    func clone(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) { throw SMBError(.notSupported) }
+    func trimRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
 }
 
 // POSIX opens: exact names, and what was asked is remembered.

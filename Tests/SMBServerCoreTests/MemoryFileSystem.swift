@@ -105,6 +105,8 @@ final class MemoryFileSystem: FileSystem {
         return Handle(found, stream: key.stream)
     }
 
+    func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
+
     func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
 
     func deleteFile(_ handle: any FileHandle) throws(SMBError) {

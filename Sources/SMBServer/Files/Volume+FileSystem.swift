@@ -132,6 +132,10 @@ extension Volume: FileSystem {
         }
     }
 
+    package func makeUnnamedFile() throws(SMBError) -> any FileHandle {
+        try files { () throws(FileError) in try self.makeUnnamed() }
+    }
+
     package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
         try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
     }

@@ -188,8 +188,9 @@ extension ServerState {
             answer.claim(48)
         case .sectorSize:
             let sector = facts.bytesPerSector
-            // Logical, physical for atomicity, for performance, effective; aligned device and partition. 2.5.8.
-            for value in [sector, sector, sector, sector, 0x0000_0003, 0, 0] { answer.append(value) }
+            // Logical, physical for atomicity, for performance, effective; aligned device and partition, FILE_LEVEL_TRIM
+            // works. 2.5.8.
+            for value in [sector, sector, sector, sector, 0x0000_000B, 0, 0] { answer.append(value) }
         case .posix:
             guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
             let blockSize = facts.sectorsPerUnit * facts.bytesPerSector
