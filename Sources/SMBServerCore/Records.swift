@@ -94,9 +94,7 @@ extension ServerState {
             FileKey(identity: record.file, stream: record.stream), path: record.path, access: access)
         var open = Open(
             persistentID: record.persistentID, session: nil, connection: nil, treeID: 0, share: share,
-            owner: User(
-                name: record.userName, sid: record.ownerSID, token: SecurityToken(ownerOfRecord: record.ownerSID)),
-            object: .file(handle), path: record.path,
+            owner: User(name: record.userName, sid: record.ownerSID), object: .file(handle), path: record.path,
             grantedAccess: access, shareAccess: ShareAccess(rawValue: record.shareAccess),
             createOptions: CreateOptions(rawValue: record.createOptions),
             createDisposition: CreateDisposition(rawValue: record.createDisposition) ?? .open,

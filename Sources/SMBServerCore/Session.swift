@@ -8,11 +8,12 @@ package struct User: Equatable, Sendable {
     package var isAnonymous: Bool
     package var token: SecurityToken
 
-    package init(name: String, sid: String, isAnonymous: Bool = false, token: SecurityToken) {
+    /// - Parameter token: nil: what can be known of the SID alone.
+    package init(name: String, sid: String, isAnonymous: Bool = false, token: SecurityToken? = nil) {
         self.name = name
         self.sid = sid
         self.isAnonymous = isAnonymous
-        self.token = token
+        self.token = token ?? SecurityToken(ownerOfRecord: sid)
     }
 
     /// Who it is; what it may do may have changed since.

@@ -18,6 +18,8 @@ package final class Share: Sendable {
     package let requiresEncryption: Bool
     package let permissions: [SharePermission]
     package let isAccessBased: Bool
+    /// The POSIX extensions, to clients that negotiated them.
+    package let offersPOSIX: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -28,6 +30,7 @@ package final class Share: Sendable {
         self.requiresEncryption = record.requiresEncryption
         self.permissions = record.permissions
         self.isAccessBased = record.isAccessBased
+        self.offersPOSIX = record.offersPOSIX
     }
 
     private init(pipes name: String, comment: String) {
@@ -39,6 +42,7 @@ package final class Share: Sendable {
         self.requiresEncryption = false
         self.permissions = []
         self.isAccessBased = false
+        self.offersPOSIX = false
     }
 
     /// The share of the named pipes.

@@ -48,15 +48,17 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
-    /// Empty: everyone has full access. Since version 2, as what follows.
+    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them. Since version 2.
+    package var offersPOSIX: Bool
+    /// Empty: everyone has full access. Since version 3, as what follows.
     package var permissions: [SharePermission]
     /// Directories do not show what the user may not read. [MS-SMB2] 3.3.1.6 Share.DoAccessBasedDirectoryEnumeration.
     package var isAccessBased: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false, permissions: [SharePermission] = [],
-        isAccessBased: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
+        permissions: [SharePermission] = [], isAccessBased: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -64,18 +66,21 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.offersPOSIX = offersPOSIX
         self.permissions = permissions
         self.isAccessBased = isAccessBased
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer.
+        writer.section(version: 3) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.offersPOSIX)
             writer.write(self.permissions)
             writer.write(self.isAccessBased)
         }
@@ -86,8 +91,8 @@ package struct ShareRecord: Equatable, BinaryRecord {
             var record = ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read())
-            guard version >= 2 else { return record }
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
+            guard version >= 3 else { return record }
             record.permissions = try reader.readArray()
             record.isAccessBased = try reader.read()
             return record

@@ -21,6 +21,7 @@ enum Arguments {
                                 ,allow=WHO:read|change|full   once given, nobody else may connect
                                 ,deny=WHO                     not at all, whatever allows it;
                                           WHO is a user, Everyone, Users or Administrators
+                                ,noposix  without the POSIX extensions, also for clients that ask for them
           --user NAME           let NAME in; may be given several times
           --administrator NAME  the same, as an administrator: takes ownership, backs up, restores, audits
           --password-file FILE  the passwords, one a line, in the order of the users
@@ -115,11 +116,13 @@ enum Arguments {
             case "ca": record.isContinuouslyAvailable = true
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
+            case "noposix": record.offersPOSIX = false
             case "abe": record.isAccessBased = true
             case _ where flag.hasPrefix("allow="): record.permit(try Self.permission(flag.dropFirst(6), text))
             case _ where flag.hasPrefix("deny="):
                 record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, abe, allow=, deny=")
+            default:
+                throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix, abe, allow=, deny=")
             }
         }
         return record

@@ -36,12 +36,6 @@ private func securityPieces(in blob: [UInt8]) throws -> SecurityPieces { try Sec
 
 private func mask(of entry: [UInt8]) -> UInt32 { entry.span.bytes.load(UInt32.self, at: 4) }
 
-private func bytes(of sid: SID) -> [UInt8] {
-    var writer = WireWriter()
-    sid.encode(into: &writer)
-    return writer.bytes
-}
-
 private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
     let list = try #require(pieces.dacl)
     return try #require(SecurityPieces.entries(list))
@@ -106,7 +100,7 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         let scratch = try Scratch()
         let file = try scratch.open("f", .create).file
         let first = try securityPieces(in: try file.securityDescriptor())
-        #expect(first.dacl != nil && first.owner == bytes(of: SID(host: getuid())))
+        #expect(first.dacl != nil && first.owner == SID(host: getuid()).bytes)
         try file.setSecurityDescriptor(unhex(plainHex()), parts: [.dacl, .owner])
         let pieces = try securityPieces(in: try file.securityDescriptor())
         let wanted = try SecurityPieces(parsing: unhex(plainHex()).span.bytes)

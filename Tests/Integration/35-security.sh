@@ -39,13 +39,13 @@ if [[ $alice == S-1-5-21-*-1000 && $bob == S-1-5-21-*-1001 ]]; then
 else
     failed "what somebody makes is theirs" "alice: $alice" "bob: $bob"
 fi
-check_says "the list came from above" '^ACL:S-1-1-0:0/19/0x001f01ff' acls alice house
+check_says "the list came from above" '^ACL:S-1-1-0:0/0x13/0x001f01ff' acls alice house
 
 check "alice keeps it to herself, lets bob look" acls alice house --set \
     "REVISION:1,ACL:$alice:0/3/0x001f01ff,ACL:$bob:0/3/0x001200a9,ACL:S-1-3-0:0/11/0x10000000"
 check "alice puts a file" as alice test "cd house; put $work/file f"
-check_says "the file has what the folder passes on" "^ACL:$bob:0/(0|16)/0x001200a9" acls alice 'house\f'
-check_says "the creator is put in" "^ACL:$alice:0/(0|16)/0x001f01ff" acls alice 'house\f'
+check_says "the file has what the folder passes on" "^ACL:$bob:0/0x(0|10)/0x001200a9" acls alice 'house\f'
+check_says "the creator is put in" "^ACL:$alice:0/0x(0|10)/0x001f01ff" acls alice 'house\f'
 check "bob reads it" as bob test "get house\\f $work/back"
 check_same "what bob reads is what alice wrote" "$work/file" "$work/back"
 check_says "bob does not write it" ACCESS_DENIED as bob test "cd house; put $work/file f"
@@ -58,7 +58,7 @@ check_says "bob moves nothing in" ACCESS_DENIED as bob test 'rename mine house\m
 check_says "bob may not change the list" 'ACCESS_DENIED|NT_STATUS' acls bob 'house\f' --add "ACL:$bob:0/0/0x001f01ff"
 check_same "nothing happened to the file" "$work/file" "$share_path/house/f"
 check "alice makes a folder in it" as alice test 'mkdir house\sub'
-check_says "which passes the creator on" '^ACL:S-1-3-0:0/(11|27)/0x10000000' acls alice 'house\sub'
+check_says "which passes the creator on" '^ACL:S-1-3-0:0/0x(b|1b)/0x10000000' acls alice 'house\sub'
 
 check "alice denies bob the file" acls alice 'house\f' --set "REVISION:1,ACL:$bob:1/0/0x00000001,ACL:S-1-1-0:0/0/0x001f01ff"
 check_says "bob reads it no more" ACCESS_DENIED as bob test "get house\\f $work/back"
@@ -82,7 +82,7 @@ check "which the folder lets her" as alice test 'del house\f'
 printf 'secret\n' >"$share_path/house/local"
 check_says "bob reads what the folder's list lets him" '' as bob test "get house\\local $work/back"
 check_says "bob does not write it" ACCESS_DENIED as bob test "cd house; put $work/file local"
-check_says "it is shown" "^ACL:$bob:0/(0|16)/0x001200a9" acls alice 'house\local'
+check_says "it is shown" "^ACL:$bob:0/0x(0|10)/0x001200a9" acls alice 'house\local'
 
 check "alice changes on the other share" as alice limited "put $work/file f"
 check "bob reads there" as bob limited "get f $work/back"

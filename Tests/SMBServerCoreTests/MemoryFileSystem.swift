@@ -26,7 +26,7 @@ final class MemoryFileSystem: FileSystem {
     }
 
     struct Contents: Sendable {
-        /// By lower-case path; the share's root is the empty one.
+        /// By lower-case path; the share's root is the empty one. What POSIX opens make: as it is spelled.
         var nodes: [String: Node] = ["": .root]
         var next: UInt64 = 100
     }
@@ -38,6 +38,8 @@ final class MemoryFileSystem: FileSystem {
 
     final class Handle: FileHandle {
         let node: Node
+        /// What a POSIX open asked for.
+        let posixChanges = Mutex<[String]>([])
         let fileKey: FileKey
         let parent: SecurityDescriptor?
 
@@ -61,7 +63,7 @@ final class MemoryFileSystem: FileSystem {
         path.lastIndex(of: "\\").map { path[..<$0].lowercased() } ?? ""
     }
 
-    func directorySecurity(_ path: String) throws(SMBError) -> SecurityDescriptor {
+    func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
         guard let node = self.contents.withLock({ $0.nodes[path.lowercased()] }) else {
             throw SMBError(.objectPathNotFound)
         }
@@ -80,7 +82,8 @@ final class MemoryFileSystem: FileSystem {
     }
 
     func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
-        let (name, stream) = Self.split(request.path)
+        var (name, stream) = Self.split(request.path)
+        if request.posixMode != nil { (name, stream) = (request.path, "") }
         return try self.contents.withLock { contents throws(SMBError) in
             if let node = contents.nodes[name] {
                 let action: CreateAction
@@ -118,6 +121,7 @@ final class MemoryFileSystem: FileSystem {
             let (granted, security) = try request.rights.admitCreation(
                 isDirectory: node.facts.isDirectory, in: parent, explicit: nil)
             node.security = security
+            if let mode = request.posixMode { node.facts.mode = mode | (node.facts.isDirectory ? 0o040000 : 0o100000) }
             contents.nodes[name] = node
             return OpenedFile(
                 handle: Handle(node, stream: stream, parent: parent), action: .created, facts: node.facts,
@@ -137,6 +141,8 @@ final class MemoryFileSystem: FileSystem {
         guard let found else { throw SMBError(.objectNameNotFound) }
         return Handle(found, stream: key.stream)
     }
+
+    func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
 
     func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
 

@@ -8,7 +8,7 @@ package protocol OpenAuthority: Sendable {
     /// What is granted on a file that exists.
     /// - Parameter parent: the descriptor of its directory; nil at the root.
     func admit(
-        security: SecurityDescriptor, information: FileInformation, action: CreateAction,
+        security: SecurityDescriptor, isDirectory: Bool, isReadOnly: Bool, action: CreateAction,
         parent: () throws(FileError) -> SecurityDescriptor?
     ) throws(FileError) -> AccessMask
     /// What is granted on a new file, and what descriptor it gets.
@@ -123,10 +123,11 @@ extension Volume {
             dacl: ACL(revision: parent.dacl?.revision ?? 2, entries: entries))
     }
 
-    /// The descriptor of a directory by its path.
-    package func directorySecurity(_ path: [UInt8]) throws(FileError) -> SecurityDescriptor {
-        try self.directorySecurities.find(path) { () throws(FileError) -> SecurityDescriptor in
-            let directory = try self.findDirectory(path)
+    /// The descriptor of a directory by its path, which means another directory to a POSIX open than to others.
+    package func directorySecurity(_ path: [UInt8], isPOSIX: Bool = false) throws(FileError) -> SecurityDescriptor {
+        let key = isPOSIX ? path + [0] : path
+        return try self.directorySecurities.find(key) { () throws(FileError) -> SecurityDescriptor in
+            let directory = try self.findDirectory(path, isPOSIX: isPOSIX)
             let status = try FileStatus(directory)
             if let own = try self.ownSecurity(directory, status) { return own }
             let parent = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
@@ -142,10 +143,14 @@ extension Volume {
         guard let authority = request.authority else { return nil }
         let path = request.path
         let security = try self.security(of: target, status, at: path)
-        request.access = try authority.admit(security: security, information: information, action: action) {
+        let isPOSIX = request.posix != nil
+        request.access = try authority.admit(
+            security: security, isDirectory: information.isDirectory,
+            isReadOnly: information.isReadOnly(toPOSIX: isPOSIX), action: action
+        ) {
             () throws(FileError) -> SecurityDescriptor? in
             guard !path.isRoot else { return nil }
-            return try self.directorySecurity(path.parentBytes)
+            return try self.directorySecurity(path.parentBytes, isPOSIX: isPOSIX)
         }
         return security
     }
@@ -153,7 +158,7 @@ extension Volume {
     /// The same for what is about to be made: the request comes back with what is granted and with the descriptor to write.
     func authorizeCreation(_ request: OpenRequest) throws(FileError) -> (OpenRequest, SecurityDescriptor?) {
         guard let authority = request.authority else { return (request, nil) }
-        let parent = try self.directorySecurity(request.path.parentBytes)
+        let parent = try self.directorySecurity(request.path.parentBytes, isPOSIX: request.posix != nil)
         let (access, security) = try authority.admitCreation(
             isDirectory: request.options.contains(.directoryFile), parent: parent,
             explicit: request.securityDescriptor)
@@ -176,6 +181,6 @@ extension OpenFile {
     package func directorySecurity() throws(FileError) -> SecurityDescriptor? {
         let path = try self.currentPath()
         guard !path.isRoot else { return nil }
-        return try self.volume.directorySecurity(path.parentBytes)
+        return try self.volume.directorySecurity(path.parentBytes, isPOSIX: self.isPOSIX)
     }
 }

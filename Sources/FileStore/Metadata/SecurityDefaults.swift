@@ -5,6 +5,12 @@ extension SID {
     /// Samba's domains for host users and groups that have no SID; root is the administrators.
     init(host uid: UInt32) { self = uid == 0 ? .administrators : .unixUser(uid) }
     init(hostGroup gid: UInt32) { self = gid == 0 ? .administrators : .unixGroup(gid) }
+
+    var bytes: [UInt8] {
+        var writer = WireWriter()
+        self.encode(into: &writer)
+        return writer.bytes
+    }
 }
 
 extension Volume {

@@ -157,7 +157,8 @@ struct SecurityPieces: Equatable, Sendable {
         guard parts.contains(.dacl) else { return }
         self.dacl = other.dacl
         self.control = self.control & ~(Self.daclPresent | Self.daclAutoInherited | Self.daclProtected)
-        self.control |= other.control & (Self.daclPresent | Self.daclProtected)
+        // A list that is not there is a NULL one.
+        self.control |= Self.daclPresent | other.control & Self.daclProtected
         // SE_DACL_AUTO_INHERITED is kept only where it was asked for, [MS-DTYP] 2.4.6.
         if other.control & Self.daclAutoInheritRequired != 0 { self.control |= other.control & Self.daclAutoInherited }
         if parts.contains(.protectedDACL) { self.control |= Self.daclProtected }

@@ -17,12 +17,11 @@ struct AccessAuthority: OpenAuthority {
     let request: AccessRequest
 
     func admit(
-        security: SecurityDescriptor, information: FileInformation, action: CreateAction,
+        security: SecurityDescriptor, isDirectory: Bool, isReadOnly: Bool, action: CreateAction,
         parent: () throws(FileError) -> SecurityDescriptor?
     ) throws(FileError) -> AccessMask {
         let found = AccessRequest.Found(
-            security: security, isDirectory: information.isDirectory,
-            isReadOnly: information.attributes.contains(.readOnly), action: action)
+            security: security, isDirectory: isDirectory, isReadOnly: isReadOnly, action: action)
         return try Self.refusing { () throws(SMBError) in
             try self.request.admit(found) { () throws(SMBError) in try files(parent) }
         }
@@ -34,7 +33,9 @@ struct AccessAuthority: OpenAuthority {
         try Self.refusing { () throws(SMBError) in
             var given: SecurityDescriptor?
             if let explicit {
-                do throws(WireError) { given = try SecurityDescriptor(parsing: explicit.span.bytes) } catch {
+                do throws(WireError) {
+                    given = try SecurityDescriptor(parsing: ServerState.selfRelative(explicit.span.bytes).span.bytes)
+                } catch {
                     throw SMBError(.invalidSecurityDescr, "\(error)")
                 }
             }

@@ -32,6 +32,9 @@ extension FileFacts {
         self.fileID = information.fileID
         self.isDirectory = information.isDirectory
         self.reparseTag = information.reparseTag
+        self.mode = information.mode
+        self.uid = information.uid
+        self.gid = information.gid
     }
 }
 
@@ -81,6 +84,7 @@ extension Volume: FileSystem {
         open.authority = AccessAuthority(request: request.rights)
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
+        open.posix = request.posixMode.map { POSIXOpen(mode: $0) }
         open.creationMark = request.creation.map {
             CreationMark(createGUID: $0.createGUID, clientGUID: $0.clientGUID, isReplay: $0.isReplay)
         }
@@ -100,9 +104,11 @@ extension Volume: FileSystem {
         return try files { () throws(FileError) in
             let result = try self.open(request)
             guard let security = result.security else { preconditionFailure("an open that nobody judged") }
-            return OpenedFile(
+            var opened = OpenedFile(
                 handle: result.file, action: result.action, facts: FileFacts(result.information),
                 grantedAccess: result.file.access, security: security)
+            opened.isReadOnly = result.information.isReadOnly(toPOSIX: request.posix != nil)
+            return opened
         }
     }
 
@@ -124,12 +130,16 @@ extension Volume: FileSystem {
         }
     }
 
+    package func makeUnnamedFile() throws(SMBError) -> any FileHandle {
+        try files { () throws(FileError) in try self.makeUnnamed() }
+    }
+
     package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
         try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
     }
 
-    package func directorySecurity(_ path: String) throws(SMBError) -> SecurityDescriptor {
-        try files { () throws(FileError) in try self.directorySecurity(NTPath(path).bytes) }
+    package func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
+        try files { () throws(FileError) in try self.directorySecurity(NTPath(path).bytes, isPOSIX: isPOSIX) }
     }
 
     package func deleteFile(_ handle: any FileHandle) throws(SMBError) {

@@ -52,7 +52,7 @@ package struct AccessRequest: Sendable {
         switch file.action {
         case .opened: break
         // [MS-FSA] 2.1.5.1.2: whatever was asked for. A new stream is written to its file.
-        case .superseded: needed.insert(.delete)
+        case .superseded: needed.formUnion([.delete, .writeData])
         case .created: needed.insert(.writeData)
         default: needed.formUnion([.writeData, .writeEA, .writeAttributes])
         }
@@ -62,7 +62,10 @@ package struct AccessRequest: Sendable {
         let granted = try self.granted(asked, by: file.security, orBy: parent)
         guard needed.isSubset(of: granted) else { throw SMBError(.accessDenied, nil) }
         guard asksForMaximum else { return wanted }
-        return Self.maximal(granted, file).intersection(self.share).union(wanted)
+        // Read-only directories are written all the same.
+        let isProtected = file.isReadOnly && !file.isDirectory
+        return granted.subtracting(isProtected ? [.writeData, .appendData, .deleteChild] : [])
+            .intersection(self.share).union(wanted)
     }
 
     /// The file's own list and what its directory's adds to it: who may delete children may delete this one, who may list
@@ -79,16 +82,11 @@ package struct AccessRequest: Sendable {
         return granted
     }
 
-    private static func maximal(_ granted: AccessMask, _ file: Found) -> AccessMask {
-        guard file.isReadOnly, !file.isDirectory else { return granted }
-        return granted.subtracting([.writeData, .appendData])
-    }
-
-    /// MaximalAccess of an open file, [MS-SMB2] 2.2.14.2.5.
+    /// MaximalAccess of an open file, [MS-SMB2] 2.2.14.2.5: what its descriptor grants, read-only or not.
     package func maximal(
         of file: Found, parent: () throws(SMBError) -> SecurityDescriptor?
     ) throws(SMBError) -> AccessMask {
-        Self.maximal(try self.granted(.fileAll, by: file.security, orBy: parent), file).intersection(self.share)
+        try self.granted(.fileAll, by: file.security, orBy: parent).intersection(self.share)
     }
 
     /// What is granted on a file that is about to be made, and its descriptor. [MS-FSA] 2.1.5.1.1: whoever may make it gets

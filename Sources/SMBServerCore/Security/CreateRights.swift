@@ -25,7 +25,7 @@ extension ServerState {
     ) throws(SMBError) -> AccessMask {
         let found = AccessRequest.Found(
             security: opened.security, isDirectory: opened.facts.isDirectory,
-            isReadOnly: opened.facts.attributes.contains(.readOnly), action: .opened)
+            isReadOnly: opened.isReadOnly, action: .opened)
         return try self.rights(create, tree).maximal(of: found) { () throws(SMBError) in
             try opened.handle.parentSecurity()
         }

@@ -8,7 +8,8 @@ extension ServerState {
     func requireRights(
         to target: String, isDirectory: Bool, _ replaced: FileKey?, _ open: Open, _ fileSystem: any FileSystem
     ) throws(SMBError) {
-        let parent = try fileSystem.directorySecurity(target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? "")
+        let parent = try fileSystem.directorySecurity(
+            target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? "", isPOSIX: open.isPOSIX)
         let token = open.owner.token
         let needed: AccessMask = isDirectory ? .addSubdirectory : .addFile
         let granted = AccessCheck.granted([needed, .deleteChild], by: parent, to: token)

@@ -13,10 +13,12 @@ extension ServerState {
             throw SMBError(.accessDenied)
         }
         var descriptor: SecurityDescriptor
-        do throws(WireError) { descriptor = try SecurityDescriptor(parsing: data) } catch {
+        do throws(WireError) { descriptor = try SecurityDescriptor(parsing: Self.selfRelative(data).span.bytes) } catch
+        {
             throw SMBError(.invalidSecurityDescr, "\(error)")
         }
-        if parts.contains(.owner), let owner = descriptor.owner {
+        // chown's owners are checked by nobody: a POSIX client's users are its own.
+        if parts.contains(.owner), let owner = descriptor.owner, !open.isPOSIX {
             guard open.owner.token.mayAssign(owner: owner) else { throw SMBError(.invalidOwner) }
         }
         // What is kept says what it grants; the order is left as it is.
@@ -24,6 +26,14 @@ extension ServerState {
         descriptor.sacl = descriptor.sacl.map { ACL(revision: $0.revision, entries: $0.entries.map(\.mappingGeneric)) }
         var writer = WireWriter()
         descriptor.encode(into: &writer)
-        try handle.setSecurityDescriptor(writer.bytes, parts)
+        let rest = open.isPOSIX ? try self.setPOSIXSecurity(writer.bytes, parts, handle) : parts
+        if !rest.isEmpty { try handle.setSecurityDescriptor(writer.bytes, rest) }
+    }
+
+    /// Samba's tools forget the bit that says so; on the wire there is no other form. [MS-DTYP] 2.4.6.
+    package static func selfRelative(_ data: RawSpan) -> [UInt8] {
+        var bytes = data.bytes(in: 0..<data.byteCount)
+        if bytes.count > 3 { bytes[3] |= 0x80 }
+        return bytes
     }
 }
