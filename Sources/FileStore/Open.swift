@@ -207,17 +207,14 @@ extension Volume {
     private func finishCreation(
         _ made: consuming Descriptor, _ request: OpenRequest, _ security: SecurityDescriptor?
     ) throws(FileError) -> OpenResult {
-        var status = try FileStatus(made)
-        if let mode = request.posix?.mode {
-            try self.completeMode(made.number, mode, status)
-            status = try FileStatus(made)
-        }
+        let isDirectory = request.options.contains(.directoryFile)
+        if let mode = request.posix?.mode { try self.completeMode(made.number, mode, FileStatus(made)) }
         var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
-        if !status.isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
-        if status.isDirectory { attributes.remove(.temporary) }
+        if !isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
+        if isDirectory { attributes.remove(.temporary) }
         // The defaults of FileInformation need no xattr.
         var dos = DOSAttributes()
-        if attributes != (status.isDirectory ? [] : .archive) {
+        if attributes != (isDirectory ? [] : .archive) {
             dos.attributes = attributes
             try dos.write(made.number)
         }
@@ -225,14 +222,15 @@ extension Volume {
         if !request.extendedAttributes.isEmpty {
             try ExtendedAttributes.set(request.extendedAttributes, on: made.number)
         }
+        if !isDirectory, request.path.stream == nil, request.allocationSize > 0 {
+            try Self.preallocate(made.number, request.allocationSize)
+        }
+        // The last: all of the above is a change of the file, and moves its time of change.
+        let status = try FileStatus(made)
         if request.path.stream != nil {
             var result = try self.openStream(of: made, status, request, isNewFile: true)
             result.security = security
             return result
-        }
-        if !status.isDirectory, request.allocationSize > 0 {
-            try Self.preallocate(made.number, request.allocationSize)
-            status = try FileStatus(made)
         }
         let identity = try FileIdentity(made.number, filesystem: self.filesystemID)
         let file = OpenFile(volume: self, created: made, identity: identity, status: status, request: request)
