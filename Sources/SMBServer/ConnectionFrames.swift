@@ -13,20 +13,21 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
-    /// Flushes and copies that are under way.
-    var tasks: Int
+    /// Flushes, reads and copies that are under way.
+    var operations: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
 
     init(
-        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, tasks: Int
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64,
+        operations: Int
     ) {
         self.number = number
         self.writer = writer
         self.replies = replies
         self.encryptedFor = encryptedFor
         self.ticket = ticket
-        self.tasks = tasks
+        self.operations = operations
     }
 }
 
@@ -37,15 +38,12 @@ struct FrameReply {
     var protection: Protection
 }
 
-/// What a reply waits for on another thread.
-private enum Task {
+/// What a reply still needs that no loop may wait for.
+private enum Remainder {
+    case none
     case sync(OpenFile, includesName: Bool)
+    case read(MissingRead)
     case copy(CopyJob)
-}
-
-private struct WantedTask {
-    var task: Task
-    var reply: Int
 }
 
 extension ClientConnection {
@@ -71,7 +69,7 @@ extension ClientConnection {
         let overhead = writer.count - frameStart
         var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
         var replies: [FrameReply] = []
-        var tasks: [WantedTask] = []
+        var remainders: [(Remainder, reply: Int)] = []
         var ticket: UInt64 = 0
         var at = 0
         while true {
@@ -96,9 +94,10 @@ extension ClientConnection {
             }
             switch outcome {
             case .reply(let reply):
-                // What follows in a compound may build on what this message does.
-                if let task = self.perform(reply, message, isFollowed: header.nextCommand != 0, into: &writer) {
-                    tasks.append(WantedTask(task: task, reply: replies.count))
+                let isAlone = request.isLast && replies.isEmpty
+                switch self.perform(reply, message, isAlone: isAlone, into: &writer) {
+                case .none: break
+                case let remainder: remainders.append((remainder, reply: replies.count))
                 }
                 if let last = replies.last {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
@@ -129,10 +128,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !tasks.isEmpty else {
+        guard ticket > self.loop.journaled || !remainders.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, tasks, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, remainders, &writer)
         return nil
     }
 
@@ -147,41 +146,34 @@ extension ClientConnection {
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns what another thread must do before it leaves.
+    /// Does what the reply claims was done. Returns what is left to do before it leaves.
     private func perform(
-        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, isFollowed: Bool, into writer: inout WireWriter
-    ) -> Task? {
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, isAlone: Bool, into writer: inout WireWriter
+    ) -> Remainder {
         do throws(FileError) {
             switch reply.work {
-            case .none: return nil
+            case .none: return .none
             case .read(let handle, let offset, let length, let minimum):
-                let start = writer.claimUncleared(length)
-                let count = try writer.withUnsafeMutableBytes(in: start..<start + length) { bytes throws(FileError) in
-                    try OpenFile.of(handle).read(into: bytes, at: offset)
-                }
-                guard count >= minimum, count > 0 || length == 0 else {
-                    writer.truncate(to: start)
-                    ServerState.replaceReply(at: reply.start, status: .endOfFile, isLast: true, into: &writer)
-                    return nil
-                }
-                writer.truncate(to: start + count)
-                writer.store(UInt32(count), at: reply.start + SMB2Header.byteCount + 4)
-                return nil
+                let missing = try self.read(
+                    handle, offset: offset, length: length, minimum: minimum, at: reply.start, isAlone: isAlone,
+                    into: &writer)
+                return missing.map { .read($0) } ?? .none
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? .sync(file, includesName: false) : nil
+                return isDurable ? .sync(file, includesName: false) : .none
             case .sync(let handle, let includesName):
                 return .sync(OpenFile.of(handle), includesName: includesName)
             case .copy(let job):
-                guard isFollowed else { return .copy(job) }
+                // In a compound the next message may build on what this one does.
+                guard !isAlone else { return .copy(job) }
                 ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
-                return nil
+                return .none
             }
         } catch {
             Log.write("\(error)")
             ServerState.replaceReply(at: reply.start, status: error.status, isLast: true, into: &writer)
-            return nil
+            return .none
         }
     }
 
@@ -222,8 +214,8 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ tasks: [WantedTask],
-        _ writer: inout WireWriter
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64,
+        _ remainders: [(Remainder, reply: Int)], _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
@@ -233,44 +225,46 @@ extension ClientConnection {
             replies: replies.map {
                 FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
             },
-            encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
+            encryptedFor: encryptedFor, ticket: ticket, operations: remainders.count)
         self.nextFrame += 1
         self.held.append(frame)
-        for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
+        for (remainder, reply) in remainders { self.begin(remainder, frame: frame.number, reply: reply) }
     }
 
-    private func submit(_ task: Task, _ frame: HeldFrame, reply: Int) {
-        let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
-        switch task {
+    private func begin(_ remainder: Remainder, frame: UInt64, reply: Int) {
+        switch remainder {
+        case .none: break
         case .sync(let file, let includesName):
-            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
-        case .copy(let job): self.loop.server.copies.submit(job, waiter)
+            self.loop.server.syncs.submit(
+                file, includesName: includesName,
+                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame, reply: reply))
+        case .read(let missing): self.fetch(missing, frame: frame, reply: reply)
+        case .copy(let job):
+            self.loop.server.copies.submit(
+                job, SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame, reply: reply))
         }
     }
 
     /// A flush that a frame waits for is done, or failed.
-    func synced(_ waiter: FrameWaiter, _ status: NTStatus) {
-        self.finishTask(waiter) { start, isLast, writer in
-            guard status.isError else { return }
-            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &writer)
+    func synced(frame number: UInt64, reply: Int, status: NTStatus) {
+        guard let frame = self.held.first(where: { $0.number == number }) else { return }
+        frame.operations -= 1
+        if status.isError {
+            let start = frame.replies[reply].start
+            let isLast = reply == frame.replies.count - 1
+            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &frame.writer)
+            if isLast { frame.replies[reply].end = frame.writer.count }
         }
+        self.release()
     }
 
-    /// A copy that a frame waits for has ended.
-    func copied(_ waiter: FrameWaiter, _ answer: CopyJob.Answer, _ result: CopyResult) {
-        self.finishTask(waiter) { start, isLast, writer in
-            ServerState.settleCopy(answer, result, at: start, isLast: isLast, into: &writer)
-        }
-    }
-
-    private func finishTask(
-        _ waiter: FrameWaiter, _ settle: (_ start: Int, _ isLast: Bool, _ writer: inout WireWriter) -> Void
-    ) {
+    /// A copy that a frame waits for has ended. It was alone in its frame.
+    func copied(_ waiter: SyncPool.Waiter, _ answer: CopyJob.Answer, _ result: CopyResult) {
         guard let frame = self.held.first(where: { $0.number == waiter.frame }) else { return }
-        frame.tasks -= 1
-        let isLast = waiter.reply == frame.replies.count - 1
-        settle(frame.replies[waiter.reply].start, isLast, &frame.writer)
-        if isLast { frame.replies[waiter.reply].end = frame.writer.count }
+        frame.operations -= 1
+        ServerState.settleCopy(
+            answer, result, at: frame.replies[waiter.reply].start, isLast: true, into: &frame.writer)
+        frame.replies[waiter.reply].end = frame.writer.count
         self.release()
     }
 
@@ -279,12 +273,11 @@ extension ClientConnection {
     }
 
     /// Sends the held frames that wait for nothing any more.
-    private func release() {
-        let wasFull = self.held.count >= Self.heldLimit
+    func release() {
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.tasks == 0 && frame.ticket <= self.loop.journaled
+            let isReady = frame.operations == 0 && frame.ticket <= self.loop.journaled
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -301,7 +294,7 @@ extension ClientConnection {
             }
         }
         if let failure { return self.close(failure) }
-        if wasFull { self.resume() }
+        self.resumeIfStopped()
         if self.loop.isFrozen { self.loop.reportIfQuiet() }
     }
 
@@ -314,22 +307,24 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let task = request.withUnsafeMutableBytes { message in
+        let remainder = request.withUnsafeMutableBytes { message in
             self.perform(
                 Reply(start: start, protection: completion.protection, work: completion.work), message,
-                isFollowed: completion.continuation != nil, into: &own)
+                isAlone: completion.continuation == nil, into: &own)
         }
+        var operations = 1
+        if case .none = remainder { operations = 0 }
         if let id = completion.continuation {
             self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
         }
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
+            encryptedFor: encryptedFor, ticket: ticket, operations: operations)
         frame.isOrdered = completion.isNotification
         self.nextFrame += 1
         self.held.append(frame)
-        if let task { self.submit(task, frame, reply: 0) }
+        self.begin(remainder, frame: frame.number, reply: 0)
         self.release()
     }
 }

@@ -26,6 +26,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     let syncs = SyncPool()
     let copies = CopyPool()
+    let workers = WorkerPool("smb-work")
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal

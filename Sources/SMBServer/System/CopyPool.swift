@@ -9,7 +9,7 @@ final class CopyPool: Sendable {
 
     private final class Queue: @unchecked Sendable {
         // Guarded by the signal's lock.
-        var waiting: [(job: CopyJob, waiter: FrameWaiter)] = []
+        var waiting: [(job: CopyJob, waiter: SyncPool.Waiter)] = []
     }
 
     private let queue = Queue()
@@ -19,7 +19,7 @@ final class CopyPool: Sendable {
         for index in 0..<Self.threadCount { Thread.start("smb-copy-\(index)") { [self] in self.run() } }
     }
 
-    func submit(_ job: CopyJob, _ waiter: FrameWaiter) {
+    func submit(_ job: CopyJob, _ waiter: SyncPool.Waiter) {
         let isTaken = self.signal.withLock {
             guard self.queue.waiting.count < Self.waitingLimit else { return false }
             self.queue.waiting.append((job, waiter))
