@@ -89,6 +89,7 @@ package final class Volume: Sendable {
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
     let stickyTimes = StickyTimes()
+    let attributeCache = AttributeCache()
 
     package init(root path: String, options: Options) throws(FileError) {
         let descriptor = try Descriptor(

@@ -13,20 +13,21 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
-    /// Flushes that are under way.
-    var syncs: Int
+    /// Flushes and reads that are under way.
+    var operations: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
 
     init(
-        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, syncs: Int
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64,
+        operations: Int
     ) {
         self.number = number
         self.writer = writer
         self.replies = replies
         self.encryptedFor = encryptedFor
         self.ticket = ticket
-        self.syncs = syncs
+        self.operations = operations
     }
 }
 
@@ -37,11 +38,11 @@ struct FrameReply {
     var protection: Protection
 }
 
-/// One flush that a reply waits for.
-private struct WantedSync {
-    var file: OpenFile
-    var includesName: Bool
-    var reply: Int
+/// What a reply still needs that no loop may wait for.
+private enum Remainder {
+    case none
+    case sync(OpenFile, includesName: Bool)
+    case read(MissingRead)
 }
 
 extension ClientConnection {
@@ -67,7 +68,7 @@ extension ClientConnection {
         let overhead = writer.count - frameStart
         var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
         var replies: [FrameReply] = []
-        var syncs: [WantedSync] = []
+        var remainders: [(Remainder, reply: Int)] = []
         var ticket: UInt64 = 0
         var at = 0
         while true {
@@ -92,9 +93,10 @@ extension ClientConnection {
             }
             switch outcome {
             case .reply(let reply):
-                let sync = self.perform(reply, message, into: &writer)
-                if let (file, includesName) = sync {
-                    syncs.append(WantedSync(file: file, includesName: includesName, reply: replies.count))
+                let isAlone = request.isLast && replies.isEmpty
+                switch self.perform(reply, message, isAlone: isAlone, into: &writer) {
+                case .none: break
+                case let remainder: remainders.append((remainder, reply: replies.count))
                 }
                 if let last = replies.last {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
@@ -125,10 +127,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !syncs.isEmpty else {
+        guard ticket > self.loop.journaled || !remainders.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, syncs, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, remainders, &writer)
         return nil
     }
 
@@ -143,37 +145,29 @@ extension ClientConnection {
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns the file that must be flushed before it leaves.
+    /// Does what the reply claims was done. Returns what is left to do before it leaves.
     private func perform(
-        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
-    ) -> (OpenFile, includesName: Bool)? {
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, isAlone: Bool, into writer: inout WireWriter
+    ) -> Remainder {
         do throws(FileError) {
             switch reply.work {
-            case .none: return nil
+            case .none: return .none
             case .read(let handle, let offset, let length, let minimum):
-                let start = writer.claimUncleared(length)
-                let count = try writer.withUnsafeMutableBytes(in: start..<start + length) { bytes throws(FileError) in
-                    try OpenFile.of(handle).read(into: bytes, at: offset)
-                }
-                guard count >= minimum, count > 0 || length == 0 else {
-                    writer.truncate(to: start)
-                    ServerState.replaceReply(at: reply.start, status: .endOfFile, isLast: true, into: &writer)
-                    return nil
-                }
-                writer.truncate(to: start + count)
-                writer.store(UInt32(count), at: reply.start + SMB2Header.byteCount + 4)
-                return nil
+                let missing = try self.read(
+                    handle, offset: offset, length: length, minimum: minimum, at: reply.start, isAlone: isAlone,
+                    into: &writer)
+                return missing.map { .read($0) } ?? .none
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? (file, false) : nil
+                return isDurable ? .sync(file, includesName: false) : .none
             case .sync(let handle, let includesName):
-                return (OpenFile.of(handle), includesName)
+                return .sync(OpenFile.of(handle), includesName: includesName)
             }
         } catch {
             Log.write("\(error)")
             ServerState.replaceReply(at: reply.start, status: error.status, isLast: true, into: &writer)
-            return nil
+            return .none
         }
     }
 
@@ -214,8 +208,8 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ syncs: [WantedSync],
-        _ writer: inout WireWriter
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64,
+        _ remainders: [(Remainder, reply: Int)], _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
@@ -225,20 +219,27 @@ extension ClientConnection {
             replies: replies.map {
                 FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
             },
-            encryptedFor: encryptedFor, ticket: ticket, syncs: syncs.count)
+            encryptedFor: encryptedFor, ticket: ticket, operations: remainders.count)
         self.nextFrame += 1
         self.held.append(frame)
-        for sync in syncs {
+        for (remainder, reply) in remainders { self.begin(remainder, frame: frame.number, reply: reply) }
+    }
+
+    private func begin(_ remainder: Remainder, frame: UInt64, reply: Int) {
+        switch remainder {
+        case .none: break
+        case .sync(let file, let includesName):
             self.loop.server.syncs.submit(
-                sync.file, includesName: sync.includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: sync.reply))
+                file, includesName: includesName,
+                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame, reply: reply))
+        case .read(let missing): self.fetch(missing, frame: frame, reply: reply)
         }
     }
 
     /// A flush that a frame waits for is done, or failed.
     func synced(frame number: UInt64, reply: Int, status: NTStatus) {
         guard let frame = self.held.first(where: { $0.number == number }) else { return }
-        frame.syncs -= 1
+        frame.operations -= 1
         if status.isError {
             let start = frame.replies[reply].start
             let isLast = reply == frame.replies.count - 1
@@ -253,12 +254,11 @@ extension ClientConnection {
     }
 
     /// Sends the held frames that wait for nothing any more.
-    private func release() {
-        let wasFull = self.held.count >= Self.heldLimit
+    func release() {
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.syncs == 0 && frame.ticket <= self.loop.journaled
+            let isReady = frame.operations == 0 && frame.ticket <= self.loop.journaled
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -275,7 +275,7 @@ extension ClientConnection {
             }
         }
         if let failure { return self.close(failure) }
-        if wasFull { self.resume() }
+        self.resumeIfStopped()
         if self.loop.isFrozen { self.loop.reportIfQuiet() }
     }
 
@@ -288,25 +288,24 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let sync = request.withUnsafeMutableBytes { message in
+        let remainder = request.withUnsafeMutableBytes { message in
             self.perform(
-                Reply(start: start, protection: completion.protection, work: completion.work), message, into: &own)
+                Reply(start: start, protection: completion.protection, work: completion.work), message,
+                isAlone: completion.continuation == nil, into: &own)
         }
+        var operations = 1
+        if case .none = remainder { operations = 0 }
         if let id = completion.continuation {
             self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
         }
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, syncs: sync == nil ? 0 : 1)
+            encryptedFor: encryptedFor, ticket: ticket, operations: operations)
         frame.isOrdered = completion.isNotification
         self.nextFrame += 1
         self.held.append(frame)
-        if let (file, includesName) = sync {
-            self.loop.server.syncs.submit(
-                file, includesName: includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: 0))
-        }
+        self.begin(remainder, frame: frame.number, reply: 0)
         self.release()
     }
 }

@@ -10,6 +10,9 @@ enum LoopMessage: Sendable {
     case adopt(descriptor: Int32, client: ClientRecord)
     /// A file was flushed for the frame that waits for it.
     case synced(connection: Connection.ID, frame: UInt64, reply: Int, status: NTStatus)
+    /// What a READ waited for, or why it cannot be had.
+    case fetched(
+        connection: Connection.ID, frame: UInt64, reply: Int, MissingRead, bytes: [UInt8], status: NTStatus)
     /// All mutations up to this ticket are on stable storage.
     case journaled(upTo: UInt64)
     case send(Completion, ticket: UInt64)
@@ -139,6 +142,8 @@ final class Loop: @unchecked Sendable {
         case .adopt(let descriptor, let client): self.adopt(descriptor, client)
         case .synced(let id, let frame, let reply, let status):
             self.connection(id)?.synced(frame: frame, reply: reply, status: status)
+        case .fetched(let id, let frame, let reply, let missing, let bytes, let status):
+            self.connection(id)?.fetched(frame: frame, reply: reply, missing, bytes: bytes, status: status)
         case .journaled(let ticket):
             self.journaled = max(self.journaled, ticket)
             for connection in self.connections { connection?.journaled() }

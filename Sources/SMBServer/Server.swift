@@ -25,6 +25,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let sharePaths = Mutex<[String]>([])
 
     let syncs = SyncPool()
+    let workers = WorkerPool("smb-work")
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal

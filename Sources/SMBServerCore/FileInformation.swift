@@ -21,6 +21,9 @@ package struct VolumeFacts: Equatable, Sendable {
     package var sectorsPerUnit: UInt32
     package var bytesPerSector: UInt32
     package var maximumNameLength: UInt32
+    /// What the POSIX level shows beyond that: inodes.
+    package var totalNodes: UInt64 = 0
+    package var freeNodes: UInt64 = 0
 
     package init(
         label: String, serialNumber: UInt32, creationTime: FileTime, attributes: UInt32, fileSystemName: String,
@@ -58,6 +61,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func changeEndOfFile(_ size: UInt64) throws(SMBError)
     func changeAllocation(_ size: UInt64) throws(SMBError)
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute]
+    /// FileEaInformation, [MS-FSCC] 2.4.12.
+    func extendedAttributeSize() throws(SMBError) -> UInt32
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError)
     /// The path within the share as it is spelled on disk, backslashes between its components.
     func normalizedName() throws(SMBError) -> String

@@ -70,8 +70,9 @@ final class StickyTimes: Sendable {
 extension OpenFile {
     package func information() throws(FileError) -> FileInformation {
         try self.restoreStickyTimes()
-        var information = self.volume.stickyTimes.shown(
-            FileInformation(try FileStatus(self.handle), DOSAttributes.read(self.handle.number)))
+        let status = try FileStatus(self.handle)
+        let dos = self.volume.attributeCache.attributes(of: self.handle, status)
+        var information = self.volume.stickyTimes.shown(FileInformation(status, dos))
         if self.isStream { information.adopt(streamSize: UInt64(try self.streamContents().count)) }
         return information
     }

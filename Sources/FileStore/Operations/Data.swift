@@ -55,7 +55,9 @@ extension OpenFile {
         try self.requireData("read")
         var vector = iovec(iov_base: buffer.baseAddress, iov_len: buffer.count)
         let result = clinux_preadv2(self.descriptor, &vector, 1, try Volume.offset(offset), clinux_rwf_nowait)
-        if failed(result, EAGAIN) || failed(result, EOPNOTSUPP) || failed(result, EINTR) { return nil }
+        if failed(result, EAGAIN) || failed(result, EINTR) { return nil }
+        // A file system that cannot tell: most that cannot have no disk to wait for.
+        if failed(result, EOPNOTSUPP) { return try self.read(into: buffer, at: offset) }
         return try check(result, "read from the page cache")
     }
 

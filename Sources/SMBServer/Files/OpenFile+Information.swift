@@ -30,6 +30,10 @@ extension OpenFile {
         }
     }
 
+    package func extendedAttributeSize() throws(SMBError) -> UInt32 {
+        try files { () throws(FileError) -> UInt32 in try self.extendedAttributeByteCount() }
+    }
+
     package func changeExtendedAttributes(_ attributes: [SMB2Wire.ExtendedAttribute]) throws(SMBError) {
         let kept = attributes.map { FileStore.ExtendedAttribute(name: $0.name, value: $0.value, flags: $0.flags) }
         try files { () throws(FileError) in try self.setExtendedAttributes(kept) }
