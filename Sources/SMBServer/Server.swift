@@ -25,6 +25,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let sharePaths = Mutex<[String]>([])
 
     let syncs = SyncPool()
+    let reads = WorkerPool("smb-read", threads: 8, waitingLimit: 1 << 16)
+    let copies = WorkerPool("smb-copy", threads: 2, waitingLimit: 1024)
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal

@@ -28,6 +28,8 @@ package struct Open: Sendable {
     package var createAction: CreateAction = .opened
     package var fileAttributes: FileAttributes
     package var isDirectory = false
+    /// POSIX.swift.
+    package var isPOSIX = false
     /// FILE_DELETE_ON_CLOSE: the file is marked when this open is closed.
     package var deleteOnClose = false
 

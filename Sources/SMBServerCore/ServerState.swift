@@ -39,6 +39,8 @@ package struct ServerState: ~Copyable, Sendable {
     /// Compounds whose next message waits for the work of the one before it.
     var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
+    /// What clients were given tokens for.
+    var offloadTokens = OffloadTokens()
 
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
@@ -165,6 +167,7 @@ package struct ServerState: ~Copyable, Sendable {
             if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
         }
         self.expireBreaks()
+        self.offloadTokens.expire(now: self.now)
         let due = self.reclaims.prefix { $0.deadline <= self.now }
         for reclaim in due { self.wake(reclaim.file) }
         self.reclaims.removeFirst(due.count)

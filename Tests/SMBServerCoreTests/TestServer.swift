@@ -30,6 +30,7 @@ final class TestServer {
             Self.configuration,
             shares: [
                 Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "plain", path: "/", offersPOSIX: false), fileSystem: files),
                 Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
             ])
     }
@@ -129,6 +130,8 @@ final class TestClient {
     private var nextMessage: UInt64 = 0
     var channelSequence: UInt16 = 0
     var guid: GUID
+    /// Offers the POSIX extensions in NEGOTIATE.
+    var wantsPOSIX = false
 
     init(_ server: TestServer, guid: GUID = GUID(low: 1, high: 1)) throws {
         self.server = server
@@ -168,6 +171,7 @@ final class TestClient {
             contexts?.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: [1])
             contexts?.ciphers = [.aes128CCM, .aes128GCM]
             contexts?.signingAlgorithms = [.aesCMAC, .aesGMAC]
+            if self.wantsPOSIX { contexts?.posix = POSIXExtensions.negotiateData }
         }
         let request = NegotiateRequest(
             securityMode: .signingEnabled,

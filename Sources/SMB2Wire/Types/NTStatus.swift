@@ -141,6 +141,10 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let ioReparseTagNotHandled = NTStatus(rawValue: 0xC000_0279)
     package static let directoryIsAReparsePoint = NTStatus(rawValue: 0xC000_0281)
     package static let objectidNotFound = NTStatus(rawValue: 0xC000_02F0)
+    package static let hashNotSupported = NTStatus(rawValue: 0xC000_A100)
+    package static let invalidToken = NTStatus(rawValue: 0xC000_0465)
+    package static let offloadReadFileNotSupported = NTStatus(rawValue: 0xC000_A2A3)
+    package static let offloadWriteFileNotSupported = NTStatus(rawValue: 0xC000_A2A4)
     package static let networkSessionExpired = NTStatus(rawValue: 0xC000_035C)
     package static let authenticationFirewallFailed = NTStatus(rawValue: 0xC000_0413)
     package static let ntlmBlocked = NTStatus(rawValue: 0xC000_0418)
@@ -286,6 +290,10 @@ extension NTStatus: CustomStringConvertible {
         case .ioReparseTagNotHandled: "STATUS_IO_REPARSE_TAG_NOT_HANDLED"
         case .directoryIsAReparsePoint: "STATUS_DIRECTORY_IS_A_REPARSE_POINT"
         case .objectidNotFound: "STATUS_OBJECTID_NOT_FOUND"
+        case .hashNotSupported: "STATUS_HASH_NOT_SUPPORTED"
+        case .invalidToken: "STATUS_INVALID_TOKEN"
+        case .offloadReadFileNotSupported: "STATUS_OFFLOAD_READ_FILE_NOT_SUPPORTED"
+        case .offloadWriteFileNotSupported: "STATUS_OFFLOAD_WRITE_FILE_NOT_SUPPORTED"
         case .networkSessionExpired: "STATUS_NETWORK_SESSION_EXPIRED"
         case .authenticationFirewallFailed: "STATUS_AUTHENTICATION_FIREWALL_FAILED"
         case .ntlmBlocked: "STATUS_NTLM_BLOCKED"
