@@ -46,7 +46,7 @@ extension ServerState {
             if let file = self.leases[lease.id] {
                 guard file == open.file else { return }
             } else {
-                guard self.leases.count < Limits.leases else { return }
+                guard self.leases.count < self.opens.limit else { return }
             }
             self.opens[key]?.lease = lease.id
         }

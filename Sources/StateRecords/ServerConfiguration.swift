@@ -93,10 +93,13 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
+    /// In section 2.
+    package var limits: ServerLimits
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
-        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
+        limits: ServerLimits = ServerLimits()
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -105,16 +108,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.shares = shares
         self.users = users
         self.requiresSigning = requiresSigning
+        self.limits = limits
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning
+            && left.requiresSigning == right.requiresSigning && left.limits == right.limits
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -124,16 +128,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.limits)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ServerConfiguration(
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
-                requiresSigning: try reader.read())
+                requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits())
         }
     }
 }

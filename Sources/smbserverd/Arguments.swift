@@ -9,7 +9,8 @@ enum Arguments {
     case cluster(socket: Int32, listeners: [Int32])
     case help
 
-    static let usage = """
+    static var usage: String {
+        """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
 
@@ -29,8 +30,18 @@ enum Arguments {
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
           --threads N           event loops (default: one a core)
+          --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
+        \(Self.limits)
 
         """
+    }
+
+    private static var limits: String {
+        let limits = ServerLimit.allCases.map { "\($0.rawValue)=\($0.standard)" }
+        return stride(from: 0, to: limits.count, by: 4).map {
+            String(repeating: " ", count: 24) + limits[$0..<min($0 + 4, limits.count)].joined(separator: " ")
+        }.joined(separator: "\n")
+    }
 
     init(_ words: [String]) throws(ServerError) {
         var configuration = StandaloneServer.Configuration(
@@ -70,6 +81,11 @@ enum Arguments {
                 case "required": configuration.requiresSigning = true
                 case "optional": configuration.requiresSigning = false
                 default: throw ServerError("--signing is required or optional")
+                }
+            case "--limit":
+                let assignment = try value(option)
+                do throws(LimitError) { try configuration.limits.set(assignment) } catch {
+                    throw ServerError("--limit \(error)")
                 }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))

@@ -32,7 +32,9 @@ enum Sample {
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
         .serving(epoch: 4, reopened: 5, lost: 0), .frozen,
-        .status(ServerStatus(connections: 1, persistentOpens: 2, bytesWritten: 3)),
+        .status(
+            ServerStatus(
+                connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),
         .storageFailed(detail: "EIO"),
     ]
 }

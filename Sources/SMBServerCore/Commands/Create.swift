@@ -34,6 +34,8 @@ extension ServerState {
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
 
+        // Before the file is made.
+        guard !self.opens.isFull else { throw SMBError(.tooManyOpenedFiles, "table of opens") }
         let creation = self.creation(create.contexts, tree, request)
         let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
         var open = Open(

@@ -17,7 +17,7 @@ extension ServerState {
         if request.session == 0 {
             guard connection.sessions.count < Limits.sessionsPerConnection,
                 let id = self.sessions.insert(Session(connection: request.connection, createdAt: self.now))
-            else { throw SMBError(.insufficientResources, "too many sessions") }
+            else { throw SMBError(.requestNotAccepted, "too many sessions") }
             self.connections[request.connection]?.sessions.append(id)
             request.session = id
             isReauthentication = false
