@@ -245,6 +245,12 @@ package final class SMBConnection {
         self.output.reset()
     }
 
+    /// What was posted and has not left, which then leaves no more; for tests that send a part of it.
+    package func takeQueued() -> [UInt8] {
+        defer { self.output.reset() }
+        return self.output.bytes
+    }
+
     /// A packet as it is, behind a four-byte header; for compounds made by hand and for bad input.
     package func sendRaw(_ packet: [UInt8]) throws(ClientError) {
         try self.flush()

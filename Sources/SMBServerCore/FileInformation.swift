@@ -21,6 +21,9 @@ package struct VolumeFacts: Equatable, Sendable {
     package var sectorsPerUnit: UInt32
     package var bytesPerSector: UInt32
     package var maximumNameLength: UInt32
+    /// What the POSIX level shows beyond that: inodes.
+    package var totalNodes: UInt64 = 0
+    package var freeNodes: UInt64 = 0
 
     package init(
         label: String, serialNumber: UInt32, creationTime: FileTime, attributes: UInt32, fileSystemName: String,

@@ -7,10 +7,12 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
+    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them.
+    package var offersPOSIX: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true
     ) {
         self.name = name
         self.path = path
@@ -18,25 +20,28 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.offersPOSIX = offersPOSIX
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer.
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.offersPOSIX)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read())
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
         }
     }
 }

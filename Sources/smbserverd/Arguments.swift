@@ -17,6 +17,7 @@ enum Arguments {
                                 ,ca       continuously available: handles survive a restart of the server
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
+                                ,noposix  without the POSIX extensions, also for clients that ask for them
           --user NAME           let NAME in; may be given several times
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
@@ -105,7 +106,8 @@ enum Arguments {
             case "ca": record.isContinuouslyAvailable = true
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt")
+            case "noposix": record.offersPOSIX = false
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix")
             }
         }
         return record

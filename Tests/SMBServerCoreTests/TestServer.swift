@@ -30,6 +30,7 @@ final class TestServer {
             Self.configuration,
             shares: [
                 Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "plain", path: "/", offersPOSIX: false), fileSystem: files),
                 Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
             ])
     }
@@ -129,8 +130,10 @@ final class TestClient {
     private var nextMessage: UInt64 = 0
     var channelSequence: UInt16 = 0
     var guid: GUID
-    var ciphers: [Cipher] = [.aes128CCM, .aes128GCM]
-    var signingAlgorithms: [SigningAlgorithm] = [.aesCMAC, .aesGMAC]
+    var ciphers: [Cipher] = [.aes128GCM, .aes128CCM]
+    var signingAlgorithms: [SigningAlgorithm] = [.aesGMAC, .aesCMAC]
+    /// Offers the POSIX extensions in NEGOTIATE.
+    var wantsPOSIX = false
 
     init(_ server: TestServer, guid: GUID = GUID(low: 1, high: 1)) throws {
         self.server = server
@@ -170,6 +173,7 @@ final class TestClient {
             contexts?.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: [1])
             contexts?.ciphers = self.ciphers
             contexts?.signingAlgorithms = self.signingAlgorithms
+            if self.wantsPOSIX { contexts?.posix = POSIXExtensions.negotiateData }
         }
         let request = NegotiateRequest(
             securityMode: .signingEnabled,

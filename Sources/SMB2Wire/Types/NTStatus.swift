@@ -15,6 +15,7 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let moreEntries = NTStatus(rawValue: 0x0000_0105)
     package static let notifyCleanup = NTStatus(rawValue: 0x0000_010B)
     package static let notifyEnumDir = NTStatus(rawValue: 0x0000_010C)
+    package static let someNotMapped = NTStatus(rawValue: 0x0000_0107)
     package static let bufferOverflow = NTStatus(rawValue: 0x8000_0005)
     package static let noMoreFiles = NTStatus(rawValue: 0x8000_0006)
     package static let deviceBusy = NTStatus(rawValue: 0x8000_0011)
@@ -58,6 +59,9 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let deletePending = NTStatus(rawValue: 0xC000_0056)
     package static let invalidOwner = NTStatus(rawValue: 0xC000_005A)
     package static let privilegeNotHeld = NTStatus(rawValue: 0xC000_0061)
+    package static let noSuchGroup = NTStatus(rawValue: 0xC000_0066)
+    package static let noSuchDomain = NTStatus(rawValue: 0xC000_00DF)
+    package static let noSuchAlias = NTStatus(rawValue: 0xC000_0151)
     package static let noSuchUser = NTStatus(rawValue: 0xC000_0064)
     package static let wrongPassword = NTStatus(rawValue: 0xC000_006A)
     package static let logonFailure = NTStatus(rawValue: 0xC000_006D)
@@ -209,6 +213,10 @@ extension NTStatus: CustomStringConvertible {
         case .passwordExpired: "STATUS_PASSWORD_EXPIRED"
         case .accountDisabled: "STATUS_ACCOUNT_DISABLED"
         case .noneMapped: "STATUS_NONE_MAPPED"
+        case .someNotMapped: "STATUS_SOME_NOT_MAPPED"
+        case .noSuchGroup: "STATUS_NO_SUCH_GROUP"
+        case .noSuchDomain: "STATUS_NO_SUCH_DOMAIN"
+        case .noSuchAlias: "STATUS_NO_SUCH_ALIAS"
         case .invalidAcl: "STATUS_INVALID_ACL"
         case .invalidSid: "STATUS_INVALID_SID"
         case .invalidSecurityDescr: "STATUS_INVALID_SECURITY_DESCR"

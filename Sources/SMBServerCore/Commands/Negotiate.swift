@@ -83,6 +83,10 @@ extension ServerState {
             connection.signingAlgorithm = algorithm
             answer.signingAlgorithms = [algorithm]
         }
+        if offered.posix == POSIXExtensions.negotiateData {
+            connection.isPOSIX = true
+            answer.posix = offered.posix
+        }
         return answer
     }
 
