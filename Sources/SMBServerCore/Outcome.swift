@@ -52,6 +52,8 @@ package struct Authentication: Sendable {
     package var token: Range<Int>
     /// A valid session authenticates again: its keys stay. 3.3.5.5.2.
     package var isReauthentication: Bool
+    /// The connection becomes another channel of the session. 3.3.5.5, 3.3.5.5.3.
+    package var isBinding = false
     package var previousSession: UInt64
 }
 

@@ -46,7 +46,8 @@ package struct ServerState: ~Copyable, Sendable {
     package var completions: [Completion] = []
     /// Connections for the shell to close.
     package var disconnects: [Connection.ID] = []
-    /// Sessions that ended: the shell forgets their keys once the replies of this frame have left.
+    /// Sessions that ended, once for each of their channels: the shell forgets their keys once the replies of this frame
+    /// have left.
     package var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
     /// State that outlives the process, in order; drained after every call. `mutationsAwaited`: what was answered in this
     /// call must not leave before they are on stable storage, and all that came before them; also where there are none.
@@ -137,10 +138,14 @@ package struct ServerState: ~Copyable, Sendable {
         return id
     }
 
-    /// The transport connection is gone: its sessions end; durable and persistent opens stay. [MS-SMB2] 3.3.7.1.
+    /// The transport connection is gone. Sessions that have other channels go on with those, the others end; durable and
+    /// persistent opens stay. [MS-SMB2] 3.3.7.1.
     package mutating func disconnected(_ id: Connection.ID) {
         guard let connection = self.connections[id] else { return }
-        for session in connection.sessions { self.endSession(session, keepsDurable: true) }
+        for session in connection.sessions where !self.leaveChannel(id, of: session) {
+            self.endSession(session, keepsDurable: true)
+        }
+        self.tellAgain(insteadOf: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)
@@ -155,10 +160,12 @@ package struct ServerState: ~Copyable, Sendable {
             self.leaveOpen(key, keepsDurable: keepsDurable)
         }
         self.cancelPending(status: .cancelled) { $0.session == id }
-        self.connections[session.connection]?.sessions.removeAll { $0 == id }
         self.usage.treeConnects -= session.trees.count
         self.sessions.remove(id)
-        self.endedSessions.append((session.connection, id))
+        for channel in session.channels {
+            self.connections[channel]?.sessions.removeAll { $0 == id }
+            self.endedSessions.append((channel, id))
+        }
     }
 
     /// The clock moved on: gives up disconnected opens whose time is over, and connections that never authenticate.

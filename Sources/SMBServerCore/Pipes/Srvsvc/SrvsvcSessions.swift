@@ -28,7 +28,7 @@ enum SrvsvcSessions {
             guard let session = server.sessions[key], session.state == .valid, let user = session.user,
                 isAdministrator || user == call.caller, userFilter == nil || userFilter == user.name.lowercased()
             else { continue }
-            let client = self.client(of: session.connection, server)
+            let client = self.client(of: session.channels[0], server)
             guard clientFilter == nil || clientFilter == client else { continue }
             let seconds = UInt32(clamping: (server.now &- session.createdAt) / 1000)
             // The time of a session's last request is not kept: none is shown as idle.
@@ -60,7 +60,7 @@ enum SrvsvcSessions {
         var entries: [SrvsvcConnection] = []
         for key in server.sessions.keys {
             guard let session = server.sessions[key], let user = session.user else { continue }
-            let client = self.client(of: session.connection, server)
+            let client = self.client(of: session.channels[0], server)
             guard !byClient || client == wanted else { continue }
             for tree in session.trees.keys {
                 guard let connect = session.trees[tree], byClient || connect.share.name.lowercased() == wanted else {
