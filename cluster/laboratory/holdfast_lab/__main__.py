@@ -137,9 +137,17 @@ def torture(laboratory, words):
     return suites.play(laboratory, laboratory.binaries, words)
 
 
+def interrupt(laboratory, words):
+    from . import interruptions
+
+    laboratory.record.lock()
+    return interruptions.run(laboratory, words, say)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
     "demo": demo, "restart": restart, "faults": faults, "bench": bench, "torture": torture,
+    "interrupt": interrupt,
 }
 
 
