@@ -125,6 +125,10 @@ extension ServerState {
         wish.creation = creation
         wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        var (uid, gid): (UInt32?, UInt32?) = (nil, nil)
+        if create.contexts.posix != nil, let descriptor = wish.securityDescriptor {
+            (wish.securityDescriptor, uid, gid) = try self.posixSecurity(ofNew: descriptor)
+        }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
@@ -150,6 +154,10 @@ extension ServerState {
         }
         if opened.action == .overwritten || opened.action == .superseded {
             opened.facts = try fileSystem.overwriteFile(opened.handle, request)
+        }
+        if opened.action == .created, uid != nil || gid != nil {
+            try opened.handle.changeOwner(uid: uid, gid: gid)
+            opened.facts = try opened.handle.facts()
         }
         return (opened, request.access)
     }
