@@ -104,7 +104,7 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
 }
 
-package protocol FileHandle: FileHandleInformation, POSIXFileHandle {
+package protocol FileHandle: FileHandleInformation, POSIXFileHandle, AppleFileHandle {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
     /// What the file's security descriptor and read-only attribute grant this user at most.

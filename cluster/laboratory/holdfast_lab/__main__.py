@@ -144,9 +144,15 @@ def interrupt(laboratory, words):
     return interruptions.run(laboratory, words, say)
 
 
+def linux(laboratory, words):
+    from . import linux as matrix
+
+    return matrix.play(laboratory.record.identity, laboratory.binaries, laboratory.cache, words)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo, "restart": restart, "faults": faults, "bench": bench, "torture": torture,
+    "demo": demo, "restart": restart, "faults": faults, "bench": bench, "linux": linux, "torture": torture,
     "interrupt": interrupt,
 }
 
