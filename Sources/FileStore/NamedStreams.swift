@@ -64,8 +64,9 @@ enum NamedStreams {
 extension Volume {
     /// CREATE on `file:stream`. The file itself is there by now; the disposition is the stream's.
     func openStream(
-        of target: consuming Descriptor, _ status: FileStatus, _ request: OpenRequest, isNewFile: Bool
+        of target: consuming Descriptor, _ status: FileStatus, _ asked: OpenRequest, isNewFile: Bool
     ) throws(FileError) -> OpenResult {
+        var request = asked
         guard let wanted = request.path.stream, status.reparseTag == 0 else {
             throw FileError(.accessDenied, "a stream of a special file")
         }
@@ -82,10 +83,12 @@ extension Volume {
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(
             of: target, status, filesystem: self.filesystemID)
         var information = FileInformation(status, dos)
+        var security: SecurityDescriptor?
         if !isNewFile {
             var base = request
             base.attributes = information.attributes
             try self.checkAttributes(base, information, action)
+            security = try self.authorize(&request, target, status, information, action)
         }
         if action == .created {
             guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
@@ -96,7 +99,7 @@ extension Volume {
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
         let size = UInt64(try file.streamContents().count)
         information.adopt(streamSize: size)
-        return OpenResult(file: file, action: action, information: information)
+        return OpenResult(file: file, action: action, information: information, security: security)
     }
 }
 

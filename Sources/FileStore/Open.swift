@@ -43,7 +43,8 @@ extension Volume {
         }
     }
 
-    private func openExisting(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
+    private func openExisting(_ target: consuming Descriptor, _ asked: OpenRequest) throws(FileError) -> OpenResult {
+        var request = asked
         let status = try FileStatus(target)
         if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(
@@ -75,9 +76,10 @@ extension Volume {
             }
         }
         try self.checkAttributes(request, information, action)
+        let security = try self.authorize(&request, target, status, information, action)
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
-        return OpenResult(file: file, action: action, information: information)
+        return OpenResult(file: file, action: action, information: information, security: security)
     }
 
     /// [MS-FSA] 2.1.5.1.2: what the file's attributes forbid. Directories may be read-only and are written all the same.
@@ -125,6 +127,7 @@ extension Volume {
         if request.options.contains(.deleteOnClose), request.attributes.contains(.readOnly) {
             throw FileError(.cannotDelete, "a read-only file to delete on close")
         }
+        let (request, security) = try self.authorizeCreation(request)
         let ignoresCase = !self.options.isCaseSensitive && request.posix == nil
         let name = request.posix == nil ? request.path.name : POSIXSpelling.made(request.path.name)
         let mode = request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode)
@@ -142,7 +145,7 @@ extension Volume {
         }
         guard let made else { return nil }
         do {
-            return try self.finishCreation(made, parent, request)
+            return try self.finishCreation(made, request, security)
         } catch {
             let flags = makesDirectory ? AT_REMOVEDIR : 0
             _ = try? self.indexes.change(parent.number, removing: name) { () throws(FileError) -> Int in
@@ -154,9 +157,9 @@ extension Volume {
 
     /// What an earlier life of this server made for the same request, and may not have finished. Only files are marked.
     private func createAgain(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
-        let parent = try self.findDirectory(request.path.parentBytes, isPOSIX: request.posix != nil)
+        let (request, security) = try self.authorizeCreation(request)
         let file = try target.reopened(O_RDWR, "open the file of a repeated create")
-        return try self.finishCreation(file, parent, request)
+        return try self.finishCreation(file, request, security)
     }
 
     private func make(
@@ -202,7 +205,7 @@ extension Volume {
     }
 
     private func finishCreation(
-        _ made: consuming Descriptor, _ parent: borrowing Descriptor, _ request: OpenRequest
+        _ made: consuming Descriptor, _ request: OpenRequest, _ security: SecurityDescriptor?
     ) throws(FileError) -> OpenResult {
         var status = try FileStatus(made)
         if let mode = request.posix?.mode {
@@ -218,16 +221,14 @@ extension Volume {
             dos.attributes = attributes
             try dos.write(made.number)
         }
-        if let descriptor = request.securityDescriptor {
-            try SecurityStore.write(made.number, descriptor)
-        } else {
-            try self.inheritSecurity(made.number, from: parent.number, isDirectory: status.isDirectory)
-        }
+        if let descriptor = request.securityDescriptor { try SecurityStore.write(made.number, descriptor) }
         if !request.extendedAttributes.isEmpty {
             try ExtendedAttributes.set(request.extendedAttributes, on: made.number)
         }
         if request.path.stream != nil {
-            return try self.openStream(of: made, status, request, isNewFile: true)
+            var result = try self.openStream(of: made, status, request, isNewFile: true)
+            result.security = security
+            return result
         }
         if !status.isDirectory, request.allocationSize > 0 {
             try Self.preallocate(made.number, request.allocationSize)
@@ -235,7 +236,8 @@ extension Volume {
         }
         let identity = try FileIdentity(made.number, filesystem: self.filesystemID)
         let file = OpenFile(volume: self, created: made, identity: identity, status: status, request: request)
-        return OpenResult(file: file, action: .created, information: FileInformation(status, dos))
+        return OpenResult(
+            file: file, action: .created, information: FileInformation(status, dos), security: security)
     }
 
     /// Completes an open whose `needsOverwrite` is true, after the sharing check: [MS-FSA] 2.1.5.1.2.1. The contents, the

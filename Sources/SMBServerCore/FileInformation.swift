@@ -73,7 +73,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     /// Self-relative.
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8]
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError)
-    func enumerate() throws(SMBError) -> any DirectoryEnumeration
+    /// - Parameter visible: which entries are shown, by their descriptors; nil: all.
+    func enumerate(visible: (@Sendable (SecurityDescriptor) -> Bool)?) throws(SMBError) -> any DirectoryEnumeration
     func markSparse(_ isSparse: Bool) throws(SMBError)
     func zeroRange(_ range: Range<UInt64>) throws(SMBError)
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (

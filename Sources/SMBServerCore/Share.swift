@@ -16,6 +16,8 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    package let permissions: [SharePermission]
+    package let isAccessBased: Bool
     /// The POSIX extensions, to clients that negotiated them.
     package let offersPOSIX: Bool
     /// Macs may keep their backups here.
@@ -28,6 +30,8 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.permissions = record.permissions
+        self.isAccessBased = record.isAccessBased
         self.offersPOSIX = record.offersPOSIX
         self.isTimeMachine = record.isTimeMachine
     }
@@ -39,6 +43,8 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.permissions = []
+        self.isAccessBased = false
         self.offersPOSIX = false
         self.isTimeMachine = false
     }
@@ -53,7 +59,7 @@ package final class Share: Sendable {
 
     package var isPipes: Bool { self.fileSystem == nil }
 
-    /// What anybody may do at most. [MS-SMB2] 2.2.10 MaximalAccess.
+    /// What anybody may do at most, whoever it is.
     package var maximalAccess: AccessMask {
         self.isReadOnly ? AccessMask.fileGenericRead.union(.fileGenericExecute) : .fileAll
     }

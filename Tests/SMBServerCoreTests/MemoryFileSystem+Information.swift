@@ -40,7 +40,9 @@ extension MemoryFileSystem.Handle {
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {
         throw SMBError(.notSupported)
     }
-    func enumerate() throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
+    func enumerate(
+        visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    ) throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
     func markSparse(_ isSparse: Bool) throws(SMBError) { throw SMBError(.notSupported) }
     func zeroRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (

@@ -18,6 +18,7 @@ final class TestServer {
         users: [
             UserRecord(name: "alice", ntHash: [], relativeID: 1000),
             UserRecord(name: "bob", ntHash: [], relativeID: 1001),
+            UserRecord(name: "root", ntHash: [], relativeID: 500, isAdministrator: true),
         ], requiresSigning: false)
 
     init(files: MemoryFileSystem = MemoryFileSystem()) {

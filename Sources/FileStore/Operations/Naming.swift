@@ -93,6 +93,7 @@ extension Volume {
             }
         }
         file.markDeleted()
+        if file.isDirectory { self.directorySecurities.forgetAll() }
         file.noteChangedDirectory(of: path)
     }
 
@@ -103,7 +104,10 @@ extension Volume {
         let oldPath = try file.currentPath()
         let source = try file.place()
         let target = try self.target(path, of: file)
-        defer { file.noteChangedDirectory(of: oldPath) }
+        defer {
+            file.noteChangedDirectory(of: oldPath)
+            if file.isDirectory { self.directorySecurities.forgetAll() }
+        }
         let newName = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
         guard let existing = target.existing else {

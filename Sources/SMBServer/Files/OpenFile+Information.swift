@@ -59,8 +59,10 @@ extension OpenFile {
         }
     }
 
-    package func enumerate() throws(SMBError) -> any DirectoryEnumeration {
-        try files { () throws(FileError) in Enumeration(try DirectoryCursor(self)) }
+    package func enumerate(
+        visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    ) throws(SMBError) -> any DirectoryEnumeration {
+        try files { () throws(FileError) in Enumeration(try DirectoryCursor(self, visible: visible)) }
     }
 
     package func markSparse(_ isSparse: Bool) throws(SMBError) {

@@ -57,13 +57,6 @@ extension OpenFile: FileHandle, SyncTarget {
         FileFacts(try files { () throws(FileError) in try self.information() })
     }
 
-    /// A read-only file is not written through a new handle, whatever else allows it. [MS-FSA] 2.1.5.1.2.
-    package func maximalAccess(for user: User) throws(SMBError) -> AccessMask {
-        let information = try files { () throws(FileError) in try self.information() }
-        guard information.isReadOnly(toPOSIX: self.isPOSIX), !information.isDirectory else { return .fileAll }
-        return AccessMask.fileAll.subtracting([.writeData, .appendData])
-    }
-
     func bringToStorage(includingName: Bool) -> NTStatus {
         do throws(FileError) {
             // What was deleted needs its contents no more.
@@ -88,6 +81,7 @@ extension Volume: FileSystem {
                 path: try NTPath(request.path), access: request.access, disposition: request.disposition,
                 options: request.options, attributes: request.attributes)
         }
+        open.authority = AccessAuthority(request: request.rights)
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
         open.posix = request.posixMode.map { POSIXOpen(mode: $0) }
@@ -109,8 +103,12 @@ extension Volume: FileSystem {
         let request = try self.openRequest(request)
         return try files { () throws(FileError) in
             let result = try self.open(request)
-            return OpenedFile(
-                handle: result.file, action: result.action, facts: FileFacts(result.information))
+            guard let security = result.security else { preconditionFailure("an open that nobody judged") }
+            var opened = OpenedFile(
+                handle: result.file, action: result.action, facts: FileFacts(result.information),
+                grantedAccess: result.file.access, security: security)
+            opened.isReadOnly = result.information.isReadOnly(toPOSIX: request.posix != nil)
+            return opened
         }
     }
 
@@ -138,6 +136,10 @@ extension Volume: FileSystem {
 
     package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
         try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
+    }
+
+    package func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
+        try files { () throws(FileError) in try self.directorySecurity(NTPath(path).bytes, isPOSIX: isPOSIX) }
     }
 
     package func deleteFile(_ handle: any FileHandle) throws(SMBError) {

@@ -23,7 +23,11 @@ extension ServerState {
 
         let isFirst = open.enumeration == nil || !query.flags.isDisjoint(with: [.restartScans, .reopen])
         let enumeration: any DirectoryEnumeration
-        if let begun = open.enumeration { enumeration = begun } else { enumeration = try handle.enumerate() }
+        if let begun = open.enumeration {
+            enumeration = begun
+        } else {
+            enumeration = try handle.enumerate(visible: Self.visibility(to: open))
+        }
         self.opens[key]?.enumeration = enumeration
         if isFirst {
             let pattern = Self.units(message.extracting(query.pattern))

@@ -14,7 +14,8 @@ extension ServerState {
         if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share, open) }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         try self.requireDirectory(of: target, fileSystem, open)
-        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        let replaced = try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        try self.requireRights(to: target, isDirectory: open.isDirectory, replaced, open, fileSystem)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
@@ -34,7 +35,8 @@ extension ServerState {
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
         try self.requireDirectory(of: target, fileSystem, open)
-        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        let replaced = try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        try self.requireRights(to: target, isDirectory: false, replaced, open, fileSystem)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: target, by: open)
     }
@@ -64,11 +66,12 @@ extension ServerState {
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
+    /// - Returns: the file that goes; nil where none does.
     private mutating func requireReplaceable(
         _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem, _ open: Open
-    ) throws(SMBError) {
+    ) throws(SMBError) -> FileKey? {
         let found = open.isPOSIX ? try fileSystem.findFileExactly(target) : try fileSystem.findFile(target)
-        guard let existing = found, existing.identity != handle.fileKey.identity else { return }
+        guard let existing = found, existing.identity != handle.fileKey.identity else { return nil }
         guard replaces else { throw SMBError(.objectNameCollision) }
         if let entry = self.fileIndex[existing] { try self.breakCaching(of: entry, by: nil, .rename) }
         let isInTheWay = self.fileIndex.contains {
@@ -77,6 +80,7 @@ extension ServerState {
         if isInTheWay {
             throw SMBError(.accessDenied, "the file to be replaced is open")
         }
+        return existing
     }
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is

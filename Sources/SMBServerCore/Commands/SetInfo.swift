@@ -117,22 +117,4 @@ extension ServerState {
         // The mark is the file's: the record of whichever open is the last must say so.
         for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: true) }
     }
-
-    /// 3.3.5.21.3.
-    private func setSecurity(
-        _ data: RawSpan, _ parts: SecurityInformation, _ open: Open, _ handle: any FileHandle
-    ) throws(SMBError) {
-        if !parts.isDisjoint(with: [.owner, .group, .label]), !open.grantedAccess.contains(.writeOwner) {
-            throw SMBError(.accessDenied)
-        }
-        if parts.contains(.dacl), !open.grantedAccess.contains(.writeDAC) { throw SMBError(.accessDenied) }
-        if parts.contains(.sacl), !open.grantedAccess.contains(.accessSystemSecurity) {
-            throw SMBError(.accessDenied)
-        }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(data.byteCount)
-        for offset in 0..<data.byteCount { bytes.append(data.load(UInt8.self, at: offset)) }
-        let rest = open.isPOSIX ? try self.setPOSIXSecurity(bytes, parts, handle) : parts
-        if !rest.isEmpty { try handle.setSecurityDescriptor(bytes, rest) }
-    }
 }
