@@ -107,6 +107,8 @@ package struct DirectoryItem: Sendable {
     /// UTF-16 units, as clients are shown it.
     package var name: [UInt16]
     package var facts: FileFacts
+    /// Once the enumeration was asked for them.
+    package var apple: AppleFacts?
 
     package init(name: [UInt16], facts: FileFacts) {
         self.name = name
@@ -119,6 +121,8 @@ package protocol DirectoryEnumeration: AnyObject, Sendable {
     /// From the beginning, with a new pattern ([MS-FSA] 2.1.4.4) or the one before.
     func restart(pattern: [UInt16]?) throws(SMBError)
     func next() throws(SMBError) -> DirectoryItem?
+    /// From now on the items have what a Mac wants to know.
+    func showAppleFacts()
     /// The next call of `next` gives this again.
     func unread(_ item: DirectoryItem)
 }

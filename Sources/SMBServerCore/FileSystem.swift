@@ -110,7 +110,7 @@ extension FileSystem {
     }
 }
 
-package protocol FileHandle: FileHandleInformation, POSIXFileHandle {
+package protocol FileHandle: FileHandleInformation, POSIXFileHandle, AppleFileHandle {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
     /// What the file's security descriptor and read-only attribute grant this user at most.

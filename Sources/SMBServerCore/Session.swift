@@ -48,6 +48,8 @@ package struct TreeConnect: Sendable {
     package var share: Share
     package var user: User
     package var maximalAccess: AccessMask
+    /// Apple.swift.
+    package var apple = AppleExtensions()
 
     package init(share: Share, user: User, maximalAccess: AccessMask) {
         self.share = share

@@ -18,6 +18,8 @@ package final class Share: Sendable {
     package let requiresEncryption: Bool
     /// The POSIX extensions, to clients that negotiated them.
     package let offersPOSIX: Bool
+    /// Macs may keep their backups here.
+    package let isTimeMachine: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -27,6 +29,7 @@ package final class Share: Sendable {
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
         self.offersPOSIX = record.offersPOSIX
+        self.isTimeMachine = record.isTimeMachine
     }
 
     private init(pipes name: String, comment: String) {
@@ -37,6 +40,7 @@ package final class Share: Sendable {
         self.isReadOnly = false
         self.requiresEncryption = false
         self.offersPOSIX = false
+        self.isTimeMachine = false
     }
 
     /// The share of the named pipes.

@@ -9,10 +9,13 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var requiresEncryption: Bool
     /// The POSIX extensions of SMB 3.1.1, for clients that ask for them.
     package var offersPOSIX: Bool
+    /// Told to Macs: a volume that Time Machine may back up to.
+    package var isTimeMachine: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
+        isTimeMachine: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -21,11 +24,12 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
         self.offersPOSIX = offersPOSIX
+        self.isTimeMachine = isTimeMachine
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        // Version 2 added the POSIX extensions, which shares of before offer.
-        writer.section(version: 2) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer; version 3 Time Machine.
+        writer.section(version: 3) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
@@ -33,6 +37,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
             writer.write(self.offersPOSIX)
+            writer.write(self.isTimeMachine)
         }
     }
 
@@ -41,7 +46,8 @@ package struct ShareRecord: Equatable, BinaryRecord {
             ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true,
+                isTimeMachine: version >= 3 ? try reader.read() : false)
         }
     }
 }

@@ -19,6 +19,7 @@ enum Arguments {
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
                                 ,noposix  without the POSIX extensions, also for clients that ask for them
+                                ,timemachine  Macs may keep their backups here
           --user NAME           let NAME in; may be given several times
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
@@ -123,7 +124,8 @@ enum Arguments {
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
             case "noposix": record.offersPOSIX = false
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix")
+            case "timemachine": record.isTimeMachine = true
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix, timemachine")
             }
         }
         return record

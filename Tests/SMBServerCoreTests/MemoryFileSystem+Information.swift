@@ -74,4 +74,7 @@ extension MemoryFileSystem.Handle {
     func changeOwner(uid: UInt32?, gid: UInt32?) throws(SMBError) {
         self.posixChanges.withLock { $0.append("owner \(uid.map(String.init) ?? "-") \(gid.map(String.init) ?? "-")") }
     }
+    func adoptAttributes(of source: any FileHandle) throws(SMBError) {
+        self.posixChanges.withLock { $0.append("attributes") }
+    }
 }

@@ -30,6 +30,7 @@ final class TestServer {
             Self.configuration,
             shares: [
                 Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "backups", path: "/", isTimeMachine: true), fileSystem: files),
                 Share(record: ShareRecord(name: "plain", path: "/", offersPOSIX: false), fileSystem: files),
                 Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
             ])

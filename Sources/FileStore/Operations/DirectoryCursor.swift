@@ -20,6 +20,10 @@ package final class DirectoryCursor: Sendable {
 
     private let file: OpenFile
     private let state: Mutex<State>
+    private let readsApple = Atomic(false)
+
+    /// From now on the entries have what the Finder keeps of them: two more system calls an entry.
+    package func showAppleAttributes() { self.readsApple.store(true, ordering: .relaxed) }
 
     package init(_ file: OpenFile) throws(FileError) {
         guard file.isDirectory else { throw FileError(.invalidParameter, "list what is no directory") }
@@ -142,8 +146,12 @@ package final class DirectoryCursor: Sendable {
                 withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) }
             }
         }
-        return DirectoryEntry(
+        var item = DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
             information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))
+        if self.readsApple.load(ordering: .relaxed) {
+            item.apple = AppleAttributes(directory: directory, entry: onDisk)
+        }
+        return item
     }
 }

@@ -113,8 +113,16 @@ private final class Enumeration: DirectoryEnumeration {
     func next() throws(SMBError) -> DirectoryItem? {
         if let item = self.kept.withLock({ $0.take() }) { return item }
         guard let entry = try files({ () throws(FileError) in try self.cursor.next() }) else { return nil }
-        return DirectoryItem(name: entry.name, facts: FileFacts(entry.information))
+        var item = DirectoryItem(name: entry.name, facts: FileFacts(entry.information))
+        item.apple = entry.apple.map {
+            AppleFacts(
+                resourceForkSize: $0.resourceForkSize, finderInfo: $0.finderInfo,
+                isWritable: entry.information.isDirectory || !entry.information.isReadOnly(toPOSIX: false))
+        }
+        return item
     }
+
+    func showAppleFacts() { self.cursor.showAppleAttributes() }
 
     func unread(_ item: DirectoryItem) { self.kept.withLock { $0 = item } }
 }

@@ -65,7 +65,8 @@ extension ServerState {
             self.persist(key, awaited: true)
         }
         if open.createAction != .opened { self.directoryChanged(at: path, by: open) }
-        return try self.respond(key, create, opened, tree, request, into: &writer)
+        let apple = self.answerApple(create.contexts.apple, tree, request)
+        return try self.respond(key, create, opened, tree, request, apple, into: &writer)
     }
 
     // MARK: Path Name Validation and parameters, 3.3.5.9
@@ -125,6 +126,10 @@ extension ServerState {
         wish.creation = creation
         wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        var (uid, gid): (UInt32?, UInt32?) = (nil, nil)
+        if create.contexts.posix != nil, let descriptor = wish.securityDescriptor {
+            (wish.securityDescriptor, uid, gid) = try self.posixSecurity(ofNew: descriptor)
+        }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
@@ -150,6 +155,10 @@ extension ServerState {
         }
         if opened.action == .overwritten || opened.action == .superseded {
             opened.facts = try fileSystem.overwriteFile(opened.handle, request)
+        }
+        if opened.action == .created, uid != nil || gid != nil {
+            try opened.handle.changeOwner(uid: uid, gid: gid)
+            opened.facts = try opened.handle.facts()
         }
         return (opened, request.access)
     }
@@ -201,7 +210,7 @@ extension ServerState {
     /// The answer for an open that is in the tables.
     func respond(
         _ key: UInt64, _ create: CreateRequest, _ opened: OpenedFile, _ tree: TreeConnect, _ request: Request,
-        into writer: inout WireWriter
+        _ apple: AppleResponse?, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         guard let open = self.opens[key], let fileSystem = tree.share.fileSystem else { throw SMBError(.fileClosed) }
         var contexts = CreateResponseContexts()
@@ -210,9 +219,11 @@ extension ServerState {
             contexts.maximalAccess = .init(status: .success, access: maximal)
         }
         if create.contexts.queryOnDiskID {
-            contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
+            let hidesID = self.appleExtensions(request).hidesFileIDs
+            contexts.onDiskID = .init(fileID: hidesID ? 0 : opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
         if open.isPOSIX { contexts.posix = opened.facts.posix }
+        contexts.apple = apple
         let caching = self.caching(of: key)
         contexts.lease = caching.lease
         if create.contexts.durableRequest, open.isDurable { contexts.durable = true }

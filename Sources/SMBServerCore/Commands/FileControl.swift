@@ -26,7 +26,8 @@ extension ServerState {
         case .srvRequestResumeKey:
             ResumeKey(open.persistentID, key, 0).encodeResponse(into: &answer)
         case .srvCopyChunk, .srvCopyChunkWrite:
-            (status, work) = try self.copyChunks(ioctl, input, open, handle, into: &answer)
+            let copiesFiles = self.appleExtensions(request).copiesFiles
+            (status, work) = try self.copyChunks(ioctl, input, open, handle, copiesFiles: copiesFiles, into: &answer)
         case .duplicateExtentsToFile:
             let extents = try parsing { () throws(WireError) in try DuplicateExtents(parsing: input) }
             work = try self.duplicateExtents(extents, open, handle, request)

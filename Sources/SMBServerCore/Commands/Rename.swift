@@ -86,22 +86,21 @@ extension ServerState {
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
     /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
-    /// A POSIX open moves what connected clients have open along.
+    /// A POSIX open moves what connected clients have open along, and need not ask them: what they cache stays true.
     private mutating func requireNothingOpen(
         beneath path: String, in share: Share, _ mover: Open
     ) throws(SMBError) {
         let prefix = path.lowercased() + "\\"
         func isBeneath(_ open: Open) -> Bool {
             open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
+                && (!mover.isPOSIX || open.session == nil)
         }
         var files: Set<UInt64> = []
         self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
         // Those who only cache that they have it open close it.
         for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
         var isFree = true
-        self.opens.forEach { _, open in
-            if isBeneath(open), !mover.isPOSIX || open.session == nil { isFree = false }
-        }
+        self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
     }
 }
