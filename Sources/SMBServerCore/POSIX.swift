@@ -93,11 +93,11 @@ extension ServerState {
     func deletesNow(_ file: FileEntry, closing open: Open) -> Bool {
         guard file.isDeletePending else { return false }
         guard !file.opens.isEmpty else { return true }
-        return open.isPOSIX
-            && file.opens.allSatisfy {
-                guard let other = self.opens[$0] else { return true }
-                return other.isPOSIX && other.session != nil && !other.isPersistent
-            }
+        guard open.isPOSIX || open.deletesNameOnClose else { return false }
+        return file.opens.allSatisfy {
+            guard let other = self.opens[$0] else { return true }
+            return (other.isPOSIX || open.deletesNameOnClose) && other.session != nil && !other.isPersistent
+        }
     }
 
     /// Whether a file can be replaced by a POSIX open's rename although it is open: not where a client that is away, or

@@ -81,6 +81,18 @@ extension OpenFile {
         return (ranges.map { FileRange(offset: $0.lowerBound, length: $0.upperBound - $0.lowerBound) }, isComplete)
     }
 
+    package func readReparseData() throws(SMBError) -> ReparseData {
+        try files { () throws(FileError) in try self.reparseData() }
+    }
+
+    package func writeReparseData(_ data: ReparseData) throws(SMBError) {
+        try files { () throws(FileError) in try self.setReparseData(data) }
+    }
+
+    package func deleteReparseData(tag: UInt32) throws(SMBError) {
+        try files { () throws(FileError) in try self.removeReparseData(tag: tag) }
+    }
+
     package func trimRange(_ range: Range<UInt64>) throws(SMBError) {
         try files { () throws(FileError) in try self.trim(range) }
     }

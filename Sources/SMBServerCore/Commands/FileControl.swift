@@ -47,7 +47,8 @@ extension ServerState {
             guard input.load(UInt16.self, at: 0) == 0 else { throw SMBError(.notSupported, "compression") }
         case .createOrGetObjectID, .getObjectID:
             Self.objectID(of: handle, into: &answer)
-        case .getReparsePoint: throw SMBError(.notAReparsePoint)
+        case .getReparsePoint, .setReparsePoint, .deleteReparsePoint:
+            (status, work) = try self.reparseControl(ioctl, input, open, handle, into: &answer)
         case .isPathnameValid: break
         case .srvReadHash: throw SMBError(.hashNotSupported)
         default: throw SMBError(.invalidDeviceRequest)
