@@ -21,6 +21,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    /// A `ServerLimit` by its name.
+    case setLimit(name: String, value: UInt64)
     case changeShare(ShareChange)
     case setAdministrator(name: String, Bool)
 
@@ -61,6 +63,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .setLimit(let name, let value):
+            writer.write(UInt8(20))
+            writer.write(name)
+            writer.write(value)
         case .changeShare(let change):
             writer.write(UInt8(14))
             writer.write(change)
@@ -87,6 +93,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 14: self = .changeShare(try reader.read())
         case 15: self = .setAdministrator(name: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)

@@ -103,6 +103,37 @@ extension Volume {
     }
 }
 
+extension Volume {
+    /// FileRenameInformation of a stream, [MS-FSA] 2.1.5.15.12. `files` are all opens of it; they have the new name afterwards.
+    /// Between the two names the stream has both: a crash leaves a second one, and loses nothing.
+    package func renameStream(
+        _ files: [OpenFile], to name: [UInt8], replaceExisting: Bool
+    ) throws(FileError) {
+        try self.requireWritable()
+        guard let file = files.first, let old = file.streamName else {
+            throw FileError(.invalidParameter, "rename what is no stream")
+        }
+        let number = file.handle.number
+        try self.streamChanges.withLock { _ throws(FileError) in
+            let existing = try NamedStreams.spelling(of: name, on: number)
+            if let existing, existing != old {
+                guard replaceExisting else {
+                    throw FileError(.objectNameCollision, "rename a stream onto one that exists")
+                }
+                // [MS-FSA] 2.1.5.15.12: only an empty one is replaced.
+                guard try NamedStreams.read(number, existing)?.isEmpty ?? true else {
+                    throw FileError(.objectNameCollision, "rename a stream onto one with data")
+                }
+                try XAttr.remove(number, try NamedStreams.attribute(existing))
+            }
+            guard name != old else { return }
+            try NamedStreams.write(number, name, try file.streamContents())
+            try XAttr.remove(number, try NamedStreams.attribute(old))
+        }
+        for file in files { file.adopt(streamName: name) }
+    }
+}
+
 extension FileInformation {
     /// A stream shares all with its file but the sizes, and is no directory.
     mutating func adopt(streamSize: UInt64) {

@@ -10,7 +10,11 @@ extension Volume {
     package func open(_ request: OpenRequest) throws(FileError) -> OpenResult {
         try self.validate(request)
         for _ in 0..<Self.openAttempts {
-            var found = try self.find(request.path, isPOSIX: request.posix != nil)
+            var found: Found
+            do { found = try self.find(request.path, isPOSIX: request.posix != nil) } catch {
+                guard error.status == .objectPathNotFound else { throw error }
+                throw try self.reparsePoint(before: request.path) ?? error
+            }
             if let target = found.target.take() {
                 if let mark = request.creationMark, mark.isReplay, request.disposition != .open,
                     request.disposition != .overwrite, try mark.isOn(target.number)
@@ -20,6 +24,12 @@ extension Volume {
                 return try self.openExisting(target, request)
             }
             guard let parent = found.parent.take() else { continue }
+            // Behind a link there is nothing here, and nothing is made there.
+            let status = try FileStatus(parent)
+            if self.attributeCache.attributes(of: parent, status).reparseTag != 0 {
+                let name = NTPath(onDisk: request.path.name).withStream(request.path.stream)
+                throw try self.stopped(at: parent, status, unparsed: 2 * (name.shown.count + 1))
+            }
             if let result = try self.create(parent, request) { return result }
         }
         throw FileError(.sharingViolation, "a name that comes and goes")
@@ -36,7 +46,9 @@ extension Volume {
             case .supersede, .overwrite, .overwriteIf:
                 throw FileError(.invalidParameter, "overwriting a directory")
             }
-            guard request.path.stream == nil else { throw FileError(.notADirectory, "a stream as a directory") }
+            guard request.path.stream == nil, !request.path.namesData else {
+                throw FileError(.notADirectory, "a stream as a directory")
+            }
         }
         if request.path.requiresDirectory, options.contains(.nonDirectoryFile) {
             throw FileError(.objectNameInvalid, "a file by a directory's name")
@@ -46,7 +58,13 @@ extension Volume {
     private func openExisting(_ target: consuming Descriptor, _ asked: OpenRequest) throws(FileError) -> OpenResult {
         var request = asked
         let status = try FileStatus(target)
-        if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
+        if request.path.stream != nil {
+            let tag = FileInformation(status, self.attributeCache.attributes(of: target, status)).reparseTag
+            guard tag == 0 || request.options.contains(.openReparsePoint) else {
+                throw try self.stopped(at: target, status, unparsed: 0)
+            }
+            return try self.openStream(of: target, status, request, isNewFile: false)
+        }
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(
             of: target, status, filesystem: self.filesystemID)
         let information = self.stickyTimes.shown(FileInformation(status, dos))
@@ -57,8 +75,11 @@ extension Volume {
         case .overwrite, .overwriteIf: action = .overwritten
         case .supersede: action = .superseded
         }
+        if information.reparseTag != 0, !request.options.contains(.openReparsePoint) {
+            throw try self.stopped(at: target, status, unparsed: 0)
+        }
         if status.isDirectory {
-            if request.options.contains(.nonDirectoryFile) || action != .opened {
+            if request.options.contains(.nonDirectoryFile) || action != .opened || request.path.namesData {
                 throw FileError(.fileIsADirectory, "a directory as a file")
             }
         } else {
@@ -68,11 +89,8 @@ extension Volume {
             guard !request.path.requiresDirectory else {
                 throw FileError(.objectNameInvalid, "a file by a directory's name")
             }
-            if status.reparseTag != 0 {
-                guard request.options.contains(.openReparsePoint) else {
-                    throw FileError(.ioReparseTagNotHandled, "a symbolic link or a special file")
-                }
-                guard action == .opened else { throw FileError(.accessDenied, "overwrite a reparse point") }
+            if status.reparseTag != 0, action != .opened {
+                throw FileError(.accessDenied, "overwrite a special file")
             }
         }
         try self.checkAttributes(request, information, action)
@@ -210,7 +228,7 @@ extension Volume {
         let isDirectory = request.options.contains(.directoryFile)
         if let mode = request.posix?.mode { try self.completeMode(made.number, mode, FileStatus(made)) }
         var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
-        if !isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
+        if !isDirectory { attributes.insert(.archive) }
         if isDirectory { attributes.remove(.temporary) }
         // The defaults of FileInformation need no xattr.
         var dos = DOSAttributes()

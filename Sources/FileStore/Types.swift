@@ -82,6 +82,8 @@ package struct BasicInformation: Equatable, Sendable {
 package struct DirectoryEntry: Sendable {
     package var name: [UInt16]
     package var information: FileInformation
+    /// Once the cursor was asked for them.
+    package var apple: AppleAttributes?
 
     package var nameString: String { String(decoding: self.name, as: UTF16.self) }
 }

@@ -150,7 +150,9 @@ extension ClientConnection {
     ) -> SignatureCheck {
         guard frame.encryptedFor == nil, header.isSigned else { return .absent }
         let session = header.isRelated && frame.canRelate ? frame.sessionID : header.sessionID
-        guard let channel = self.security.channel(session) else { return .noKey }
+        guard let channel = self.security.channel(session) else {
+            return header.command == .sessionSetup ? self.checkVisitor(message, session: session) : .noKey
+        }
         return channel.isSigned(message) ? .valid : .invalid
     }
 
@@ -205,10 +207,12 @@ extension ClientConnection {
                 }
             } else {
                 for reply in replies {
-                    guard case .sign(let session) = reply.protection, let channel = self.security.channel(session)
-                    else { continue }
-                    let flags = writer.span.load(UInt32.self, at: reply.start + 16)
-                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + 16)
+                    guard case .sign(let session) = reply.protection else { continue }
+                    let flags = writer.span.load(UInt32.self, at: reply.start + SMB2Header.flagsOffset)
+                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + SMB2Header.flagsOffset)
+                    // Of a session that is not known here there is no key. Its refusal still says that it would be
+                    // signed: clients that insist on signatures take nothing else, and expect none that fits.
+                    guard let channel = self.security.signer(session) else { continue }
                     try writer.withUnsafeMutableBytes(in: reply.start..<reply.end) { bytes throws(CryptoError) in
                         try channel.sign(bytes)
                     }
@@ -331,7 +335,7 @@ extension ClientConnection {
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
             encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
-        frame.isOrdered = completion.isNotification
+        frame.isOrdered = completion.isOrdered
         self.nextFrame += 1
         self.held.append(frame)
         if let task { self.submit(task, frame, reply: 0) }

@@ -112,14 +112,20 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     /// A file that has no name and goes with its handle.
     func makeUnnamedFile() throws(SMBError) -> any FileHandle
     /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.
-    func checkDeletable(_ handle: any FileHandle) throws(SMBError)
+    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError)
     /// The security descriptor of a directory by its path.
     func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor
     /// Takes the open file's name (or stream) away.
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
 }
 
-package protocol FileHandle: FileHandleInformation, POSIXFileHandle {
+extension FileSystem {
+    package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
+        try self.checkDeletable(handle, ignoresReadOnly: false)
+    }
+}
+
+package protocol FileHandle: FileHandleInformation, POSIXFileHandle, AppleFileHandle {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
     /// The security descriptor in force.

@@ -68,10 +68,15 @@ extension ServerState {
             self.send(check?.notices ?? [], of: open.file)
             for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: false) }
         }
-        let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
-        if hadLocks { self.retryLocks(of: open.file) }
+        let locks = self.files[open.file]?.locks.removeAll(owner: key) ?? 0
+        self.usage.locks -= locks
+        if locks > 0 { self.retryLocks(of: open.file) }
         var isDeleted = false
         if let file = self.files[open.file], self.deletesNow(file, closing: open) {
+            if self.postponeDeletion(of: open, handle) {
+                keepsRecord = true
+                return false
+            }
             // The file may be gone or full by now: nobody is left to be told, the handle is closed either way.
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)

@@ -31,7 +31,9 @@ package struct Session: Sendable {
     }
 
     package var state: State = .inProgress
-    package var connection: Connection.ID
+    /// The connections that it is bound to, the oldest first: Session.ChannelList; the first is Session.Connection. Never
+    /// empty. Their keys are the shell's.
+    package var channels: [Connection.ID]
     package var user: User?
     package var isSigningRequired = false
     package var requiresSigningByClient = false
@@ -43,7 +45,7 @@ package struct Session: Sendable {
     package var createdAt: UInt64
 
     package init(connection: Connection.ID, createdAt: UInt64) {
-        self.connection = connection
+        self.channels = [connection]
         self.createdAt = createdAt
         self.trees = SlotTable(limit: Limits.treeConnectsPerSession, width: .narrow)
     }
@@ -54,6 +56,8 @@ package struct TreeConnect: Sendable {
     package var share: Share
     package var user: User
     package var maximalAccess: AccessMask
+    /// Apple.swift.
+    package var apple = AppleExtensions()
 
     package init(share: Share, user: User, maximalAccess: AccessMask) {
         self.share = share

@@ -20,6 +20,8 @@ package final class Share: Sendable {
     package let isAccessBased: Bool
     /// The POSIX extensions, to clients that negotiated them.
     package let offersPOSIX: Bool
+    /// Macs may keep their backups here.
+    package let isTimeMachine: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -31,6 +33,7 @@ package final class Share: Sendable {
         self.permissions = record.permissions
         self.isAccessBased = record.isAccessBased
         self.offersPOSIX = record.offersPOSIX
+        self.isTimeMachine = record.isTimeMachine
     }
 
     private init(pipes name: String, comment: String) {
@@ -43,6 +46,7 @@ package final class Share: Sendable {
         self.permissions = []
         self.isAccessBased = false
         self.offersPOSIX = false
+        self.isTimeMachine = false
     }
 
     /// The share of the named pipes.

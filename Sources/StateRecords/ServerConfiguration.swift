@@ -50,7 +50,9 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var requiresEncryption: Bool
     /// The POSIX extensions of SMB 3.1.1, for clients that ask for them. Since version 2.
     package var offersPOSIX: Bool
-    /// Empty: everyone has full access. Since version 3, as what follows.
+    /// Told to Macs: a volume that Time Machine may back up to. Since version 3, as what follows.
+    package var isTimeMachine: Bool
+    /// Empty: everyone has full access.
     package var permissions: [SharePermission]
     /// Directories do not show what the user may not read. [MS-SMB2] 3.3.1.6 Share.DoAccessBasedDirectoryEnumeration.
     package var isAccessBased: Bool
@@ -58,7 +60,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
         isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
-        permissions: [SharePermission] = [], isAccessBased: Bool = false
+        isTimeMachine: Bool = false, permissions: [SharePermission] = [], isAccessBased: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -67,6 +69,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
         self.offersPOSIX = offersPOSIX
+        self.isTimeMachine = isTimeMachine
         self.permissions = permissions
         self.isAccessBased = isAccessBased
     }
@@ -81,6 +84,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
             writer.write(self.offersPOSIX)
+            writer.write(self.isTimeMachine)
             writer.write(self.permissions)
             writer.write(self.isAccessBased)
         }
@@ -93,6 +97,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
                 requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
             guard version >= 3 else { return record }
+            record.isTimeMachine = try reader.read()
             record.permissions = try reader.readArray()
             record.isAccessBased = try reader.read()
             return record
@@ -159,10 +164,13 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
+    /// In section 2.
+    package var limits: ServerLimits
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
-        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
+        limits: ServerLimits = ServerLimits()
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -171,16 +179,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.shares = shares
         self.users = users
         self.requiresSigning = requiresSigning
+        self.limits = limits
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning
+            && left.requiresSigning == right.requiresSigning && left.limits == right.limits
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -190,16 +199,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.limits)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ServerConfiguration(
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
-                requiresSigning: try reader.read())
+                requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits())
         }
     }
 }

@@ -35,6 +35,9 @@ struct Shares: ParsableCommand {
         @Flag(inversion: .prefixedNo, help: "The POSIX extensions, for clients that ask for them.")
         var posix = true
 
+        @Flag(help: "Macs may keep their Time Machine backups here.")
+        var timeMachine = false
+
         func run() throws {
             let path = self.path ?? self.name
             if let problem = Names.problem(shareName: self.name) ?? Names.problem(sharePath: path) {
@@ -45,7 +48,8 @@ struct Shares: ParsableCommand {
                     ShareRecord(
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
-                        requiresEncryption: self.encrypted, offersPOSIX: self.posix)))
+                        requiresEncryption: self.encrypted, offersPOSIX: self.posix,
+                        isTimeMachine: self.timeMachine)))
         }
     }
 

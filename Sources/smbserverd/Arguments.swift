@@ -9,7 +9,8 @@ enum Arguments {
     case cluster(socket: Int32, listeners: [Int32])
     case help
 
-    static let usage = """
+    static var usage: String {
+        """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
 
@@ -22,6 +23,7 @@ enum Arguments {
                                 ,deny=WHO                     not at all, whatever allows it;
                                           WHO is a user, Everyone, Users or Administrators
                                 ,noposix  without the POSIX extensions, also for clients that ask for them
+                                ,timemachine  Macs may keep their backups here
           --user NAME           let NAME in; may be given several times
           --administrator NAME  the same, as an administrator: takes ownership, backs up, restores, audits
           --password-file FILE  the passwords, one a line, in the order of the users
@@ -34,8 +36,18 @@ enum Arguments {
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
           --threads N           event loops (default: one a core)
+          --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
+        \(Self.limits)
 
         """
+    }
+
+    private static var limits: String {
+        let limits = ServerLimit.allCases.map { "\($0.rawValue)=\($0.standard)" }
+        return stride(from: 0, to: limits.count, by: 4).map {
+            String(repeating: " ", count: 24) + limits[$0..<min($0 + 4, limits.count)].joined(separator: " ")
+        }.joined(separator: "\n")
+    }
 
     init(_ words: [String]) throws(ServerError) {
         var configuration = StandaloneServer.Configuration(
@@ -80,6 +92,11 @@ enum Arguments {
                 case "optional": configuration.requiresSigning = false
                 default: throw ServerError("--signing is required or optional")
                 }
+            case "--limit":
+                let assignment = try value(option)
+                do throws(LimitError) { try configuration.limits.set(assignment) } catch {
+                    throw ServerError("--limit \(error)")
+                }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))
             default: throw ServerError("\(option): no such option; --help lists them")
@@ -117,12 +134,13 @@ enum Arguments {
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
             case "noposix": record.offersPOSIX = false
+            case "timemachine": record.isTimeMachine = true
             case "abe": record.isAccessBased = true
             case _ where flag.hasPrefix("allow="): record.permit(try Self.permission(flag.dropFirst(6), text))
             case _ where flag.hasPrefix("deny="):
                 record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
             default:
-                throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix, abe, allow=, deny=")
+                throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix, timemachine, abe, allow=, deny=")
             }
         }
         return record

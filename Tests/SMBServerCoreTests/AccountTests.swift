@@ -38,10 +38,9 @@ import Testing
     }
 
     @Test func onlyTheBuiltInAdministratorIsOne() {
-        let configuration = TestServer.configuration
-        #expect(!Accounts.isAdministrator(User(name: "alice", sid: "S-1-5-21-1-2-3-1000"), configuration))
-        #expect(!Accounts.isAdministrator(User(name: "x", sid: "S-1-5-21-1-2-4-500"), configuration))
-        #expect(Accounts.isAdministrator(User(name: "root", sid: "S-1-5-21-1-2-3-500"), configuration))
+        #expect(!self.accounts.isAdministrator(User(name: "alice", sid: "S-1-5-21-1-2-3-1000")))
+        #expect(!self.accounts.isAdministrator(User(name: "x", sid: "S-1-5-21-1-2-4-500")))
+        #expect(self.accounts.isAdministrator(User(name: "root", sid: "S-1-5-21-1-2-3-500")))
     }
 
     // MARK: Over the pipes
@@ -142,11 +141,42 @@ import Testing
         #expect(try ask(SrvsvcOperation.netrFileEnum, 3, sid: administrator) == (1, Win32Error.success))
     }
 
+    /// The files of an administrator's listing come in parts, each from where the one before it ended.
+    @Test func openFilesAreListedInParts() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server)
+        for index in 0..<7 { _ = try alice.open("file\(index)") }
+        var pipe = try self.bound(.srvsvc, server: server)
+        pipe.caller = User(name: "root", sid: "S-1-5-21-1-2-3-500")
+        func list(from handle: UInt32, base: String? = nil) throws -> (entries: UInt32, total: UInt32, status: UInt32) {
+            let stub = try #require(
+                try self.call(&pipe, SrvsvcOperation.netrFileEnum) {
+                    SrvsvcEnumeration(
+                        operation: SrvsvcOperation.netrFileEnum, filters: [base, nil], level: 2,
+                        preferredByteCount: 300, resumeHandle: handle
+                    ).encode(into: &$0, server: "s")
+                })
+            // Behind the entries: the total, the resume handle's pointer and value, the status.
+            return (
+                stub.span.bytes.load(UInt32.self, at: 12), stub.span.bytes.load(UInt32.self, at: stub.count - 16),
+                self.status(stub)
+            )
+        }
+        #expect(try list(from: 0) == (3, 7, Win32Error.moreData))
+        #expect(try list(from: 3) == (3, 4, Win32Error.moreData))
+        #expect(try list(from: 6) == (1, 1, Win32Error.success))
+        #expect(try list(from: 99) == (0, 0, Win32Error.success))
+        #expect(try list(from: .max) == (0, 0, Win32Error.success))
+        #expect(try list(from: 0, base: #"c:\test\file5"#) == (1, 1, Win32Error.success))
+    }
+
     @Test func manyCallsInOneWriteAreBounded() throws {
         var pipe = try self.bound(.srvsvc)
         let one = PipeEndpointTests.request(99) { _ in }
-        let many = [[UInt8]](repeating: one, count: NamedPipe.unreadLimit + 1).flatMap(\.self)
-        #expect(throws: WireError.limitExceeded("RPC answers")) { try pipe.receive(many.span.bytes) }
+        let most = [[UInt8]](repeating: one, count: PipeEndpoint.maximumCalls).flatMap(\.self)
+        for _ in 0..<2 { #expect(try pipe.receive(most.span.bytes).count == PipeEndpoint.maximumCalls) }
+        let more = most + one
+        #expect(throws: WireError.limitExceeded("RPC calls")) { try pipe.receive(more.span.bytes) }
     }
 
     /// Every request of every service, broken in all the ways: an answer, a fault or a broken pipe, and never a trap.

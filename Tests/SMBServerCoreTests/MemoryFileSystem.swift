@@ -144,7 +144,7 @@ final class MemoryFileSystem: FileSystem {
 
     func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
 
-    func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
+    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {}
 
     func deleteFile(_ handle: any FileHandle) throws(SMBError) {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }

@@ -32,7 +32,9 @@ enum Sample {
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
         .serving(epoch: 4, reopened: 5, lost: 0), .frozen,
-        .status(ServerStatus(connections: 1, persistentOpens: 2, bytesWritten: 3)),
+        .status(
+            ServerStatus(
+                connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),
         .storageFailed(detail: "EIO"),
     ]
 }
@@ -82,7 +84,7 @@ enum Sample {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
         #expect(
             ShareRecord(name: "t", path: "p").encoded
-                == [3, 23, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0])
+                == [3, 24, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
         let user = UserRecord(name: "u", ntHash: [9], relativeID: 3, isAdministrator: true)
         #expect(user.encoded == [2, 15, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0, 1])
         #expect(try UserRecord(decoding: user.encoded) == user)
@@ -93,6 +95,9 @@ enum Sample {
     @Test func recordsOfEarlierVersions() throws {
         var reader = BinaryReader([1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 1, 0])
         #expect(try ShareRecord(from: &reader) == ShareRecord(name: "t", path: "p", isReadOnly: true))
+        let share = ShareRecord(name: "t", path: "p", offersPOSIX: false, isTimeMachine: true)
+        var again = BinaryReader(share.encoded)
+        #expect(try ShareRecord(from: &again) == share)
         let second: [UInt8] = [2, 18, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 0]
         #expect(try ShareRecord(decoding: second) == ShareRecord(name: "t", path: "p", offersPOSIX: false))
         let user: [UInt8] = [1, 14, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0]
@@ -118,6 +123,7 @@ enum Sample {
             writer.write(false)
             writer.write(false)
             writer.write(true)
+            writer.write(false)
             writer.write([SharePermission]())
             writer.write(false)
             writer.write("a field of version 4")

@@ -21,6 +21,10 @@ package final class DirectoryCursor: Sendable {
     private let file: OpenFile
     private let state: Mutex<State>
     private let visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    private let readsApple = Atomic(false)
+
+    /// From now on the entries have what the Finder keeps of them: two more system calls an entry.
+    package func showAppleAttributes() { self.readsApple.store(true, ordering: .relaxed) }
 
     /// - Parameter visible: which entries are shown, by their descriptors in force; nil: all.
     package init(_ file: OpenFile, visible: (@Sendable (SecurityDescriptor) -> Bool)? = nil) throws(FileError) {
@@ -146,9 +150,13 @@ package final class DirectoryCursor: Sendable {
                 withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) }
             }
         }
-        return DirectoryEntry(
+        var item = DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
             information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))
+        if self.readsApple.load(ordering: .relaxed) {
+            item.apple = AppleAttributes(directory: directory, entry: onDisk)
+        }
+        return item
     }
 
     /// Nothing to judge by: not shown. It went meanwhile, or a mount is in the way.

@@ -58,13 +58,13 @@ extension Volume {
     }
 
     /// FileDispositionInformation, [MS-FSA] 2.1.5.15.3: whether the file may be marked for deletion.
-    package func checkDelete(_ file: OpenFile) throws(FileError) {
+    package func checkDelete(_ file: OpenFile, ignoresReadOnly: Bool = false) throws(FileError) {
         try self.requireWritable()
         if file.isStream { return }
         guard file.identity != (try FileIdentity(self.root.number, filesystem: self.filesystemID)) else {
             throw FileError(.cannotDelete, "delete the share's root")
         }
-        if try file.information().isReadOnly(toPOSIX: file.isPOSIX) {
+        if !ignoresReadOnly, try file.information().isReadOnly(toPOSIX: file.isPOSIX) {
             throw FileError(.cannotDelete, "delete a read-only file")
         }
         guard file.isDirectory else { return }

@@ -148,6 +148,7 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let networkSessionExpired = NTStatus(rawValue: 0xC000_035C)
     package static let authenticationFirewallFailed = NTStatus(rawValue: 0xC000_0413)
     package static let ntlmBlocked = NTStatus(rawValue: 0xC000_0418)
+    package static let requestOutOfSequence = NTStatus(rawValue: 0xC000_042A)
     package static let serverUnavailable = NTStatus(rawValue: 0xC000_0466)
     package static let fileNotAvailable = NTStatus(rawValue: 0xC000_0467)
     package static let reparsePointEncountered = NTStatus(rawValue: 0xC000_050B)
@@ -250,6 +251,7 @@ extension NTStatus: CustomStringConvertible {
         case .badDeviceType: "STATUS_BAD_DEVICE_TYPE"
         case .badNetworkName: "STATUS_BAD_NETWORK_NAME"
         case .requestNotAccepted: "STATUS_REQUEST_NOT_ACCEPTED"
+        case .requestOutOfSequence: "STATUS_REQUEST_OUT_OF_SEQUENCE"
         case .notSameDevice: "STATUS_NOT_SAME_DEVICE"
         case .fileRenamed: "STATUS_FILE_RENAMED"
         case .pipeEmpty: "STATUS_PIPE_EMPTY"

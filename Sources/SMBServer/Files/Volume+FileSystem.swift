@@ -9,6 +9,12 @@ extension SMBError {
     init(_ error: FileError) {
         // A refusal of our own (errno 0) is the client's business alone; what Linux said belongs in the log.
         self.init(error.status, error.code == 0 ? nil : "\(error)")
+        if let stop = error.link {
+            self.symlink = SymlinkErrorData(
+                unparsedPathLength: UInt16(clamping: stop.unparsedByteCount),
+                substituteName: stop.link.substituteName, printName: stop.link.printName,
+                isRelative: stop.link.isRelative)
+        }
     }
 }
 
@@ -50,7 +56,7 @@ extension OpenFile: FileHandle, SyncTarget {
             identity: StateRecords.FileIdentity(
                 fileSystem: GUID16(self.identity.filesystem), handleType: self.identity.handleType,
                 handle: self.identity.handle),
-            stream: self.streamName.map { String(decoding: $0, as: UTF8.self) } ?? "")
+            stream: self.streamName.map { String(decoding: $0, as: UTF8.self).uppercased() } ?? "")
     }
 
     package func facts() throws(SMBError) -> FileFacts {
@@ -134,8 +140,10 @@ extension Volume: FileSystem {
         try files { () throws(FileError) in try self.makeUnnamed() }
     }
 
-    package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
-        try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
+    package func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {
+        try files { () throws(FileError) in
+            try self.checkDelete(OpenFile.of(handle), ignoresReadOnly: ignoresReadOnly)
+        }
     }
 
     package func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {

@@ -34,6 +34,8 @@ extension ServerState {
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
 
+        // Before the file is made.
+        guard !self.opens.isFull else { throw SMBError(.tooManyOpenedFiles, "table of opens") }
         let creation = self.creation(create.contexts, tree, request)
         let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
         var open = Open(
@@ -63,7 +65,8 @@ extension ServerState {
             self.persist(key, awaited: true)
         }
         if open.createAction != .opened { self.directoryChanged(at: path, by: open) }
-        return try self.respond(key, create, opened, tree, request, into: &writer)
+        let apple = self.answerApple(create.contexts.apple, tree, request)
+        return try self.respond(key, create, opened, tree, request, apple, into: &writer)
     }
 
     // MARK: Path Name Validation and parameters, 3.3.5.9
@@ -119,6 +122,10 @@ extension ServerState {
         wish.creation = creation
         wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        var (uid, gid): (UInt32?, UInt32?) = (nil, nil)
+        if create.contexts.posix != nil, let descriptor = wish.securityDescriptor {
+            (wish.securityDescriptor, uid, gid) = try self.posixSecurity(ofNew: descriptor)
+        }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
@@ -134,6 +141,10 @@ extension ServerState {
         }
         if opened.action == .overwritten || opened.action == .superseded {
             opened.facts = try fileSystem.overwriteFile(opened.handle, wish)
+        }
+        if opened.action == .created, uid != nil || gid != nil {
+            try opened.handle.changeOwner(uid: uid, gid: gid)
+            opened.facts = try opened.handle.facts()
         }
         return (opened, opened.grantedAccess)
     }
@@ -162,7 +173,7 @@ extension ServerState {
     /// The answer for an open that is in the tables.
     func respond(
         _ key: UInt64, _ create: CreateRequest, _ opened: OpenedFile, _ tree: TreeConnect, _ request: Request,
-        into writer: inout WireWriter
+        _ apple: AppleResponse?, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         guard let open = self.opens[key], let fileSystem = tree.share.fileSystem else { throw SMBError(.fileClosed) }
         var contexts = CreateResponseContexts()
@@ -170,9 +181,11 @@ extension ServerState {
             contexts.maximalAccess = .init(status: .success, access: try Self.maximalAccess(opened, create, tree))
         }
         if create.contexts.queryOnDiskID {
-            contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
+            let hidesID = self.appleExtensions(request).hidesFileIDs
+            contexts.onDiskID = .init(fileID: hidesID ? 0 : opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
         if open.isPOSIX { contexts.posix = opened.facts.posix }
+        contexts.apple = apple
         let caching = self.caching(of: key)
         contexts.lease = caching.lease
         if create.contexts.durableRequest, open.isDurable { contexts.durable = true }

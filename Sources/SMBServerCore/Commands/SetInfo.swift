@@ -108,8 +108,16 @@ extension ServerState {
             level == .dispositionEx
                 ? try DispositionInformation(parsingEx: data) : try DispositionInformation(parsing: data)
         }
+        if level == .dispositionEx, disposition.flags.contains(.onClose) {
+            // [MS-FSCC] 2.4.12: changes what the CREATE asked for, where it did.
+            guard open.createOptions.contains(.deleteOnClose) else { throw SMBError(.notSupported, "on close") }
+            self.opens[key]?.deleteOnClose = disposition.deletes
+            return self.persist(key, awaited: true)
+        }
+        self.opens[key]?.deletesNameOnClose = disposition.deletes && disposition.flags.contains(.posixSemantics)
         if disposition.deletes {
-            try open.share.fileSystem?.checkDeletable(handle)
+            try open.share.fileSystem?.checkDeletable(
+                handle, ignoresReadOnly: disposition.flags.contains(.ignoreReadOnly))
             // [MS-FSA] 2.1.5.15.3: those who only cache that they have it open close it.
             try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         }

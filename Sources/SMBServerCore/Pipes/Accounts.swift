@@ -1,9 +1,9 @@
 import SMB2Wire
 import StateRecords
 
-/// Names to SIDs and back: the server's users, the well-known ones, and Samba's names for Unix ids. Made for one call,
-/// from the configuration as it is.
-struct Accounts {
+/// Names to SIDs and back: the server's users, the well-known ones, and Samba's names for Unix ids. Made anew with each
+/// configuration.
+struct Accounts: Sendable {
     /// DOMAIN_USER_RID_ADMIN and DOMAIN_GROUP_RID_USERS, [MS-SAMR] 2.2.1.14. A server outside of any domain calls the
     /// group that all its users have as their primary one "None".
     static let administratorRelativeID: UInt32 = 500
@@ -30,10 +30,9 @@ struct Accounts {
     }
 
     /// Who may see what others do here: the built-in administrator, [MS-SAMR] 2.2.1.14, and whom the configuration calls one.
-    static func isAdministrator(_ user: User, _ configuration: ServerConfiguration) -> Bool {
+    func isAdministrator(_ user: User) -> Bool {
         if user.token.groups.contains(.administrators) { return true }
-        let domain = configuration.domain
-        return SID(user.sid) == SID(5, [21, domain.0, domain.1, domain.2, self.administratorRelativeID])
+        return SID(user.sid) == SID(5, self.sid.subAuthorities + [Self.administratorRelativeID])
     }
 
     func user(relativeID: UInt32) -> UserRecord? { self.byRelativeID[relativeID].map { self.users[$0] } }

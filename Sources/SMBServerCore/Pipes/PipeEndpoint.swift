@@ -10,6 +10,9 @@ package struct PipeEndpoint: Sendable {
     /// What the calls of one write may answer; more than that breaks the pipe. A long listing has 200 kB.
     package static let maximumAnswerByteCount = 2 << 20
 
+    /// Calls that one write may have carried out; some of them look at every session or every open.
+    package static let maximumCalls = 64
+
     /// A call whose last fragment has not come.
     private struct Call: Sendable {
         var callID: UInt32
@@ -26,6 +29,8 @@ package struct PipeEndpoint: Sendable {
     private var contexts: Set<UInt16> = []
     private var call: Call?
     private var maximumFragment = RPCHeader.maximumFragmentByteCount
+    /// Calls of the present write that reached the service.
+    private var served = 0
 
     package init(_ service: PipeService) { self.service = service }
 
@@ -37,6 +42,7 @@ package struct PipeEndpoint: Sendable {
         let stream = self.pending.isEmpty ? bytes.copied : self.pending + bytes.copied
         self.pending = []
         var answers: [[UInt8]] = []
+        self.served = 0
         var answered = 0
         var at = 0
         while stream.count - at >= RPCHeader.byteCount {
@@ -149,6 +155,8 @@ package struct PipeEndpoint: Sendable {
         guard self.contexts.contains(call.contextID) else {
             return [self.fault(RPCFault.unknownInterface, call.contextID, call.callID)]
         }
+        self.served += 1
+        guard self.served <= Self.maximumCalls else { throw WireError(.limitExceeded, "RPC calls") }
         do throws(WireError) {
             var writer = NDRWriter()
             let fault = try self.service.answer(

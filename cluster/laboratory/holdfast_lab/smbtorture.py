@@ -36,6 +36,8 @@ class Result:
 class Smbtorture:
     def __init__(self, program="smbtorture"):
         self.program = program
+        self.stopped = False
+        self.running = set()
         self.version = self.ask("--version").splitlines()[-1].removeprefix("Version ")
         self.tests = {}  # canonical name: what smbtorture calls it
         for line in self.ask("--list").splitlines():
@@ -66,6 +68,7 @@ class Smbtorture:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace")
+        self.running.add(process)
         try:
             said = process.communicate(timeout=limit)[0]
             outcome = self.outcome(said, process.returncode)
@@ -73,7 +76,15 @@ class Smbtorture:
             process.kill()
             said = process.communicate()[0] + f"\nno end within {limit} s"
             outcome = "timeout"
+        finally:
+            self.running.discard(process)
         return Result(name, outcome, time.monotonic() - began, said)
+
+    def stop(self):
+        """Ends what runs; from any thread."""
+        self.stopped = True
+        for process in list(self.running):
+            process.kill()
 
     @staticmethod
     def outcome(said, status):

@@ -54,13 +54,13 @@ GROUPS = (
     Group("durable-plain", "durable-open durable-open-disconnect compound_async", continuously_available=False),
     Group("session", "session session-id session-require-signing multichannel"),
     Group("notify", "notify notify-inotify change_notify_disabled twrp", continuously_available=False, quick=False),
-    Group("files", "connect read rw create getinfo setinfo lock mkdir rename sharemode deny maxfid openattr samba3misc"),
+    Group("files", "connect read rw create getinfo setinfo lock mkdir rename sharemode deny openattr samba3misc"),
     Group("controls", "ioctl set-sparse-ioctl zero-data-ioctl ioctl-on-stream",
           options=("filename=holes", "offset=4096", "beyond_final_zero=8192")),
     Group("streams", "streams create_no_streams fileid ea"),
     Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr"),
     Group("security", "acls acls_non_canonical delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
-    Group("folders", "dir compound_find charset mangle credits bench", continuously_available=False),
+    Group("folders", "maxfid dir compound_find charset mangle credits bench", continuously_available=False),
     Group("unsigned", "compound tcon", signing="optional"),
     Group("odd", "aio_delay scan check-sharemode hold-oplock hold-sharemode", continuously_available=False, quick=False),
     Group("lease-plain", "lease dirlease durable-v2-open", continuously_available=False, quick=False, again=True),
@@ -164,6 +164,8 @@ class Torture:
         share = target.share(group)
         with tempfile.TemporaryDirectory(prefix="holdfast-torture.") as folder:
             for name in names:
+                if self.smbtorture.stopped:
+                    return
                 mark, reason = self.expected.of(name, target.name)
                 if mark == "-":
                     self.say("skipped", f"{name} [{target.name}] is not run: {reason}")
@@ -183,8 +185,13 @@ class Torture:
         groups = [group for group in GROUPS if not (self.options.quick and not group.quick)]
         self.results[target.name] = {}
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            for done in [pool.submit(self.run_group, target, group) for group in groups]:
-                done.result()
+            try:
+                for done in [pool.submit(self.run_group, target, group) for group in groups]:
+                    done.result()
+            except BaseException:
+                # The first group that could not go on, or Ctrl-C: the others must not wait for their tests.
+                self.smbtorture.stop()
+                raise
 
     def passing(self):
         """What is listed and passed wherever it was run: `strike`'s argument."""

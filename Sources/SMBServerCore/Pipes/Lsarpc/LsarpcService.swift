@@ -16,7 +16,7 @@ enum LsarpcService {
         case LsarOperation.queryInformationPolicy, LsarOperation.queryInformationPolicy2:
             let query = try RPCQueryCall(parsing: stub)
             guard handles[query.handle] == .policy else { return RPCFault.contextMismatch }
-            self.query(query.level, Accounts(server.configuration), into: &writer)
+            self.query(query.level, server.accounts, into: &writer)
         case LsarOperation.enumerateAccounts, LsarOperation.enumerateTrustedDomains:
             guard handles[try RPCHandleCall(parsing: stub).handle] == .policy else { return RPCFault.contextMismatch }
             // Accounts with privileges are nobody's business ([MS-LSAD] 3.1.4.5.2); domains are trusted by none.
@@ -38,7 +38,7 @@ enum LsarpcService {
                 case LsarOperation.lookupNames2: .sidsEx
                 default: .sidsEx2
                 }
-            self.translate(lookup.names, Accounts(server.configuration)).answer(form, into: &writer)
+            self.translate(lookup.names, server.accounts).answer(form, into: &writer)
         case LsarOperation.lookupSids, LsarOperation.lookupSids2:
             let lookup = try LsarLookupSids(parsing: stub)
             guard handles[lookup.handle] == .policy else { return RPCFault.contextMismatch }
@@ -46,7 +46,7 @@ enum LsarpcService {
                 LsarTranslation.refuse(.invalidParameter, into: &writer)
                 return nil
             }
-            self.translate(lookup.sids, Accounts(server.configuration))
+            self.translate(lookup.sids, server.accounts)
                 .answer(call.operation == LsarOperation.lookupSids ? .names : .namesEx, into: &writer)
         case LsarOperation.lookupNames4, LsarOperation.lookupSids3:
             // [MS-LSAT] 3.1.4.5, 3.1.4.9: for the secure channel of a domain controller, and nobody else.

@@ -22,9 +22,9 @@ enum SamrService {
         case SamrOperation.closeHandle:
             return try handles.close(stub, into: &writer)
         case SamrOperation.lookupDomain, SamrOperation.enumerateDomains, SamrOperation.openDomain:
-            return try self.domains(call, stub, Accounts(server.configuration), &handles, into: &writer)
+            return try self.domains(call, stub, server.accounts, &handles, into: &writer)
         default:
-            let accounts = Accounts(server.configuration)
+            let accounts = server.accounts
             if let fault = try self.inDomain(call, stub, accounts, &handles, into: &writer) {
                 guard fault == RPCFault.operationOutOfRange else { return fault }
                 return try self.ofObject(call, stub, accounts, handles, into: &writer)

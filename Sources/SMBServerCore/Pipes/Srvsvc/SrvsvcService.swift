@@ -32,7 +32,7 @@ enum SrvsvcService {
     static func information(_ server: borrowing ServerState) -> SrvsvcServer {
         SrvsvcServer(
             name: server.configuration.serverName, comment: "Holdfast",
-            maximumUsers: UInt32(clamping: Limits.sessions))
+            maximumUsers: UInt32(clamping: server.configuration.limits[.sessions]))
     }
 
     private static func shares(_ server: borrowing ServerState) -> [SrvsvcShare] {
