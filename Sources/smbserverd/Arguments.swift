@@ -140,7 +140,8 @@ enum Arguments {
             case _ where flag.hasPrefix("deny="):
                 record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
             default:
-                throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix, timemachine, abe, allow=, deny=")
+                throw ServerError(
+                    "--share \(text): \(flag) is none of ca, ro, encrypt, noposix, timemachine, abe, allow=, deny=")
             }
         }
         return record
