@@ -56,6 +56,12 @@ extension ServerState {
         return answer
     }
 
+    /// A Mac renames folders as POSIX does, whatever it has open beneath them.
+    func isMac(_ open: Open) -> Bool {
+        guard let session = open.session else { return false }
+        return self.sessions[session]?.trees[UInt64(open.treeID)]?.apple.hidesFileIDs == true
+    }
+
     func appleExtensions(_ request: Request) -> AppleExtensions {
         self.sessions[request.session]?.trees[UInt64(request.treeID)]?.apple ?? AppleExtensions()
     }
@@ -77,15 +83,15 @@ extension ServerState {
         self.willWrite(target)
         try to.changeEndOfFile(0)
         try to.adoptAttributes(of: from)
-        // The fields have 32 bits; a Mac asks for the size afterwards.
+        // No chunks, and all bytes of a size that has 32 bits here: a Mac asks for it afterwards.
         CopyChunkResponse(
-            chunksWritten: 1, chunkBytesWritten: 0, totalBytesWritten: UInt32(truncatingIfNeeded: size)
+            chunksWritten: 0, chunkBytesWritten: 0, totalBytesWritten: UInt32(truncatingIfNeeded: size)
         ).encode(into: &answer)
         guard size > 0 else { return target.isWriteThrough ? .sync(to, includingName: false) : .none }
         let piece = CopyJob.Piece(sourceOffset: 0, targetOffset: 0, byteCount: size)
         return .copy(
             CopyJob(
                 method: .copy, source: from, target: to, pieces: [piece], isDurable: target.isWriteThrough,
-                answer: .chunks))
+                answer: .status))
     }
 }

@@ -65,7 +65,16 @@ extension ServerState {
             frame.sessionID = request.session
             frame.canRelate = true
         }
-        return outcome
+        guard request.isEncrypted, frame.messages > 1, case .reply(let interim) = outcome else { return outcome }
+        // By itself: Linux's client drops what stands before an interim response in the same encrypted frame.
+        let granted = self.connections[request.connection]?.window.grant(request.header.credits) ?? 0
+        writer.store(granted, at: interim.start + SMB2Header.creditsOffset)
+        let message = writer.span.bytes(in: interim.start..<writer.count)
+        writer.truncate(to: interim.start)
+        self.completions.append(
+            Completion(
+                connection: request.connection, message: message, protection: interim.protection, isOrdered: true))
+        return .silent
     }
 
     private func canHold(_ byteCount: Int, of connection: Connection.ID) -> Bool {

@@ -111,11 +111,11 @@ extension ServerState {
 
     /// A directory has another name: so has what is open beneath it.
     mutating func moveOpens(beneath old: String, to new: String, in share: Share) {
-        let prefix = old + "\\"
+        let prefix = (old + "\\").lowercased()
         var moved: [(key: UInt64, path: String)] = []
         self.opens.forEach { key, open in
-            guard open.share.name == share.name, open.path.hasPrefix(prefix) else { return }
-            moved.append((key, new + "\\" + open.path.dropFirst(prefix.count)))
+            guard open.share.name == share.name, open.path.lowercased().hasPrefix(prefix) else { return }
+            moved.append((key, new + "\\" + open.path.dropFirst(old.count + 1)))
         }
         for (key, path) in moved.sorted(by: { $0.key < $1.key }) {
             self.opens[key]?.path = path

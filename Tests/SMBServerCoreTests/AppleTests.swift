@@ -61,6 +61,19 @@ import Testing
         #expect(try self.copy(client, from: source, to: readOnly) == .accessDenied)
     }
 
+    @Test func foldersMoveWithWhatIsOpenBeneath() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server)
+        var rename = WireWriter()
+        RenameInformation(replaceIfExists: false).encode(into: &rename, name: "e")
+        let directory = try client.open("d", access: .delete, options: .directoryFile)
+        let inside = try client.open("D\\f")
+        #expect(try client.setFile(directory, .rename, rename.bytes).status == .accessDenied, "nobody is a Mac yet")
+        _ = try client.open("x", contexts: Self.contexts())
+        #expect(try client.setFile(directory, .rename, rename.bytes).status == .success)
+        #expect(server.state.opens[inside.volatile]?.path == "e\\f")
+    }
+
     /// [MS-SMB2] 3.3.5.15.6: to everybody else it is a copy of nothing.
     @Test func onlyToAMac() throws {
         let server = TestServer()

@@ -172,6 +172,29 @@ import Testing
         #expect(alice.received().last == .oplockBreak(first, .none))
     }
 
+    /// Linux's client drops the answers that stand in an encrypted frame before an interim response, and waits for them.
+    @Test func anInterimResponseIsAloneInItsEncryptedFrame() throws {
+        let (server, alice, bob) = try self.two()
+        let first = try #require(try alice.create("a", oplock: .batch).create).fileID
+        let messages = [
+            bob.message(.echo) { EchoRequest().encode(into: &$0) }, bob.createMessage("a"),
+            bob.message(.close, related: true) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ]
+        let ids = messages.map { (try? SMB2Header(parsing: $0.span.bytes))?.messageID ?? 0 }
+        let replies = server.exchange(bob.connection, messages, encryptedFor: bob.session)
+        #expect(replies.map(\.status) == [.success])
+        let interim = try #require(server.completions.first { $0.connection == bob.connection })
+        #expect(interim.isOrdered, "behind the frame that it belongs to")
+        let header = try SMB2Header(parsing: interim.message.span.bytes)
+        #expect(header.credits > 0, "the final answer grants none")
+        #expect(bob.received() == [.answer(.create, messageID: ids[1], .pending)])
+        #expect(try alice.acknowledge(first, .levelII).status == .success)
+        #expect(
+            bob.received() == [
+                .answer(.create, messageID: ids[1], .success), .answer(.close, messageID: ids[2], .success),
+            ])
+    }
+
     @Test func aCancelledCompoundFailsAsAWhole() throws {
         let (server, alice, bob) = try self.two()
         _ = try alice.create("a", oplock: .batch)

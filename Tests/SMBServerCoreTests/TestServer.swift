@@ -53,9 +53,10 @@ final class TestServer {
 
     /// A frame of whole messages; the answers are cut apart again.
     func exchange(
-        _ connection: Connection.ID, _ messages: [[UInt8]], signature: SignatureCheck = .absent
+        _ connection: Connection.ID, _ messages: [[UInt8]], signature: SignatureCheck = .absent,
+        encryptedFor session: UInt64? = nil
     ) -> [TestReply] {
-        var frame = RequestFrame(connection: connection)
+        var frame = RequestFrame(connection: connection, encryptedFor: session)
         var replies: [TestReply] = []
         for (index, message) in messages.enumerated() {
             frame.isLast = index == messages.count - 1

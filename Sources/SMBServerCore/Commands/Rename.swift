@@ -21,7 +21,9 @@ extension ServerState {
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
 
-        if open.isDirectory, open.isPOSIX { self.moveOpens(beneath: open.path, to: target, in: open.share) }
+        if open.isDirectory, open.isPOSIX || self.isMac(open) {
+            self.moveOpens(beneath: open.path, to: target, in: open.share)
+        }
         for other in self.files[open.file]?.opens ?? [] {
             self.opens[other]?.path = target
             self.persist(other, awaited: true)
@@ -90,14 +92,15 @@ extension ServerState {
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
     /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
-    /// A POSIX open moves what connected clients have open along, and need not ask them: what they cache stays true.
+    /// A POSIX open, or a Mac's, moves what connected clients have open along, and need not ask them: what they cache stays true.
     private mutating func requireNothingOpen(
         beneath path: String, in share: Share, _ mover: Open
     ) throws(SMBError) {
         let prefix = path.lowercased() + "\\"
+        let movesAlong = mover.isPOSIX || self.isMac(mover)
         func isBeneath(_ open: Open) -> Bool {
             open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
-                && (!mover.isPOSIX || open.session == nil)
+                && (!movesAlong || open.session == nil)
         }
         var files: Set<UInt64> = []
         self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
