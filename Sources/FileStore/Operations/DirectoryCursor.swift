@@ -19,11 +19,14 @@ package final class DirectoryCursor: Sendable {
     }
 
     private let file: OpenFile
+    /// It is the root of a volume that has the server's own directory in it.
+    private let hidesOwnDirectory: Bool
     private let state: Mutex<State>
 
     package init(_ file: OpenFile) throws(FileError) {
         guard file.isDirectory else { throw FileError(.invalidParameter, "list what is no directory") }
         self.file = file
+        self.hidesOwnDirectory = try file.hidesOwnDirectory()
         self.state = Mutex(State(reader: try DirectoryReader(file.handle.number)))
     }
 
@@ -107,6 +110,7 @@ package final class DirectoryCursor: Sendable {
             return nil
         }
         let directory = self.file.handle.number
+        if self.hidesOwnDirectory, OwnDirectory.isName(name) { return nil }
         if let entry = try self.entry(name) { return entry }
         guard !self.file.volume.options.isCaseSensitive,
             let spelling = try self.file.volume.indexes.spelling(of: name, in: directory)
@@ -125,6 +129,7 @@ package final class DirectoryCursor: Sendable {
             onDisk.append(contentsOf: bytes)
         }) {
             guard !name.isEmpty, state.pattern.matches(name) else { continue }
+            if self.hidesOwnDirectory, OwnDirectory.isName(onDisk) { continue }
             if let entry = try self.entry(onDisk, shown: name) { return entry }
         }
         return nil

@@ -51,8 +51,11 @@ package final class DirectoryWatcher: Sendable {
     private final class WatchRoot: Sendable {
         let descriptor: Descriptor
         let volume: Volume
+        /// The server's own directory lies in it, and is not told of.
+        let hidesOwnDirectory: Bool
 
         init(_ file: OpenFile) throws(FileError) {
+            self.hidesOwnDirectory = try file.hidesOwnDirectory()
             self.descriptor = try file.handle.duplicate()
             self.volume = file.volume
         }
@@ -170,8 +173,10 @@ package final class DirectoryWatcher: Sendable {
                 try self.add(opened.number, prefix: prefix, id, &state)
                 var reader = try DirectoryReader(opened.number)
                 var children: [(name: [UInt8], isDirectory: Bool)] = []
+                let hides = prefix.isEmpty && watch.root.hidesOwnDirectory
                 while try reader.next({ name, type in
-                    if !isDotEntry(name) { children.append((Array(name), type == UInt8(DT_DIR))) }
+                    guard !isDotEntry(name), !(hides && OwnDirectory.isName(name)) else { return }
+                    children.append((Array(name), type == UInt8(DT_DIR)))
                 }) {}
                 for child in children where reporting {
                     self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state)
@@ -233,6 +238,7 @@ package final class DirectoryWatcher: Sendable {
 
     private func tell(_ notice: Notice, _ interest: Interest, isRename: Bool, _ state: inout State) {
         guard let watch = state.watches[interest.watch], !notice.name.isEmpty else { return }
+        if interest.prefix.isEmpty, watch.root.hidesOwnDirectory, OwnDirectory.isName(notice.name) { return }
         let id = interest.watch
         let path = interest.prefix + notice.name
         let below = path + [UInt8(ascii: "/")]

@@ -166,6 +166,7 @@ extension Volume {
 
     private func target(_ path: NTPath, isDirectory: Bool) throws(FileError) -> Target {
         guard !path.isRoot else { throw FileError(.objectNameInvalid, "the share's root as a new name") }
+        try self.checkVisible(path.bytes)
         guard !path.isReserved else { throw FileError(.objectNameInvalid, "a name that Windows reserves") }
         guard isDirectory || !path.requiresDirectory else {
             throw FileError(.objectNameInvalid, "a file by a directory's name")
