@@ -13,6 +13,7 @@ groups=(
     ",ca lease dirlease"
     " oplock kernel-oplocks compound_async durable-open durable-open-disconnect"
     " replay"
+    ",ca notify notify-inotify change_notify_disabled"
 )
 # By night also where state is not recorded.
 if [[ -n ${HOLDFAST_NIGHTLY:-} ]]; then groups+=(" lease dirlease durable-v2-open"); fi

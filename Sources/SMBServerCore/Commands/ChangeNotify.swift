@@ -26,6 +26,11 @@ extension ServerState {
                 handle, key: key, filter: notify.filter, isRecursive: notify.watchesTree)
             self.opens[key]?.notification = notification
         }
+        // It reads the directory anew, once. 3.3.4.4.
+        if open.mayHaveMissedChanges {
+            self.opens[key]?.notification?.hasOverflown = true
+            self.opens[key]?.mayHaveMissedChanges = false
+        }
         let pended = try self.pend(request, open: key, kind: .notify(outputLength: limit), into: &writer)
         self.opens[key]?.notification?.waiting.append(pended.id)
         self.answerNotify(key)
