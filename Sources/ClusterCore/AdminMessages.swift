@@ -21,6 +21,11 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    /// For the server of the node that serves.
+    case snapshot(SnapshotOrder)
+    case setSnapshotSchedule(SnapshotSchedule)
+    case removeSnapshotSchedule(share: String)
+    case listSnapshotSchedules
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -59,6 +64,16 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .snapshot(let order):
+            writer.write(UInt8(30))
+            writer.write(order)
+        case .setSnapshotSchedule(let schedule):
+            writer.write(UInt8(31))
+            writer.write(schedule)
+        case .removeSnapshotSchedule(let share):
+            writer.write(UInt8(32))
+            writer.write(share)
+        case .listSnapshotSchedules: writer.write(UInt8(33))
         }
     }
 
@@ -78,6 +93,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 30: self = .snapshot(try reader.read())
+        case 31: self = .setSnapshotSchedule(try reader.read())
+        case 32: self = .removeSnapshotSchedule(share: try reader.read())
+        case 33: self = .listSnapshotSchedules
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -222,6 +241,8 @@ package enum AdminReply: Equatable, BinaryRecord {
     case status(StatusReport)
     case users([String])
     case opens([OpenRecord])
+    case snapshots([SnapshotRecord])
+    case snapshotSchedules([SnapshotSchedule])
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -243,6 +264,12 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .opens(let opens):
             writer.write(UInt8(6))
             writer.write(opens)
+        case .snapshots(let snapshots):
+            writer.write(UInt8(30))
+            writer.write(snapshots)
+        case .snapshotSchedules(let schedules):
+            writer.write(UInt8(31))
+            writer.write(schedules)
         }
     }
 
@@ -255,6 +282,8 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 4: self = .status(try reader.read())
         case 5: self = .users(try reader.readStrings())
         case 6: self = .opens(try reader.readArray())
+        case 30: self = .snapshots(try reader.readArray())
+        case 31: self = .snapshotSchedules(try reader.readArray())
         default: throw .unknownTag(kind: "admin reply", value: tag)
         }
     }

@@ -24,6 +24,9 @@ package enum Command: Equatable, BinaryRecord {
     /// It stopped serving, in order; `steps` is what it did for that, and what the next node's record begins with.
     case deactivate(node: NodeID, term: Term, steps: [StepRecord])
     case record(EventRecord)
+    /// In the place of the share's schedule before it.
+    case setSnapshotSchedule(SnapshotSchedule)
+    case removeSnapshotSchedule(share: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -76,6 +79,12 @@ package enum Command: Equatable, BinaryRecord {
         case .record(let event):
             writer.write(UInt8(14))
             writer.write(event)
+        case .setSnapshotSchedule(let schedule):
+            writer.write(UInt8(30))
+            writer.write(schedule)
+        case .removeSnapshotSchedule(let share):
+            writer.write(UInt8(31))
+            writer.write(share)
         }
     }
 
@@ -96,6 +105,8 @@ package enum Command: Equatable, BinaryRecord {
         case 12: self = .activate(node: try reader.read(), term: try reader.read(), try reader.read())
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
+        case 30: self = .setSnapshotSchedule(try reader.read())
+        case 31: self = .removeSnapshotSchedule(share: try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

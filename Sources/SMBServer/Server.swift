@@ -25,6 +25,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let sharePaths = Mutex<[String]>([])
 
     let syncs = SyncPool()
+    let snapshots = SnapshotService()
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal
@@ -171,6 +172,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         }
         let all = shares
         self.withState(from: nil) { $0.configure(configuration, shares: all) }
+        self.snapshots.configure(opened.mapValues(\.volume), configuration.snapshotSchedules)
     }
 
     private static func path(_ record: ShareRecord, _ configuration: ServerConfiguration) -> String {
@@ -239,6 +241,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     /// Nothing leaves any more, from this moment on.
     package func fence() {
         self.fenced.store(true, ordering: .sequentiallyConsistent)
+        self.snapshots.hold()
         for loop in self.loops { loop.post(.freeze) }
     }
 
@@ -253,11 +256,13 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     /// Takes no more requests, lets what runs finish, then calls `onFrozen`. No connection is closed.
     package func freeze() {
+        self.snapshots.hold()
         self.quietLoops.withLock { $0.removeAll() }
         for loop in self.loops { loop.post(.freeze) }
     }
 
     package func thaw() {
+        self.snapshots.resume()
         for loop in self.loops { loop.post(.thaw) }
     }
 
@@ -298,6 +303,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     /// Closes all connections and waits until the loops have ended and what they changed is stable.
     package func stop() {
+        self.snapshots.hold()
         for loop in self.loops { loop.post(.shutDown) }
         for loop in self.loops { loop.waitForEnd() }
         self.journal.drain()

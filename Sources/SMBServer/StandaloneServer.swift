@@ -19,6 +19,7 @@ package final class StandaloneServer: Sendable {
         package var journal: String?
         package var serverName: String
         package var requiresSigning = true
+        package var snapshotSchedules: [SnapshotSchedule] = []
         /// Nil: one a core.
         package var loopCount: Int?
 
@@ -42,6 +43,7 @@ package final class StandaloneServer: Sendable {
                 UInt32(truncatingIfNeeded: identity.high)
             ), requiresSigning: configuration.requiresSigning)
         record.shares = configuration.shares
+        record.snapshotSchedules = configuration.snapshotSchedules
         for (index, user) in configuration.users.enumerated() {
             do throws(CryptoError) {
                 let hash = try NTHash(password: user.password)

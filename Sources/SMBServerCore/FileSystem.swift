@@ -94,6 +94,8 @@ package protocol FileSystem: FileSystemInformation {
     func checkDeletable(_ handle: any FileHandle) throws(SMBError)
     /// Takes the open file's name (or stream) away.
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
+    /// The share's previous versions, the newest first. Paths into them: ``SnapshotPath``.
+    func snapshotTokens() throws(SMBError) -> [SnapshotToken]
 }
 
 package protocol FileHandle: FileHandleInformation {

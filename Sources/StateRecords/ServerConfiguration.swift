@@ -88,6 +88,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
+    package var snapshotSchedules: [SnapshotSchedule] = []
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
@@ -105,11 +106,11 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning
+            && left.requiresSigning == right.requiresSigning && left.snapshotSchedules == right.snapshotSchedules
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -119,16 +120,19 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.snapshotSchedules)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            ServerConfiguration(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var configuration = ServerConfiguration(
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
                 requiresSigning: try reader.read())
+            if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
+            return configuration
         }
     }
 }

@@ -199,11 +199,11 @@ struct SnapshotTests {
                     Snapshot(token: try self.token(10), isScheduled: true),
                     Snapshot(token: try self.token(20), isScheduled: false),
                 ])
-            #expect(try volume.snapshotTokens() == [try self.token(20), try self.token(10), try self.token(0)])
+            #expect(try volume.newestSnapshots() == [try self.token(20), try self.token(10), try self.token(0)])
             #expect(self.status { try volume.makeSnapshot(self.token(10)) } == .objectNameCollision)
             let held = try self.open(try volume.snapshot(try self.token(0)), "file", access: [.readData])
             try volume.removeSnapshot(try self.token(0))
-            #expect(try volume.snapshotTokens() == [try self.token(20), try self.token(10)])
+            #expect(try volume.newestSnapshots() == [try self.token(20), try self.token(10)])
             #expect(self.status { _ = try volume.snapshot(self.token(0)) } == .objectNameNotFound)
             #expect(self.status { try volume.removeSnapshot(self.token(0)) } == .objectNameNotFound)
             // Whoever has a file of it open reads on.
@@ -235,7 +235,7 @@ struct SnapshotTests {
         try image.leave()
         do {
             let volume = try self.share(image)
-            #expect(try volume.snapshotTokens() == [try self.token(0)])
+            #expect(try volume.newestSnapshots() == [try self.token(0)])
             try volume.removeUnfinishedSnapshots()
             #expect(try self.inPlace(volume) == [try self.token(0).text])
             #expect(try self.text(try volume.snapshot(try self.token(0)), "file") == "x")
@@ -256,7 +256,7 @@ struct SnapshotTests {
                 return false
             }
             #expect(inner == [.sharingViolation, .success])
-            #expect(try volume.snapshotTokens() == [try self.token(0)])
+            #expect(try volume.newestSnapshots() == [try self.token(0)])
         }
         try image.leave()
     }
@@ -374,7 +374,7 @@ struct SnapshotTests {
             #expect(fill != 0)
             run("sh", "-c", "for i in $(seq 1 20000); do : >'\(image.directory)/mount/f'$i || exit; done 2>/dev/null")
             #expect(self.status { try volume.makeSnapshot(self.token(0)) } == .diskFull)
-            #expect(try volume.snapshotTokens() == [])
+            #expect(try volume.newestSnapshots() == [])
         }
         try image.leave()
     }

@@ -50,7 +50,7 @@ extension Volume {
     }
 
     /// Their tokens alone, the newest first, for a client.
-    package func snapshotTokens() throws(FileError) -> [SnapshotToken] {
+    package func newestSnapshots() throws(FileError) -> [SnapshotToken] {
         guard let place = try self.snapshotPlace() else { return [] }
         return try Self.names(in: place.number).compactMap { SnapshotToken(utf8: $0) }.sorted(by: >)
     }

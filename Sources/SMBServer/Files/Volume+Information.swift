@@ -15,7 +15,8 @@ extension Volume {
     }
 
     package func findFile(_ path: String) throws(SMBError) -> FileKey? {
-        let found = try files { () throws(FileError) in try self.lookup(try NTPath(path)) }
+        let (volume, path) = try self.place(of: path)
+        let found = try files { () throws(FileError) in try volume.lookup(path) }
         guard let identity = found?.identity else { return nil }
         return FileKey(
             identity: StateRecords.FileIdentity(
@@ -25,14 +26,17 @@ extension Volume {
     package func renameFile(
         _ handle: any FileHandle, to path: String, replacesExisting: Bool
     ) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.rename(OpenFile.of(handle), to: try NTPath(path), replaceExisting: replacesExisting)
-        }
+        let (volume, path) = try self.place(of: path)
+        // From a snapshot, or into one.
+        guard volume === self else { throw SMBError(.notSameDevice) }
+        let file = try self.own(handle, otherwise: .notSameDevice)
+        try files { () throws(FileError) in try self.rename(file, to: path, replaceExisting: replacesExisting) }
     }
 
     package func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.link(OpenFile.of(handle), to: try NTPath(path), replaceExisting: replacesExisting)
-        }
+        let (volume, path) = try self.place(of: path)
+        guard volume === self else { throw SMBError(.notSameDevice) }
+        let file = try self.own(handle, otherwise: .notSameDevice)
+        try files { () throws(FileError) in try self.link(file, to: path, replaceExisting: replacesExisting) }
     }
 }

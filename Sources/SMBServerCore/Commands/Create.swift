@@ -16,7 +16,8 @@ extension ServerState {
             return try self.createPipe(path, create, tree, &request, into: &writer)
         }
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
-            return try self.reclaim(create, path, tree, &request, into: &writer)
+            return try self.reclaim(
+                create, try SnapshotPath.named(path, create.contexts.timeWarp), tree, &request, into: &writer)
         }
         guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         if let durable = create.contexts.durableRequestV2 {
@@ -24,8 +25,7 @@ extension ServerState {
             if let outcome = try self.replay(durable, create, tree, &request, into: &writer) { return outcome }
         }
         try Self.checkParameters(create)
-        path = try Self.sharePath(path, request)
-        guard create.contexts.timeWarp == nil else { throw SMBError(.objectNameNotFound, "no snapshots") }
+        path = try SnapshotPath.named(Self.sharePath(path, request), create.contexts.timeWarp)
         try self.closeEarlierInstance(create.contexts, path, tree, request)
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }

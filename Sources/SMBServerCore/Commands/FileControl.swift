@@ -52,6 +52,7 @@ extension ServerState {
             Self.objectID(of: handle, into: &answer)
         case .getReparsePoint: throw SMBError(.notAReparsePoint)
         case .isPathnameValid: break
+        case .srvEnumerateSnapshots: try self.enumerateSnapshots(ioctl, open, into: &answer)
         default: throw SMBError(.invalidDeviceRequest)
         }
         guard answer.count <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }
