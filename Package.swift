@@ -60,6 +60,7 @@ let package = Package(
 
         // Pure.
         pure("SMB2Wire"),
+        pure("SMBCompression"),
         pure("StateRecords"),
         pure("SMBServerCore", ["SMB2Wire", "StateRecords"]),
         pure("Raft"),
@@ -98,6 +99,7 @@ let package = Package(
         // Well-formed messages and how to break them, for the tests of the codecs and of the whole server.
         .target(name: "GoldenMessages", path: "Tests/GoldenMessages", swiftSettings: settings),
         tests("SMB2Wire", ["GoldenMessages"]),
+        tests("SMBCompression", ["GoldenMessages"]),
         tests("StateRecords", []),
         tests("SMBServerCore", ["SMB2Wire", "StateRecords"]),
         tests("Raft", []),

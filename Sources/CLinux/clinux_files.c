@@ -153,14 +153,14 @@ long clinux_set_entry_times(int directory, const char *entry, clinux_time access
     return CLINUX_RESULT(utimensat(directory, entry, times, AT_SYMLINK_NOFOLLOW));
 }
 
-long clinux_set_owner(int descriptor, uint32_t user, uint32_t group) {
-    return CLINUX_RESULT(fchownat(descriptor, "", user, group, AT_EMPTY_PATH));
-}
-
-long clinux_set_mode(int descriptor, uint32_t mode) {
+long clinux_chmod(int descriptor, uint32_t mode) {
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
     return CLINUX_RESULT(chmod(path, mode));
+}
+
+long clinux_chown(int descriptor, uint32_t uid, uint32_t gid) {
+    return CLINUX_RESULT(fchownat(descriptor, "", uid, gid, AT_EMPTY_PATH));
 }
 
 long clinux_getxattr(int descriptor, const char *name, void *value, size_t size) {

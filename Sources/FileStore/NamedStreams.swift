@@ -79,7 +79,9 @@ extension Volume {
         case (.overwrite, _), (.overwriteIf, _): action = .overwritten
         case (.supersede, _): action = .superseded
         }
-        var information = FileInformation(status, DOSAttributes.read(target.number))
+        let (dos, identity) = try self.attributeCache.attributesAndIdentity(
+            of: target, status, filesystem: self.filesystemID)
+        var information = FileInformation(status, dos)
         if !isNewFile {
             var base = request
             base.attributes = information.attributes
@@ -90,7 +92,6 @@ extension Volume {
             try NamedStreams.write(target.number, wanted, [])
             spelling = wanted
         }
-        let identity = try FileIdentity(target.number, filesystem: self.filesystemID)
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
         let size = UInt64(try file.streamContents().count)

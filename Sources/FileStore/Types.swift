@@ -15,6 +15,8 @@ package struct OpenRequest: Sendable {
     package var extendedAttributes: [ExtendedAttribute] = []
     /// Left on what this request creates, and known again when it comes a second time.
     package var creationMark: CreationMark?
+    /// A POSIX open: names are what they are spelled, and what is created gets this mode.
+    package var posix: POSIXOpen?
 
     package init(
         path: NTPath, access: AccessMask, disposition: CreateDisposition, options: CreateOptions = [],
@@ -179,6 +181,8 @@ package enum FileStoreLimits {
     package static let indexedNames = 4_000_000
     /// Files whose ChangeTime was set and is shown in place of Linux's; past this the oldest shows Linux's again.
     package static let rememberedChangeTimes = 1024
+    /// Files whose attributes are kept in memory (200 bytes each); what was not used for longest goes.
+    package static let cachedAttributes = 16384
     /// Directories that an open keeps in mind for `flushName`. At it the oldest is forgotten: whoever renames that often
     /// without a flush is on a share that promises none.
     package static let changedDirectories = 16

@@ -87,6 +87,8 @@ package final class Volume: Sendable {
     /// The path at which the kernel shows the root to this process, without a trailing slash.
     let rootPath: [UInt8]
     let mountID: UInt64
+    /// Files can share blocks (XFS with reflink).
+    package let canClone: Bool
     /// The root is that of its file system, where the server's own directory lies: it is not shown, and no path leads into it.
     let hidesOwnDirectory: Bool
     /// By the inode of their roots.
@@ -95,6 +97,7 @@ package final class Volume: Sendable {
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
     let stickyTimes = StickyTimes()
+    let attributeCache = AttributeCache()
 
     package convenience init(root path: String, options: Options) throws(FileError) {
         try self.init(
@@ -103,7 +106,8 @@ package final class Volume: Sendable {
             options: options)
     }
 
-    init(root descriptor: consuming Descriptor, options: Options) throws(FileError) {
+    /// - Parameter canClone: whether the file system shares blocks, where that is known; else it is tried out.
+    init(root descriptor: consuming Descriptor, options: Options, canClone: Bool? = nil) throws(FileError) {
         let status = try FileStatus(descriptor)
         self.options = options
         self.filesystemID = try Self.identifyFilesystem(descriptor)
@@ -112,6 +116,7 @@ package final class Volume: Sendable {
         self.rootPath = try descriptor.path()
         self.mountID = status.mountID
         self.hidesOwnDirectory = try Self.isMountRoot(descriptor)
+        self.canClone = canClone ?? Self.canClone(descriptor)
         self.root = descriptor
         self.indexes = DirectoryIndexes()
     }

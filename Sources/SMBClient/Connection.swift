@@ -26,6 +26,8 @@ package final class SMBConnection {
     package internal(set) var sessionFlags: SessionSetupResponse.Flags = []
     var signer: SignerBox?
     var sealer: SealerBox?
+    /// A session of another connection is being bound to this one.
+    var isBinding = false
     /// Whether requests leave encrypted from now on.
     package var isEncrypting = false
 
@@ -109,7 +111,8 @@ package final class SMBConnection {
         encode(&self.output)
 
         let end = self.output.count
-        if command == .negotiate || command == .sessionSetup {
+        // What is signed goes into the hash as it leaves: below.
+        if command == .negotiate || command == .sessionSetup, !signs {
             try self.updatePreauth(messageStart..<end)
         }
         if seals, let sealer = self.sealer {
@@ -121,6 +124,7 @@ package final class SMBConnection {
             try self.mutate(messageStart..<end) { bytes throws(CryptoError) in
                 try signer.signer.sign(bytes, fromServer: false)
             }
+            if command == .sessionSetup { try self.updatePreauth(messageStart..<end) }
         }
         self.output.store(DirectTCP.header(length: end - packetStart), at: start)
         if self.output.count >= Self.flushThreshold { try self.flush() }
@@ -228,6 +232,7 @@ package final class SMBConnection {
 
     private func shouldSign(_ command: SMB2Command) -> Bool {
         guard self.signer != nil, command != .negotiate else { return false }
+        if self.isBinding { return true }
         if self.configuration.signs || self.serverSecurityMode.contains(.signingRequired) { return true }
         return command == .treeConnect && self.dialect >= .smb311
     }
@@ -238,6 +243,12 @@ package final class SMBConnection {
         let output = self.output
         try self.stream.send(output.span, deadline: self.deadline)
         self.output.reset()
+    }
+
+    /// What was posted and has not left, which then leaves no more; for tests that send a part of it.
+    package func takeQueued() -> [UInt8] {
+        defer { self.output.reset() }
+        return self.output.bytes
     }
 
     /// A packet as it is, behind a four-byte header; for compounds made by hand and for bad input.

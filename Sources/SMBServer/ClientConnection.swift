@@ -31,6 +31,10 @@ final class ClientConnection {
     private var isClosed = false
 
     var held: [HeldFrame] = []
+    /// Bytes of READs that wait for the disk.
+    var missingBytes = 0
+    /// Nothing is read until some of what waits has left.
+    private var isStopped = false
     var nextFrame: UInt64 = 1
     var security: ConnectionSecurity
 
@@ -45,9 +49,9 @@ final class ClientConnection {
     /// Nothing waits for a disk or the journal, and all replies are in the kernel.
     var isQuiet: Bool { self.held.isEmpty && !self.isBlocked }
 
-    private var mayParse: Bool {
-        !self.isClosed && !self.isBlocked && !self.loop.isFrozen && self.held.count < Self.heldLimit
-    }
+    private var isFull: Bool { self.held.count >= Self.heldLimit || self.missingBytes >= Self.missingByteLimit }
+
+    private var mayParse: Bool { !self.isClosed && !self.isBlocked && !self.loop.isFrozen && !self.isFull }
 
     // MARK: Receiving
 
@@ -117,7 +121,17 @@ final class ClientConnection {
         self.flush(&writer)
         self.putBack(writer)
         // As full as it may be: epoll would tell of more requests without end.
-        if self.held.count >= Self.heldLimit { self.updateInterest() }
+        if self.isFull {
+            self.isStopped = true
+            self.updateInterest()
+        }
+    }
+
+    /// Something left.
+    func resumeIfStopped() {
+        guard self.isStopped, !self.isFull else { return }
+        self.isStopped = false
+        self.resume()
     }
 
     /// Makes the window hold a frame of which only the beginning is there.

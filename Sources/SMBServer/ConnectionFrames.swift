@@ -13,20 +13,20 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
-    /// Flushes that are under way.
-    var syncs: Int
+    /// Flushes, copies and reads that are under way.
+    var tasks: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
 
     init(
-        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, syncs: Int
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, tasks: Int
     ) {
         self.number = number
         self.writer = writer
         self.replies = replies
         self.encryptedFor = encryptedFor
         self.ticket = ticket
-        self.syncs = syncs
+        self.tasks = tasks
     }
 }
 
@@ -37,10 +37,23 @@ struct FrameReply {
     var protection: Protection
 }
 
-/// One flush that a reply waits for.
-private struct WantedSync {
-    var file: OpenFile
-    var includesName: Bool
+/// What a reply waits for on another thread.
+private enum Task {
+    case sync(OpenFile, includesName: Bool)
+    case copy(CopyJob)
+    case read(MissingRead)
+}
+
+/// Where a message stands in its frame.
+private enum Place {
+    case alone
+    /// What follows in the compound may build on what this message does.
+    case followed
+    case last
+}
+
+private struct WantedTask {
+    var task: Task
     var reply: Int
 }
 
@@ -67,7 +80,7 @@ extension ClientConnection {
         let overhead = writer.count - frameStart
         var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
         var replies: [FrameReply] = []
-        var syncs: [WantedSync] = []
+        var tasks: [WantedTask] = []
         var ticket: UInt64 = 0
         var at = 0
         while true {
@@ -92,9 +105,9 @@ extension ClientConnection {
             }
             switch outcome {
             case .reply(let reply):
-                let sync = self.perform(reply, message, into: &writer)
-                if let (file, includesName) = sync {
-                    syncs.append(WantedSync(file: file, includesName: includesName, reply: replies.count))
+                let place: Place = header.nextCommand != 0 ? .followed : replies.isEmpty ? .alone : .last
+                if let task = self.perform(reply, message, place, into: &writer) {
+                    tasks.append(WantedTask(task: task, reply: replies.count))
                 }
                 if let last = replies.last {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
@@ -125,10 +138,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !syncs.isEmpty else {
+        guard ticket > self.loop.journaled || !tasks.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, syncs, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, tasks, &writer)
         return nil
     }
 
@@ -137,38 +150,36 @@ extension ClientConnection {
     ) -> SignatureCheck {
         guard frame.encryptedFor == nil, header.isSigned else { return .absent }
         let session = header.isRelated && frame.canRelate ? frame.sessionID : header.sessionID
-        guard let channel = self.security.channel(session) else { return .noKey }
+        guard let channel = self.security.channel(session) else {
+            return header.command == .sessionSetup ? self.checkVisitor(message, session: session) : .noKey
+        }
         return channel.isSigned(message) ? .valid : .invalid
     }
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns the file that must be flushed before it leaves.
+    /// Does what the reply claims was done. Returns what another thread must do before it leaves.
     private func perform(
-        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
-    ) -> (OpenFile, includesName: Bool)? {
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, _ place: Place, into writer: inout WireWriter
+    ) -> Task? {
         do throws(FileError) {
             switch reply.work {
             case .none: return nil
             case .read(let handle, let offset, let length, let minimum):
-                let start = writer.claimUncleared(length)
-                let count = try writer.withUnsafeMutableBytes(in: start..<start + length) { bytes throws(FileError) in
-                    try OpenFile.of(handle).read(into: bytes, at: offset)
-                }
-                guard count >= minimum, count > 0 || length == 0 else {
-                    writer.truncate(to: start)
-                    ServerState.replaceReply(at: reply.start, status: .endOfFile, isLast: true, into: &writer)
-                    return nil
-                }
-                writer.truncate(to: start + count)
-                writer.store(UInt32(count), at: reply.start + SMB2Header.byteCount + 4)
-                return nil
+                let missing = try self.read(
+                    handle, offset: offset, length: length, minimum: minimum, at: reply.start,
+                    isAlone: place == .alone, into: &writer)
+                return missing.map { .read($0) }
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? (file, false) : nil
+                return isDurable ? .sync(file, includesName: false) : nil
             case .sync(let handle, let includesName):
-                return (OpenFile.of(handle), includesName)
+                return .sync(OpenFile.of(handle), includesName: includesName)
+            case .copy(let job):
+                guard place == .followed else { return .copy(job) }
+                ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
+                return nil
             }
         } catch {
             Log.write("\(error)")
@@ -196,10 +207,12 @@ extension ClientConnection {
                 }
             } else {
                 for reply in replies {
-                    guard case .sign(let session) = reply.protection, let channel = self.security.channel(session)
-                    else { continue }
-                    let flags = writer.span.load(UInt32.self, at: reply.start + 16)
-                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + 16)
+                    guard case .sign(let session) = reply.protection else { continue }
+                    let flags = writer.span.load(UInt32.self, at: reply.start + SMB2Header.flagsOffset)
+                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + SMB2Header.flagsOffset)
+                    // Of a session that is not known here there is no key. Its refusal still says that it would be
+                    // signed: clients that insist on signatures take nothing else, and expect none that fits.
+                    guard let channel = self.security.signer(session) else { continue }
                     try writer.withUnsafeMutableBytes(in: reply.start..<reply.end) { bytes throws(CryptoError) in
                         try channel.sign(bytes)
                     }
@@ -214,7 +227,7 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ syncs: [WantedSync],
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ tasks: [WantedTask],
         _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
@@ -225,26 +238,49 @@ extension ClientConnection {
             replies: replies.map {
                 FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
             },
-            encryptedFor: encryptedFor, ticket: ticket, syncs: syncs.count)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
         self.nextFrame += 1
         self.held.append(frame)
-        for sync in syncs {
-            self.loop.server.syncs.submit(
-                sync.file, includesName: sync.includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: sync.reply))
+        for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
+    }
+
+    private func submit(_ task: Task, _ frame: HeldFrame, reply: Int) {
+        let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
+        switch task {
+        case .sync(let file, let includesName):
+            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
+        case .copy(let job):
+            let isTaken = self.loop.server.copies.submit { waiter.loop.post(.copied(waiter, job.answer, job.run())) }
+            guard !isTaken else { return }
+            let refused = CopyResult(status: .insuffServerResources, pieces: 0, byteCount: 0)
+            waiter.loop.post(.copied(waiter, job.answer, refused))
+        case .read(let missing): self.fetch(missing, waiter)
         }
     }
 
     /// A flush that a frame waits for is done, or failed.
-    func synced(frame number: UInt64, reply: Int, status: NTStatus) {
-        guard let frame = self.held.first(where: { $0.number == number }) else { return }
-        frame.syncs -= 1
-        if status.isError {
-            let start = frame.replies[reply].start
-            let isLast = reply == frame.replies.count - 1
-            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &frame.writer)
-            if isLast { frame.replies[reply].end = frame.writer.count }
+    func synced(_ waiter: FrameWaiter, _ status: NTStatus) {
+        self.finishTask(waiter) { start, isLast, writer in
+            guard status.isError else { return }
+            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &writer)
         }
+    }
+
+    /// A copy that a frame waits for has ended.
+    func copied(_ waiter: FrameWaiter, _ answer: CopyJob.Answer, _ result: CopyResult) {
+        self.finishTask(waiter) { start, isLast, writer in
+            ServerState.settleCopy(answer, result, at: start, isLast: isLast, into: &writer)
+        }
+    }
+
+    func finishTask(
+        _ waiter: FrameWaiter, _ settle: (_ start: Int, _ isLast: Bool, _ writer: inout WireWriter) -> Void
+    ) {
+        guard let frame = self.held.first(where: { $0.number == waiter.frame }) else { return }
+        frame.tasks -= 1
+        let isLast = waiter.reply == frame.replies.count - 1
+        settle(frame.replies[waiter.reply].start, isLast, &frame.writer)
+        if isLast { frame.replies[waiter.reply].end = frame.writer.count }
         self.release()
     }
 
@@ -253,12 +289,11 @@ extension ClientConnection {
     }
 
     /// Sends the held frames that wait for nothing any more.
-    private func release() {
-        let wasFull = self.held.count >= Self.heldLimit
+    func release() {
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.syncs == 0 && frame.ticket <= self.loop.journaled
+            let isReady = frame.tasks == 0 && frame.ticket <= self.loop.journaled
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -275,7 +310,7 @@ extension ClientConnection {
             }
         }
         if let failure { return self.close(failure) }
-        if wasFull { self.resume() }
+        self.resumeIfStopped()
         if self.loop.isFrozen { self.loop.reportIfQuiet() }
     }
 
@@ -288,9 +323,10 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let sync = request.withUnsafeMutableBytes { message in
+        let task = request.withUnsafeMutableBytes { message in
             self.perform(
-                Reply(start: start, protection: completion.protection, work: completion.work), message, into: &own)
+                Reply(start: start, protection: completion.protection, work: completion.work), message,
+                completion.continuation == nil ? .alone : .followed, into: &own)
         }
         if let id = completion.continuation {
             self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
@@ -298,15 +334,11 @@ extension ClientConnection {
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, syncs: sync == nil ? 0 : 1)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
         frame.isOrdered = completion.isNotification
         self.nextFrame += 1
         self.held.append(frame)
-        if let (file, includesName) = sync {
-            self.loop.server.syncs.submit(
-                file, includesName: includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame.number, reply: 0))
-        }
+        if let task { self.submit(task, frame, reply: 0) }
         self.release()
     }
 }

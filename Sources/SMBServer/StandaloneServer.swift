@@ -19,6 +19,7 @@ package final class StandaloneServer: Sendable {
         package var journal: String?
         package var serverName: String
         package var requiresSigning = true
+        package var limits = ServerLimits()
         package var snapshotSchedules: [SnapshotSchedule] = []
         /// Nil: one a core.
         package var loopCount: Int?
@@ -41,7 +42,7 @@ package final class StandaloneServer: Sendable {
             domain: (
                 UInt32(truncatingIfNeeded: identity.low), UInt32(truncatingIfNeeded: identity.low >> 32),
                 UInt32(truncatingIfNeeded: identity.high)
-            ), requiresSigning: configuration.requiresSigning)
+            ), requiresSigning: configuration.requiresSigning, limits: configuration.limits)
         record.shares = configuration.shares
         record.snapshotSchedules = configuration.snapshotSchedules
         for (index, user) in configuration.users.enumerated() {

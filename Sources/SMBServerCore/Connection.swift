@@ -28,6 +28,8 @@ package struct Connection: Sendable {
     /// Nil where none was agreed.
     package var cipher: Cipher?
     package var signingAlgorithm: SigningAlgorithm = .hmacSHA256
+    /// The POSIX extensions were negotiated.
+    package var isPOSIX = false
     package var maximumTransfer = Limits.transferWithoutCredits
 
     /// In the order in which they were set up.

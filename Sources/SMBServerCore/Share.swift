@@ -16,6 +16,8 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    /// The POSIX extensions, to clients that negotiated them.
+    package let offersPOSIX: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -24,6 +26,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.offersPOSIX = record.offersPOSIX
     }
 
     private init(pipes name: String, comment: String) {
@@ -33,6 +36,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.offersPOSIX = false
     }
 
     /// The share of the named pipes.

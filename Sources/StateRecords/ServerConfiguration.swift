@@ -7,10 +7,12 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
+    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them.
+    package var offersPOSIX: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true
     ) {
         self.name = name
         self.path = path
@@ -18,25 +20,28 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.offersPOSIX = offersPOSIX
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer.
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.offersPOSIX)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read())
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
         }
     }
 }
@@ -88,11 +93,15 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
+    /// In section 2.
+    package var limits: ServerLimits
+    /// In section 3.
     package var snapshotSchedules: [SnapshotSchedule] = []
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
-        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
+        limits: ServerLimits = ServerLimits()
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -101,16 +110,18 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.shares = shares
         self.users = users
         self.requiresSigning = requiresSigning
+        self.limits = limits
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning && left.snapshotSchedules == right.snapshotSchedules
+            && left.requiresSigning == right.requiresSigning && left.limits == right.limits
+            && left.snapshotSchedules == right.snapshotSchedules
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -120,6 +131,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.limits)
             writer.write(self.snapshotSchedules)
         }
     }
@@ -130,8 +142,8 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
-                requiresSigning: try reader.read())
-            if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
+                requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits())
+            if version >= 3 { configuration.snapshotSchedules = try reader.readArray() }
             return configuration
         }
     }

@@ -32,6 +32,9 @@ struct Shares: ParsableCommand {
         @Flag(help: "Only encrypted sessions.")
         var encrypted = false
 
+        @Flag(inversion: .prefixedNo, help: "The POSIX extensions, for clients that ask for them.")
+        var posix = true
+
         func run() throws {
             let path = self.path ?? self.name
             if let problem = Names.problem(shareName: self.name) ?? Names.problem(sharePath: path) {
@@ -42,7 +45,7 @@ struct Shares: ParsableCommand {
                     ShareRecord(
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
-                        requiresEncryption: self.encrypted)))
+                        requiresEncryption: self.encrypted, offersPOSIX: self.posix)))
         }
     }
 

@@ -10,7 +10,8 @@ enum Arguments {
     case snapshot(SnapshotCommand, folder: String)
     case help
 
-    static let usage = """
+    static var usage: String {
+        """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
                smbserverd snapshot create|list|delete FOLDER [TOKEN]
@@ -19,6 +20,7 @@ enum Arguments {
                                 ,ca       continuously available: handles survive a restart of the server
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
+                                ,noposix  without the POSIX extensions, also for clients that ask for them
           --user NAME           let NAME in; may be given several times
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
@@ -31,11 +33,21 @@ enum Arguments {
           --signing required|optional  whether clients must sign (default: required)
           --threads N           event loops (default: one a core)
           --snapshots NAME=SECONDS:KEEP  a snapshot of share NAME in each period of so many seconds, KEEP of which stay
+          --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
+        \(Self.limits)
 
         smbserverd snapshot makes, lists and deletes snapshots of a shared folder (XFS with reflink), which clients see as
         its previous versions. They lie in .holdfast in the root of the file system.
 
         """
+    }
+
+    private static var limits: String {
+        let limits = ServerLimit.allCases.map { "\($0.rawValue)=\($0.standard)" }
+        return stride(from: 0, to: limits.count, by: 4).map {
+            String(repeating: " ", count: 24) + limits[$0..<min($0 + 4, limits.count)].joined(separator: " ")
+        }.joined(separator: "\n")
+    }
 
     init(_ words: [String]) throws(ServerError) {
         if words.first == "snapshot" {
@@ -81,6 +93,11 @@ enum Arguments {
                 default: throw ServerError("--signing is required or optional")
                 }
             case "--snapshots": configuration.snapshotSchedules.append(try Self.schedule(try value(option)))
+            case "--limit":
+                let assignment = try value(option)
+                do throws(LimitError) { try configuration.limits.set(assignment) } catch {
+                    throw ServerError("--limit \(error)")
+                }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))
             default: throw ServerError("\(option): no such option; --help lists them")
@@ -140,7 +157,8 @@ enum Arguments {
             case "ca": record.isContinuouslyAvailable = true
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt")
+            case "noposix": record.offersPOSIX = false
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, noposix")
             }
         }
         return record

@@ -4,6 +4,21 @@ import Testing
 
 /// Names that are given and taken away: rename and delete.
 @Suite struct NamingTests {
+    /// By the names alone, and never out of the share.
+    @Test func upwards() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server)
+        for (name, meant) in [
+            ("a\\b\\..\\c", "a\\c"), ("x\\..\\y", "y"), ("..z", "..z"), ("w..", "w.."), ("q\\...", "q\\..."),
+        ] {
+            #expect(try client.create(name).status == .success)
+            #expect(server.files.names.contains(meant), "\(name)")
+        }
+        for name in ["..", "..\\a", "a\\..\\..", "a\\..\\..\\a"] {
+            #expect(try client.create(name).status == .objectPathSyntaxBad, "\(name)")
+        }
+    }
+
     private func rename(_ client: TestClient, _ file: FileID, to name: String) throws -> NTStatus? {
         let reply = try client.send(
             client.message(.setInfo) {

@@ -16,30 +16,9 @@ import Testing
     /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
     @Test(arguments: [false, true])
     func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {
-        var template = Array("/tmp/holdfast-break-XXXXXX".utf8CString)
-        _ = try #require(mkdtemp(&template))
-        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer {
-            for name in [
-                "share/a", "state/server-guid", "state/journal.db", "state/journal.db-wal", "state/journal.db-shm",
-            ] {
-                unlink("\(directory)/\(name)")
-            }
-            for name in ["/share", "/state", ""] { rmdir("\(directory)\(name)") }
-        }
-        mkdir("\(directory)/share", 0o755)
-        var configuration = StandaloneServer.Configuration(stateDirectory: "\(directory)/state", serverName: "BREAK")
-        configuration.shares = [ShareRecord(name: "test", path: "\(directory)/share", isContinuouslyAvailable: true)]
-        configuration.users = [("alice", "secret")]
-        configuration.address = "127.0.0.1"
-        configuration.port = 0
-        let server = try StandaloneServer(configuration)
-        defer { server.server.stop() }
+        let server = try RunningServer(isContinuouslyAvailable: true)
         func connect() throws -> SMBConnection {
-            let connection = try SMBConnection.open(
-                try ClientConfiguration(
-                    host: "127.0.0.1", port: server.port, credentials: .init(user: "alice", password: "secret")),
-                share: "test")
+            let connection = try server.connect()
             connection.isEncrypting = isEncrypted
             return connection
         }

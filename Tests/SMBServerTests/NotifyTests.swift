@@ -15,29 +15,8 @@ import Testing
 /// the listening sockets: the first change in a watched directory ended the server.
 @Suite struct NotifyTests {
     @Test func aChangeReachesWhoWaitsForIt() throws {
-        var template = Array("/tmp/holdfast-notify-XXXXXX".utf8CString)
-        _ = try #require(mkdtemp(&template))
-        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer {
-            for name in [
-                "share/new", "state/server-guid", "state/journal.db", "state/journal.db-wal", "state/journal.db-shm",
-            ] {
-                unlink("\(directory)/\(name)")
-            }
-            for name in ["/share", "/state", ""] { rmdir("\(directory)\(name)") }
-        }
-        mkdir("\(directory)/share", 0o755)
-        var configuration = StandaloneServer.Configuration(stateDirectory: "\(directory)/state", serverName: "NOTIFY")
-        configuration.shares = [ShareRecord(name: "test", path: "\(directory)/share")]
-        configuration.users = [("alice", "secret")]
-        configuration.address = "127.0.0.1"
-        configuration.port = 0
-        let server = try StandaloneServer(configuration)
-        defer { server.server.stop() }
-        let connection = try SMBConnection.open(
-            try ClientConfiguration(
-                host: "127.0.0.1", port: server.port, credentials: .init(user: "alice", password: "secret")),
-            share: "test")
+        let server = try RunningServer()
+        let connection = try server.connect()
         let root = try connection.create(
             OpenParameters("", access: .listDirectory, options: .directoryFile)
         ).fileID

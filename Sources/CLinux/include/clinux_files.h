@@ -63,9 +63,9 @@ long clinux_stat_descriptor(int descriptor, clinux_stat *out);
 long clinux_set_times(int descriptor, clinux_time access, clinux_time modification);
 // Of a directory's entry; a symbolic link is not followed.
 long clinux_set_entry_times(int directory, const char *entry, clinux_time access, clinux_time modification);
-// Both work on O_PATH descriptors; the owner's on one of a symbolic link, too.
-long clinux_set_owner(int descriptor, uint32_t user, uint32_t group);
-long clinux_set_mode(int descriptor, uint32_t mode);
+// Of the inode behind `descriptor`, which may be O_PATH; 0xFFFFFFFF leaves an id as it is.
+long clinux_chmod(int descriptor, uint32_t mode);
+long clinux_chown(int descriptor, uint32_t uid, uint32_t gid);
 extern const uint32_t clinux_utime_omit;
 extern const uint32_t clinux_utime_now;
 

@@ -64,6 +64,20 @@ enum ExtendedAttributes {
 }
 
 extension OpenFile {
+    /// FileEaInformation, [MS-FSCC] 2.4.12: the bytes of the list, with its own length field where it is not empty.
+    package func extendedAttributeByteCount() throws(FileError) -> UInt32 {
+        let number = self.handle.number
+        return try self.volume.attributeCache.extendedAttributeSize(try FileStatus(self.handle)) {
+            () throws(FileError) in
+            let list = try ExtendedAttributes.list(number)
+            var size = 0
+            for attribute in list {
+                size += SMB2Wire.ExtendedAttribute(name: attribute.name, value: attribute.value).byteCount
+            }
+            return UInt32(clamping: list.isEmpty ? 0 : size + 4)
+        }
+    }
+
     package func extendedAttributes() throws(FileError) -> [ExtendedAttribute] {
         try ExtendedAttributes.list(self.handle.number)
     }

@@ -32,7 +32,7 @@ package final class DirectoryCursor: Sendable {
 
     /// From the beginning. An empty pattern is `*`.
     package func restart(pattern: [UInt16]) throws(FileError) {
-        let isCaseSensitive = self.file.volume.options.isCaseSensitive
+        let isCaseSensitive = self.file.volume.options.isCaseSensitive || self.file.isPOSIX
         try self.state.withLock { state throws(FileError) in
             try state.reader.restart()
             state.pattern = NamePattern(pattern, isCaseSensitive: isCaseSensitive)
@@ -86,9 +86,9 @@ package final class DirectoryCursor: Sendable {
     }
 
     private func own(_ name: [UInt16]) throws(FileError) -> DirectoryEntry {
-        let information = FileInformation(
-            try FileStatus(self.file.handle), DOSAttributes.read(self.file.handle.number))
-        return DirectoryEntry(name: name, information: information)
+        let status = try FileStatus(self.file.handle)
+        let dos = self.file.volume.attributeCache.attributes(of: self.file.handle, status)
+        return DirectoryEntry(name: name, information: FileInformation(status, dos))
     }
 
     /// The root's parent is itself: nothing outside of the share is shown.
@@ -97,8 +97,9 @@ package final class DirectoryCursor: Sendable {
         guard let path = try? self.file.currentPath(), !path.isRoot,
             let parent = try? self.file.volume.findDirectory(path.parentBytes)
         else { return try self.own(name) }
-        return DirectoryEntry(
-            name: name, information: FileInformation(try FileStatus(parent), DOSAttributes.read(parent.number)))
+        let status = try FileStatus(parent)
+        let dos = self.file.volume.attributeCache.attributes(of: parent, status)
+        return DirectoryEntry(name: name, information: FileInformation(status, dos))
     }
 
     private func lookup(_ wanted: [UInt16]) throws(FileError) -> DirectoryEntry? {
@@ -112,7 +113,8 @@ package final class DirectoryCursor: Sendable {
         let directory = self.file.handle.number
         if self.hidesOwnDirectory, OwnDirectory.isName(name) { return nil }
         if let entry = try self.entry(name) { return entry }
-        guard !self.file.volume.options.isCaseSensitive,
+        if self.file.isPOSIX, let original = POSIXSpelling.original(name) { return try self.entry(original) }
+        guard !self.file.volume.options.isCaseSensitive, !self.file.isPOSIX,
             let spelling = try self.file.volume.indexes.spelling(of: name, in: directory)
         else { return nil }
         return try self.entry(spelling)
@@ -139,10 +141,12 @@ package final class DirectoryCursor: Sendable {
     private func entry(_ onDisk: [UInt8], shown: [UInt16]? = nil) throws(FileError) -> DirectoryEntry? {
         let directory = self.file.handle.number
         guard let status = try FileStatus(directory: directory, entry: onDisk) else { return nil }
-        let hasAttributes = status.isRegular || status.isDirectory
-        let dos =
-            hasAttributes
-            ? withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) } : DOSAttributes()
+        var dos = DOSAttributes()
+        if status.isRegular || status.isDirectory {
+            dos = self.file.volume.attributeCache.attributes(status) {
+                withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) }
+            }
+        }
         return DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
             information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))

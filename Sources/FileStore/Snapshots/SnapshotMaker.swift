@@ -34,7 +34,9 @@ extension Volume {
     package func makeSnapshot(
         _ token: SnapshotToken, isScheduled: Bool = false, isCancelled: () -> Bool = { false }
     ) throws(FileError) -> SnapshotSummary {
-        try self.checkSharesBlocks()
+        guard self.canClone else {
+            throw FileError(.notSupported, "a snapshot on a file system that shares no blocks")
+        }
         guard let place = try self.snapshotPlace(makes: true) else {
             throw FileError(.objectNameNotFound, "open the folder of the snapshots")
         }
@@ -69,23 +71,6 @@ extension Volume {
             // What cannot be removed now goes with the next `removeUnfinishedSnapshots`.
             try? TreeRemoval.remove(unfinished, from: place.number, isCancelled: { false })
             throw error
-        }
-    }
-
-    /// Two files without names tell, before anything is made that would have to be removed again.
-    private func checkSharesBlocks() throws(FileError) {
-        func unnamed() throws(FileError) -> Descriptor {
-            try Descriptor(
-                result: withTerminated([UInt8(ascii: ".")]) {
-                    clinux_openat(self.root.number, $0, clinux_o_tmpfile | O_RDWR | O_CLOEXEC, 0o600)
-                }, "make a file without a name")
-        }
-        do {
-            let from = try unnamed()
-            let to = try unnamed()
-            try check(clinux_clone_range(from.number, 0, to.number, 0, 0), "share a file's blocks")
-        } catch let error where error.status == .notSupported || error.code == EISDIR {
-            throw FileError(.notSupported, "a snapshot on a file system that shares no blocks")
         }
     }
 }
@@ -240,7 +225,7 @@ private struct SnapshotMaker: ~Copyable {
         let made = try Descriptor(
             result: withTerminated(name) { clinux_openat(parent, $0, clinux_o_path | O_NOFOLLOW | O_CLOEXEC, 0) },
             "open a link of a snapshot")
-        try check(clinux_set_owner(made.number, status.raw.uid, status.raw.gid), "set the owner of a link")
+        try check(clinux_chown(made.number, status.raw.uid, status.raw.gid), "set the owner of a link")
         let times = withTerminated(name) { clinux_set_entry_times(parent, $0, status.raw.atime, status.raw.mtime) }
         try check(times, "set the times of a link")
         self.summary.files += 1
@@ -250,8 +235,8 @@ private struct SnapshotMaker: ~Copyable {
     private static func copyMetadata(
         from source: borrowing Descriptor, status: FileStatus, to target: Int32
     ) throws(FileError) {
-        try check(clinux_set_owner(target, status.raw.uid, status.raw.gid), "set the owner in a snapshot")
-        try check(clinux_set_mode(target, status.raw.mode & 0o7777), "set the mode in a snapshot")
+        try check(clinux_chown(target, status.raw.uid, status.raw.gid), "set the owner in a snapshot")
+        try check(clinux_chmod(target, status.raw.mode & 0o7777), "set the mode in a snapshot")
         for name in try XAttr.names(source.number) {
             if let value = try XAttr.get(source.number, name) { try XAttr.set(target, name, value) }
         }

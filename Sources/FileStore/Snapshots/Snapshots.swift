@@ -74,7 +74,7 @@ extension Volume {
         var options = self.options
         options.isReadOnly = true
         options.isSnapshot = true
-        let volume = try Volume(root: root, options: options)
+        let volume = try Volume(root: root, options: options, canClone: true)
         return self.openSnapshots.withLock { open in
             // Somebody else may have opened it meanwhile.
             if let known = open[inode]?.volume { return known }

@@ -57,6 +57,8 @@ package struct ReadRequest: Equatable, Sendable {
 package struct ReadResponse: Equatable, Sendable {
     package static let structureSize: UInt16 = 17
     package static let fixedByteCount = 16
+    /// DataLength, from the start of the fixed part.
+    package static let dataLengthOffset = 4
     /// Header and fixed part: where the data starts, from the SMB2 header.
     package static let dataOffset = SMB2Header.byteCount + Self.fixedByteCount
 

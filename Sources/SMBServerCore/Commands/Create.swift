@@ -6,8 +6,9 @@ extension ServerState {
     mutating func create(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
-        let create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
+        var create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
         let tree = try self.tree(request)
+        if !self.offersPOSIX(tree, request) { create.contexts.posix = nil }
         var path: String
         do throws(WireError) { path = try UTF16LE.decode(message.extracting(create.name)) } catch {
             throw SMBError(.objectNameInvalid, "\(error)")
@@ -15,9 +16,12 @@ extension ServerState {
         guard let fileSystem = tree.share.fileSystem else {
             return try self.createPipe(path, create, tree, &request, into: &writer)
         }
+        if create.contexts.posix != nil { path = POSIXNames.mapped(path: path) }
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
-            return try self.reclaim(
+            let outcome = try self.reclaim(
                 create, try SnapshotPath.named(path, create.contexts.timeWarp), tree, &request, into: &writer)
+            if create.contexts.posix != nil { self.actAsPOSIX(request.fileID) }
+            return outcome
         }
         guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         if let durable = create.contexts.durableRequestV2 {
@@ -30,6 +34,8 @@ extension ServerState {
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
 
+        // Before the file is made.
+        guard !self.opens.isFull else { throw SMBError(.tooManyOpenedFiles, "table of opens") }
         let creation = self.creation(create.contexts, tree, request)
         let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
         var open = Open(
@@ -40,6 +46,7 @@ extension ServerState {
             fileAttributes: opened.facts.attributes)
         open.createAction = opened.action
         open.isDirectory = opened.facts.isDirectory
+        open.isPOSIX = create.contexts.posix != nil
         open.deleteOnClose = create.options.contains(.deleteOnClose)
         open.mode = create.options.intersection(.modeBits).rawValue
         open.channelSequence = request.dialect >= .smb30 ? request.header.channelSequence : 0
@@ -91,13 +98,28 @@ extension ServerState {
     /// The path within the share. A DFS client names server and share in front of it. 3.3.5.9.
     private static func sharePath(_ path: String, _ request: Request) throws(SMBError) -> String {
         guard path.utf8.first != UInt8(ascii: "\\") else { throw SMBError(.invalidParameter, "leading backslash") }
-        guard request.header.flags.contains(.dfs) else { return path }
+        guard request.header.flags.contains(.dfs) else { return try Self.withoutDots(path) }
         var rest = path[...]
         for _ in 0..<2 {
             guard let separator = rest.firstIndex(of: "\\") else { return "" }
             rest = rest[rest.index(after: separator)...]
         }
-        return String(rest)
+        return try Self.withoutDots(String(rest))
+    }
+
+    /// `a\b\..\c` is `a\c`: by the names alone, whatever they are. A way out of the share is none. Single dots are names that no
+    /// file has, and stay.
+    private static func withoutDots(_ path: String) throws(SMBError) -> String {
+        guard path.contains("..") else { return path }
+        var parts: [Substring] = []
+        for part in path.split(separator: "\\", omittingEmptySubsequences: false) {
+            guard part == ".." else {
+                parts.append(part)
+                continue
+            }
+            guard parts.popLast() != nil else { throw SMBError(.objectPathSyntaxBad, "a way out of the share") }
+        }
+        return parts.joined(separator: "\\")
     }
 
     // MARK: Open Execution, 3.3.5.9 and [MS-FSA] 2.1.5.1
@@ -116,6 +138,7 @@ extension ServerState {
             attributes: create.fileAttributes)
         wish.allocationSize = create.contexts.allocationSize ?? 0
         wish.creation = creation
+        wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
@@ -204,6 +227,7 @@ extension ServerState {
         if create.contexts.queryOnDiskID {
             contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
+        if open.isPOSIX { contexts.posix = opened.facts.posix }
         let caching = self.caching(of: key)
         contexts.lease = caching.lease
         if create.contexts.durableRequest, open.isDurable { contexts.durable = true }
@@ -230,7 +254,7 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         var name = path.lowercased()
         if name.utf8.first == UInt8(ascii: "\\") { name.removeFirst() }
-        let pipe = try self.openPipe(name)
+        let pipe = try self.openPipe(name, for: tree.user)
         let open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user, object: .pipe(pipe),

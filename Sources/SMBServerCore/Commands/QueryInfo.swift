@@ -67,7 +67,7 @@ extension ServerState {
         case .basic: BasicInformation(try handle.facts().networkOpen).encode(into: &answer)
         case .standard: try self.standardInformation(open, handle.facts()).encode(into: &answer)
         case .internal: Information64(try handle.facts().fileID).encode(into: &answer)
-        case .ea: Information32(try Self.extendedAttributeSize(handle)).encode(into: &answer)
+        case .ea: Information32(try handle.extendedAttributeSize()).encode(into: &answer)
         case .access: Information32(open.grantedAccess.rawValue).encode(into: &answer)
         case .name: NameInformation("\\" + open.path).encode(into: &answer)
         case .normalizedName:
@@ -80,7 +80,7 @@ extension ServerState {
             let facts = try handle.facts()
             AllInformation(
                 basic: BasicInformation(facts.networkOpen), standard: self.standardInformation(open, facts),
-                indexNumber: facts.fileID, eaSize: try Self.extendedAttributeSize(handle), access: open.grantedAccess,
+                indexNumber: facts.fileID, eaSize: try handle.extendedAttributeSize(), access: open.grantedAccess,
                 position: open.currentByteOffset, mode: Self.mode(of: open), alignment: 0, name: "\\" + open.path
             ).encode(into: &answer)
         case .alternateName, .shortName:
@@ -101,6 +101,9 @@ extension ServerState {
             IDInformation(
                 volumeSerialNumber: open.share.fileSystem?.volumeID ?? 0, fileIDLow: try handle.facts().fileID
             ).encode(into: &answer)
+        case .posix:
+            guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
+            Self.posixInformation(try handle.facts(), open.share).encode(into: &answer)
         case .fullEA: try self.queryExtendedAttributes(query, message, handle, limit: limit, into: &answer)
         case .rename, .renameEx, .link, .linkEx, .disposition, .dispositionEx, .allocation, .endOfFile,
             .validDataLength, .pipe, .pipeLocal, .pipeRemote:
@@ -119,13 +122,6 @@ extension ServerState {
     /// FILE_MODE: the options of CREATE that are a mode, as SET_INFO may have changed them. [MS-FSCC] 2.4.26.
     private static func mode(of open: Open) -> UInt32 {
         (open.createOptions.rawValue & 0x0000_103E) | open.mode
-    }
-
-    private static func extendedAttributeSize(_ handle: any FileHandle) throws(SMBError) -> UInt32 {
-        var size = 0
-        for attribute in try handle.listExtendedAttributes() { size += attribute.byteCount }
-        // The empty list counts 0, any other its own length field too. [MS-FSCC] 2.4.12.
-        return UInt32(clamping: size == 0 ? 0 : size + 4)
     }
 
     private func queryExtendedAttributes(
@@ -192,8 +188,17 @@ extension ServerState {
             answer.claim(48)
         case .sectorSize:
             let sector = facts.bytesPerSector
-            // Logical, physical for atomicity, for performance, effective; aligned device and partition. 2.5.8.
-            for value in [sector, sector, sector, sector, 0x0000_0003, 0, 0] { answer.append(value) }
+            // Logical, physical for atomicity, for performance, effective; aligned device and partition, FILE_LEVEL_TRIM
+            // works. 2.5.8.
+            for value in [sector, sector, sector, sector, 0x0000_000B, 0, 0] { answer.append(value) }
+        case .posix:
+            guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
+            let blockSize = facts.sectorsPerUnit * facts.bytesPerSector
+            POSIXVolumeInformation(
+                optimalTransferSize: UInt32(Limits.transfer), blockSize: blockSize, totalBlocks: facts.totalUnits,
+                freeBlocks: facts.freeUnits, availableBlocks: facts.availableUnits, totalNodes: facts.totalNodes,
+                freeNodes: facts.freeNodes, fileSystemID: fileSystem.volumeID
+            ).encode(into: &answer)
         case .label, .driverPath, .volumeFlags: throw SMBError(.invalidInfoClass)
         }
     }

@@ -1,0 +1,59 @@
+import Synchronization
+
+/// A few threads for what an event loop must not wait for. First come, first served.
+final class WorkerPool: Sendable {
+    private final class Queue: @unchecked Sendable {
+        // Guarded by the signal's lock. Taken from `next` on, so that taking one does not move the rest.
+        var jobs: [(@Sendable () -> Void)?] = []
+        var next = 0
+
+        func take() -> (@Sendable () -> Void)? {
+            guard self.next < self.jobs.count else { return nil }
+            let job = self.jobs[self.next].take()
+            self.next += 1
+            if self.next == self.jobs.count {
+                self.jobs.removeAll(keepingCapacity: true)
+                self.next = 0
+            }
+            return job
+        }
+    }
+
+    private let queue = Queue()
+    private let signal = Signal()
+    private let done = Atomic<UInt64>(0)
+
+    /// Jobs that have been done.
+    var finished: UInt64 { self.done.load(ordering: .relaxed) }
+
+    /// Jobs that wait for a thread; more are refused.
+    private let waitingLimit: Int
+
+    init(_ name: String, threads: Int, waitingLimit: Int) {
+        self.waitingLimit = waitingLimit
+        for index in 0..<threads { Thread.start("\(name)-\(index)") { [self] in self.run() } }
+    }
+
+    /// False: too many wait already.
+    func submit(_ job: @escaping @Sendable () -> Void) -> Bool {
+        self.signal.withLock {
+            guard self.queue.jobs.count - self.queue.next < self.waitingLimit else { return false }
+            self.queue.jobs.append(job)
+            self.signal.wake()
+            return true
+        }
+    }
+
+    private func run() {
+        while true {
+            let job = self.signal.withLock {
+                while true {
+                    if let job = self.queue.take() { return job }
+                    self.signal.wait()
+                }
+            }
+            job()
+            self.done.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+}
