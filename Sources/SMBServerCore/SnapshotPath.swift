@@ -24,6 +24,9 @@ package enum SnapshotPath {
         return rest.isEmpty ? token.text : "\(token.text)\\\(rest)"
     }
 
+    /// The file's name within its share, whichever version it is of.
+    static func withoutToken(_ path: String) -> String { self.split(path)?.path ?? path }
+
     /// Which version a path in this form leads into, and the path within; nil for the present.
     package static func split(_ path: String) -> (token: SnapshotToken, path: String)? {
         guard path.utf8.first == UInt8(ascii: "@"), let token = SnapshotToken(path.prefix { $0 != "\\" }) else {

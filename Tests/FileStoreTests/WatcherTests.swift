@@ -51,6 +51,20 @@ import Testing
         #expect(self.texts(events.filter { $0.watch == attributes }) == ["modified f"])
     }
 
+    /// What NTFS tells those who watch attributes alone: of the file, not of a folder, under its new name.
+    @Test func aRenameChangesAFilesAttributes() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        scratch.write("f")
+        scratch.makeDirectory("d")
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: .attributes, recursive: true)
+        #expect(rename("\(scratch.path)/d", "\(scratch.path)/e") == 0)
+        #expect(rename("\(scratch.path)/f", "\(scratch.path)/g") == 0)
+        #expect(rename("\(scratch.path)/g", "\(scratch.path)/e/h") == 0)
+        #expect(self.texts(try watcher.drain()) == ["modified g", "modified e\\h"])
+    }
+
     @Test func recursion() throws {
         let scratch = try Scratch()
         let watcher = try DirectoryWatcher()

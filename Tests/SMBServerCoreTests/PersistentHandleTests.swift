@@ -80,6 +80,25 @@ import Testing
         #expect(back.received().map(\.status) == [.success])
     }
 
+    /// smb2.notify.rmdir: who watches a folder that somebody deletes is asked to let it go.
+    @Test(arguments: [CreateOptions.directoryFile, [.directoryFile, .deleteOnClose]])
+    func aFolderThatIsToGo(options: CreateOptions) throws {
+        let server = TestServer()
+        server.state.watcher = Watcher()
+        let client = try TestClient.ready(server)
+        let folder = try client.open("d", access: .listDirectory, options: .directoryFile)
+        #expect(try client.notify(folder).status == .pending)
+        let rival = try client.open("d", access: .delete, options: options)
+        #expect(client.received().isEmpty)
+        if !options.contains(.deleteOnClose) {
+            #expect(try client.setFile(rival, .disposition, [1]).status == .success)
+            #expect(client.received().map(\.status) == [.deletePending])
+        }
+        #expect(try client.close(rival) == .success)
+        #expect(client.received().map(\.status) == (options.contains(.deleteOnClose) ? [.deletePending] : []))
+        #expect(try client.notify(folder).status == .deletePending)
+    }
+
     @Test func aHandleThatWasNeverAwayMissedNothing() throws {
         let server = TestServer()
         server.state.watcher = Watcher()

@@ -269,6 +269,10 @@ package final class DirectoryWatcher: Sendable {
             }
         } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
             self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
+            if notice.says(IN_MOVED_TO), !notice.isDirectory {
+                // A file that gets another name gets the archive attribute, too.
+                self.report(id, .modified, path, wanting: [.attributes, .creation], &state)
+            }
             guard watch.isRecursive, notice.isDirectory else { return }
             // What was moved in was there before: the client lists it if it wants to know.
             self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE))

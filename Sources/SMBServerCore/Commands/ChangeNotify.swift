@@ -53,6 +53,14 @@ extension ServerState {
         self.answerNotify(key)
     }
 
+    /// The directory is going to go: who waits for changes in it holds it back, and is asked to let it go.
+    mutating func tellWatchersOfDeletion(of file: UInt64) {
+        guard self.files[file]?.isDirectory == true else { return }
+        for key in self.files[file]?.opens ?? [] {
+            for id in self.opens[key]?.notification?.waiting ?? [] { self.complete(id, status: .deletePending) }
+        }
+    }
+
     /// Gives what has been seen to the oldest request that waits.
     private mutating func answerNotify(_ key: UInt64) {
         guard let notification = self.opens[key]?.notification, let id = notification.waiting.first,
