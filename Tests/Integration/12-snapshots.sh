@@ -21,7 +21,7 @@ for share in test folder; do
     folder=$share_path
     if [[ $share == folder ]]; then folder+=/folder; fi
     check "$share: a file" client "$share" "mkdir dir; put $work/old dir\\file; put $work/old gone"
-    check_says "$share: without snapshots there are no versions" '^0 snapshots|create_time' client "$share" 'allinfo dir\file'
+    check "$share: without snapshots there are no versions" bash -c "! grep -q @GMT <<<'$(client "$share" 'allinfo dir\file')'"
     token=$(snapshot create "$folder" | cut -d : -f 1)
     check "$share: a snapshot with the second in its name" \
         grep -qE '^@GMT-[0-9]{4}\.[0-9]{2}\.[0-9]{2}-[0-9]{2}\.[0-9]{2}\.[0-9]{2}$' <<<"$token"
@@ -62,15 +62,13 @@ check_says 'nobody sees where they lie' '^ok$' bash -c "[[ -d '$share_path/.hold
 check_says 'nor gets in' 'ACCESS_DENIED' client test 'cd .holdfast; ls'
 check_says 'nor into what lies deeper' 'ACCESS_DENIED' client test 'get .holdfast\snapshots\x x'
 
-# Samba's own tests want a certain tree; listdir reads one file of it twice, inside and outside.
-mkdir -p "$share_path/folder/subdir"
+# Samba's own tests. (listdir is none for us: it names a file with a slash.)
 echo content >"$share_path/folder/foo"
-echo linked >"$share_path/folder/subdir/hardlink"
 printf baz >"$work/stream"
 check 'a named stream' client folder "put $work/stream foo:bar"
 sleep 1.1
 token=$(snapshot create "$share_path/folder" | cut -d : -f 1)
-for name in write stream openroot listdir; do
+for name in write stream openroot; do
     check_says "smb2.twrp.$name" "^success: $name\$" timeout 60 smbtorture //127.0.0.1/folder -U "alice%$password" -p "$port" \
         -s /dev/null --option=torture:twrp_file=foo --option=torture:twrp_stream=bar --option=torture:twrp_stream_size=3 \
         --option="torture:twrp_snapshot=$token" "smb2.twrp.$name"
@@ -78,9 +76,9 @@ done
 
 # While a client writes: each round makes the file all of one byte; no version may be half of one round and half of the next.
 mkdir -p "$work/rounds"
-for round in {1..40}; do head -c 2000000 /dev/zero | tr '\0' "\\$((round % 8 + 60))" >"$work/rounds/$round"; done
+for round in {1..8}; do head -c 2000000 /dev/zero | tr '\0' "\\$((round % 8 + 60))" >"$work/rounds/$round"; done
 commands=
-for round in {1..40}; do commands+="put $work/rounds/$round changing; "; done
+for round in {1..400}; do commands+="put $work/rounds/$((round % 8 + 1)) changing; "; done
 client folder "$commands" >"$work/writer.log" 2>&1 &
 writer=$!
 made=0

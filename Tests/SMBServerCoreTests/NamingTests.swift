@@ -1,9 +1,17 @@
 import SMB2Wire
-import SMBServerCore
+@testable import SMBServerCore
 import Testing
 
 /// Names that are given and taken away: rename and delete.
 @Suite struct NamingTests {
+    @Test func namesOfTheOldForm() {
+        #expect(ShortNames.name(of: "dir with a long name\\file.txt") == "FILE.TXT")
+        #expect(ShortNames.name(of: "~A{1}b-_.c") == "~A{1}B-_.C")
+        for path in ["", "dir\\", "ninechars", "a.long", "a.b.c", ".a", "a.", "a b", "ä", "a+b", "f:stream"] {
+            #expect(ShortNames.name(of: path) == nil, "\(path)")
+        }
+    }
+
     /// By the names alone, and never out of the share.
     @Test func upwards() throws {
         let server = TestServer()

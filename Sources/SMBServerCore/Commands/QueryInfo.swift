@@ -84,9 +84,10 @@ extension ServerState {
                 position: open.currentByteOffset, mode: Self.mode(of: open), alignment: 0,
                 name: "\\" + SnapshotPath.withoutToken(open.path)
             ).encode(into: &answer)
-        case .alternateName, .shortName:
-            // Short names are off.
-            throw SMBError(.objectNameNotFound)
+        case .alternateName:
+            guard let name = ShortNames.name(of: open.path) else { throw SMBError(.objectNameNotFound, "no 8.3 name") }
+            NameInformation(name).encode(into: &answer)
+        case .shortName: throw SMBError(.objectNameNotFound)
         case .stream:
             // All or as many whole entries as fit; none at all is an error of its own.
             guard StreamInformation.encode(try handle.listStreams(), into: &answer, limit: limit) else {
