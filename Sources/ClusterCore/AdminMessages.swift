@@ -23,6 +23,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case nodeStarted(NodeRecord)
     /// A `ServerLimit` by its name.
     case setLimit(name: String, value: UInt64)
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
     /// For the server of the node that serves.
     case snapshot(SnapshotOrder)
     case setSnapshotSchedule(SnapshotSchedule)
@@ -70,6 +72,13 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(name)
             writer.write(value)
+        case .changeShare(let change):
+            writer.write(UInt8(14))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(15))
+            writer.write(name)
+            writer.write(isAdministrator)
         case .snapshot(let order):
             writer.write(UInt8(30))
             writer.write(order)
@@ -100,6 +109,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
+        case 14: self = .changeShare(try reader.read())
+        case 15: self = .setAdministrator(name: try reader.read(), try reader.read())
         case 30: self = .snapshot(try reader.read())
         case 31: self = .setSnapshotSchedule(try reader.read())
         case 32: self = .removeSnapshotSchedule(share: try reader.read())

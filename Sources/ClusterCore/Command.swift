@@ -26,6 +26,9 @@ package enum Command: Equatable, BinaryRecord {
     case record(EventRecord)
     /// A `ServerLimit` by its name, which a newer version may know alone.
     case setLimit(name: String, value: UInt64)
+    /// What `clusterctl share set` changes of a share.
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
     /// In the place of the share's schedule before it.
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
@@ -85,6 +88,13 @@ package enum Command: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(name)
             writer.write(value)
+        case .changeShare(let change):
+            writer.write(UInt8(15))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(16))
+            writer.write(name)
+            writer.write(isAdministrator)
         case .setSnapshotSchedule(let schedule):
             writer.write(UInt8(30))
             writer.write(schedule)
@@ -112,6 +122,8 @@ package enum Command: Equatable, BinaryRecord {
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
+        case 15: self = .changeShare(try reader.read())
+        case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
         case 30: self = .setSnapshotSchedule(try reader.read())
         case 31: self = .removeSnapshotSchedule(share: try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)

@@ -16,8 +16,12 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    package let permissions: [SharePermission]
+    package let isAccessBased: Bool
     /// The POSIX extensions, to clients that negotiated them.
     package let offersPOSIX: Bool
+    /// Macs may keep their backups here.
+    package let isTimeMachine: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -26,7 +30,10 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.permissions = record.permissions
+        self.isAccessBased = record.isAccessBased
         self.offersPOSIX = record.offersPOSIX
+        self.isTimeMachine = record.isTimeMachine
     }
 
     private init(pipes name: String, comment: String) {
@@ -36,7 +43,10 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.permissions = []
+        self.isAccessBased = false
         self.offersPOSIX = false
+        self.isTimeMachine = false
     }
 
     /// The share of the named pipes.
@@ -49,7 +59,7 @@ package final class Share: Sendable {
 
     package var isPipes: Bool { self.fileSystem == nil }
 
-    /// What anybody may do at most. [MS-SMB2] 2.2.10 MaximalAccess.
+    /// What anybody may do at most, whoever it is.
     package var maximalAccess: AccessMask {
         self.isReadOnly ? AccessMask.fileGenericRead.union(.fileGenericExecute) : .fileAll
     }

@@ -36,6 +36,23 @@ extension Volume {
         try files { () throws(FileError) in try self.rename(file, to: path, replaceExisting: replacesExisting) }
     }
 
+    package func renameStream(
+        _ handles: [any FileHandle], to name: String, replacesExisting: Bool
+    ) throws(SMBError) {
+        var streams: [OpenFile] = []
+        for handle in handles { streams.append(try self.own(handle, otherwise: .mediaWriteProtected)) }
+        let owned = streams
+        try files { () throws(FileError) in
+            try self.renameStream(owned, to: Array(name.utf8), replaceExisting: replacesExisting)
+        }
+    }
+
+    package func streamName(_ path: String) throws(SMBError) -> String? {
+        try files { () throws(FileError) in
+            try NTPath(path).stream.map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
     package func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
         let (volume, path) = try self.place(of: path)
         guard volume === self else { throw SMBError(.notSameDevice) }

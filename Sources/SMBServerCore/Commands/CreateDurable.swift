@@ -184,6 +184,7 @@ extension ServerState {
         self.opens[key]?.connection = request.connection
         self.opens[key]?.treeID = request.treeID
         self.opens[key]?.share = tree.share
+        self.opens[key]?.owner = tree.user
         self.opens[key]?.expiresAt = nil
         if self.opens[key]?.isDirectory == true { self.opens[key]?.mayHaveMissedChanges = true }
         self.opens[key]?.channelSequence = request.header.channelSequence
