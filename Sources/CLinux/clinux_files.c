@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -90,6 +91,8 @@ long clinux_close(int descriptor) { return CLINUX_RESULT(close(descriptor)); }
 
 long clinux_dup(int descriptor) { return CLINUX_RESULT(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)); }
 
+long clinux_lock(int descriptor) { return CLINUX_RESULT(flock(descriptor, LOCK_EX | LOCK_NB)); }
+
 long clinux_mkdirat(int directory, const char *path, uint32_t mode) {
     return CLINUX_RESULT(mkdirat(directory, path, mode));
 }
@@ -143,6 +146,11 @@ long clinux_set_times(int descriptor, clinux_time access, clinux_time modificati
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
     return CLINUX_RESULT(utimensat(AT_FDCWD, path, times, 0));
+}
+
+long clinux_set_entry_times(int directory, const char *entry, clinux_time access, clinux_time modification) {
+    struct timespec times[2] = {{access.seconds, access.nanoseconds}, {modification.seconds, modification.nanoseconds}};
+    return CLINUX_RESULT(utimensat(directory, entry, times, AT_SYMLINK_NOFOLLOW));
 }
 
 long clinux_chmod(int descriptor, uint32_t mode) {

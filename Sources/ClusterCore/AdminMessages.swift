@@ -25,6 +25,11 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case setLimit(name: String, value: UInt64)
     case changeShare(ShareChange)
     case setAdministrator(name: String, Bool)
+    /// For the server of the node that serves.
+    case snapshot(SnapshotOrder)
+    case setSnapshotSchedule(SnapshotSchedule)
+    case removeSnapshotSchedule(share: String)
+    case listSnapshotSchedules
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -74,6 +79,16 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(15))
             writer.write(name)
             writer.write(isAdministrator)
+        case .snapshot(let order):
+            writer.write(UInt8(30))
+            writer.write(order)
+        case .setSnapshotSchedule(let schedule):
+            writer.write(UInt8(31))
+            writer.write(schedule)
+        case .removeSnapshotSchedule(let share):
+            writer.write(UInt8(32))
+            writer.write(share)
+        case .listSnapshotSchedules: writer.write(UInt8(33))
         }
     }
 
@@ -96,6 +111,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 14: self = .changeShare(try reader.read())
         case 15: self = .setAdministrator(name: try reader.read(), try reader.read())
+        case 30: self = .snapshot(try reader.read())
+        case 31: self = .setSnapshotSchedule(try reader.read())
+        case 32: self = .removeSnapshotSchedule(share: try reader.read())
+        case 33: self = .listSnapshotSchedules
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -240,6 +259,8 @@ package enum AdminReply: Equatable, BinaryRecord {
     case status(StatusReport)
     case users([String])
     case opens([OpenRecord])
+    case snapshots([SnapshotRecord])
+    case snapshotSchedules([SnapshotSchedule])
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -261,6 +282,12 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .opens(let opens):
             writer.write(UInt8(6))
             writer.write(opens)
+        case .snapshots(let snapshots):
+            writer.write(UInt8(30))
+            writer.write(snapshots)
+        case .snapshotSchedules(let schedules):
+            writer.write(UInt8(31))
+            writer.write(schedules)
         }
     }
 
@@ -273,6 +300,8 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 4: self = .status(try reader.read())
         case 5: self = .users(try reader.readStrings())
         case 6: self = .opens(try reader.readArray())
+        case 30: self = .snapshots(try reader.readArray())
+        case 31: self = .snapshotSchedules(try reader.readArray())
         default: throw .unknownTag(kind: "admin reply", value: tag)
         }
     }

@@ -71,6 +71,8 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     package var nextRelativeID: UInt32
     package var requiresSigning: Bool
     package var settings: ClusterSettings
+    /// At most one a share.
+    package var snapshotSchedules: [SnapshotSchedule] = []
 
     package static let firstRelativeID: UInt32 = 1001
 
@@ -99,14 +101,21 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
 
     /// What smbserverd gets. The mount point is each node's own.
     package func server(mountPoint: String) -> ServerConfiguration {
-        ServerConfiguration(
+        var server = ServerConfiguration(
             serverGUID: self.guid, serverName: String(self.name.uppercased().prefix(Names.longestNetBIOSName)),
             domain: (self.domain[0], self.domain[1], self.domain[2]), mountPoint: mountPoint, shares: self.shares,
             users: self.users, requiresSigning: self.requiresSigning, limits: self.settings.limits)
+        server.snapshotSchedules = self.snapshotSchedules
+        return server
+    }
+
+    /// Where the share's schedule stands.
+    func scheduleIndex(of share: String) -> Int? {
+        self.snapshotSchedules.firstIndex { $0.share.lowercased() == share.lowercased() }
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.guid)
             for part in self.domain { writer.write(part) }
@@ -121,11 +130,12 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             writer.write(self.nextRelativeID)
             writer.write(self.requiresSigning)
             writer.write(self.settings)
+            writer.write(self.snapshotSchedules)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             let name = try reader.read(String.self)
             let guid = try reader.read(GUID16.self)
             let domain = [try reader.read(UInt32.self), try reader.read(UInt32.self), try reader.read(UInt32.self)]
@@ -141,6 +151,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             configuration.nextRelativeID = try reader.read()
             configuration.requiresSigning = try reader.read()
             configuration.settings = try reader.read()
+            if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
             return configuration
         }
     }

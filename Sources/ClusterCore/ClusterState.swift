@@ -124,6 +124,7 @@ package struct ClusterState: Equatable, Sendable {
             guard let index = self.configuration.shares.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
             else { return .refused(.unknown("share \(name)")) }
             self.configuration.shares.remove(at: index)
+            self.configuration.scheduleIndex(of: name).map { _ = self.configuration.snapshotSchedules.remove(at: $0) }
         case .putUser(let name, let hash): return self.putUser(name: name, ntHash: hash)
         case .removeUser(let name):
             guard let index = self.configuration.users.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
@@ -165,6 +166,26 @@ package struct ClusterState: Equatable, Sendable {
             guard let index = self.configuration.users.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
             else { return .refused(.unknown("user \(name)")) }
             self.configuration.users[index].isAdministrator = isAdministrator
+        case .setSnapshotSchedule(let schedule): return self.setSchedule(schedule)
+        case .removeSnapshotSchedule(let share):
+            guard let index = self.configuration.scheduleIndex(of: share) else {
+                return .refused(.unknown("schedule for share \(share)"))
+            }
+            self.configuration.snapshotSchedules.remove(at: index)
+        }
+        return .done
+    }
+
+    private mutating func setSchedule(_ schedule: SnapshotSchedule) -> CommandResult {
+        guard
+            let share = self.configuration.shares.first(where: { $0.name.lowercased() == schedule.share.lowercased() })
+        else { return .refused(.unknown("share \(schedule.share)")) }
+        var kept = schedule
+        kept.share = share.name
+        if let index = self.configuration.scheduleIndex(of: share.name) {
+            self.configuration.snapshotSchedules[index] = kept
+        } else {
+            self.configuration.snapshotSchedules.append(kept)
         }
         return .done
     }

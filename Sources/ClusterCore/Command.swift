@@ -29,6 +29,9 @@ package enum Command: Equatable, BinaryRecord {
     /// What `clusterctl share set` changes of a share.
     case changeShare(ShareChange)
     case setAdministrator(name: String, Bool)
+    /// In the place of the share's schedule before it.
+    case setSnapshotSchedule(SnapshotSchedule)
+    case removeSnapshotSchedule(share: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -92,6 +95,12 @@ package enum Command: Equatable, BinaryRecord {
             writer.write(UInt8(16))
             writer.write(name)
             writer.write(isAdministrator)
+        case .setSnapshotSchedule(let schedule):
+            writer.write(UInt8(30))
+            writer.write(schedule)
+        case .removeSnapshotSchedule(let share):
+            writer.write(UInt8(31))
+            writer.write(share)
         }
     }
 
@@ -115,6 +124,8 @@ package enum Command: Equatable, BinaryRecord {
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 15: self = .changeShare(try reader.read())
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
+        case 30: self = .setSnapshotSchedule(try reader.read())
+        case 31: self = .removeSnapshotSchedule(share: try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

@@ -60,6 +60,9 @@ package enum Names {
             return
                 "the share's path \"\(path)\" must be relative to the LUN's root, without empty parts, \".\" or \"..\""
         }
+        guard components.first?.lowercased() != ".holdfast" else {
+            return "the folder .holdfast in the LUN's root is Holdfast's own: it holds the snapshots"
+        }
         return nil
     }
 

@@ -32,6 +32,7 @@ extension Volume {
     /// The target of a path, or the directory in which it would be. STATUS_OBJECT_PATH_NOT_FOUND where that is missing too.
     /// The spelling is tried first as it is, in one system call; only then without regard to case.
     func find(_ path: NTPath, isPOSIX: Bool = false) throws(FileError) -> Found {
+        try self.checkVisible(path.bytes)
         guard !isPOSIX else { return try self.findExactly(path) }
         let exact = self.openBeneath(self.root.number, path.bytes, clinux_o_path)
         if exact >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: exact)), parent: nil) }
@@ -51,6 +52,7 @@ extension Volume {
 
     /// A directory by its path, without regard to case; O_PATH.
     func findDirectory(_ path: [UInt8], isPOSIX: Bool = false) throws(FileError) -> Descriptor {
+        try self.checkVisible(path)
         guard !isPOSIX else { return try self.findDirectoryExactly(path) }
         let exact = self.openBeneath(self.root.number, path, clinux_o_path | O_DIRECTORY)
         if exact >= 0 { return Descriptor(number: Int32(truncatingIfNeeded: exact)) }
@@ -67,6 +69,12 @@ extension Volume {
             current = Descriptor(number: Int32(truncatingIfNeeded: result))
         }
         return current
+    }
+
+    /// The server's own directory is nobody's to name.
+    func checkVisible(_ path: [UInt8]) throws(FileError) {
+        guard self.hidesOwnDirectory, OwnDirectory.holds(path) else { return }
+        throw FileError(.accessDenied, "name the server's own directory")
     }
 
     /// What openat2 says of a whole path. A missing end is not an error here.

@@ -106,7 +106,8 @@ extension Volume {
     ) throws(FileError) {
         let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
         if self.options.isReadOnly {
-            if action != .opened || request.options.contains(.deleteOnClose) || (writes && !information.isDirectory) {
+            let isRefused = writes && !information.isDirectory && !self.options.isSnapshot
+            if action != .opened || request.options.contains(.deleteOnClose) || isRefused {
                 throw FileError(.mediaWriteProtected, "a change on a read-only share")
             }
         }

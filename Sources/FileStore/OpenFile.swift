@@ -58,7 +58,8 @@ package final class OpenFile: Sendable {
         let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
         let reads = !request.access.isDisjoint(with: [.readData, .execute])
         if status.isRegular, streamName == nil, writes || reads {
-            self.handle = try handle.reopened(writes ? O_RDWR : O_RDONLY, "open a file's data")
+            let mayWrite = writes && !volume.options.isSnapshot
+            self.handle = try handle.reopened(mayWrite ? O_RDWR : O_RDONLY, "open a file's data")
             self.hasData = true
         } else {
             self.handle = handle

@@ -58,6 +58,8 @@ import Synchronization
 package final class Volume: Sendable {
     package struct Options: Sendable {
         package var isReadOnly = false
+        /// The root is a snapshot's: files can be opened to write, and every change is refused then. [MS-SMB2] 3.3.5.9.4.
+        var isSnapshot = false
         package var isCaseSensitive = false
         package var label: String
         /// What new files and directories get; the server's users are not the host's.
@@ -90,6 +92,10 @@ package final class Volume: Sendable {
     let mountID: UInt64
     /// Files can share blocks (XFS with reflink).
     package let canClone: Bool
+    /// The root is that of its file system, where the server's own directory lies: it is not shown, and no path leads into it.
+    let hidesOwnDirectory: Bool
+    /// By the inode of their roots.
+    let openSnapshots = Mutex<[UInt64: WeakVolume]>([:])
     let indexes: DirectoryIndexes
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
@@ -97,9 +103,15 @@ package final class Volume: Sendable {
     let attributeCache = AttributeCache()
     let directorySecurities = DirectorySecurities()
 
-    package init(root path: String, options: Options) throws(FileError) {
-        let descriptor = try Descriptor(
-            result: clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open the share's directory")
+    package convenience init(root path: String, options: Options) throws(FileError) {
+        try self.init(
+            root: try Descriptor(
+                result: clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open the share's directory"),
+            options: options)
+    }
+
+    /// - Parameter canClone: whether the file system shares blocks, where that is known; else it is tried out.
+    init(root descriptor: consuming Descriptor, options: Options, canClone: Bool? = nil) throws(FileError) {
         let status = try FileStatus(descriptor)
         self.options = options
         self.filesystemID = try Self.identifyFilesystem(descriptor)
@@ -107,7 +119,8 @@ package final class Volume: Sendable {
         self.creationTime = status.birthTime
         self.rootPath = try descriptor.path()
         self.mountID = status.mountID
-        self.canClone = Self.canClone(descriptor)
+        self.hidesOwnDirectory = try Self.isMountRoot(descriptor)
+        self.canClone = canClone ?? Self.canClone(descriptor)
         self.root = descriptor
         self.indexes = DirectoryIndexes()
     }

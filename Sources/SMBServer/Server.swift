@@ -29,6 +29,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     let syncs = SyncPool()
     let reads = WorkerPool("smb-read", threads: 8, waitingLimit: 1 << 16)
     let copies = WorkerPool("smb-copy", threads: 2, waitingLimit: 1024)
+    let snapshots = SnapshotService()
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal
@@ -189,6 +190,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         }
         let all = shares
         self.withState(from: nil) { $0.configure(configuration, shares: all) }
+        self.snapshots.configure(opened.mapValues(\.volume), configuration.snapshotSchedules)
     }
 
     private static func path(_ record: ShareRecord, _ configuration: ServerConfiguration) -> String {
@@ -257,6 +259,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     /// Nothing leaves any more, from this moment on.
     package func fence() {
         self.fenced.store(true, ordering: .sequentiallyConsistent)
+        self.snapshots.hold()
         for loop in self.loops { loop.post(.freeze) }
     }
 
@@ -271,11 +274,13 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     /// Takes no more requests, lets what runs finish, then calls `onFrozen`. No connection is closed.
     package func freeze() {
+        self.snapshots.hold()
         self.quietLoops.withLock { $0.removeAll() }
         for loop in self.loops { loop.post(.freeze) }
     }
 
     package func thaw() {
+        self.snapshots.resume()
         for loop in self.loops { loop.post(.thaw) }
     }
 
@@ -316,6 +321,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     /// Closes all connections and waits until the loops have ended and what they changed is stable.
     package func stop() {
+        self.snapshots.hold()
         for loop in self.loops { loop.post(.shutDown) }
         for loop in self.loops { loop.waitForEnd() }
         self.journal.drain()

@@ -22,6 +22,7 @@ package final class StandaloneServer: Sendable {
         package var serverName: String
         package var requiresSigning = true
         package var limits = ServerLimits()
+        package var snapshotSchedules: [SnapshotSchedule] = []
         /// Nil: one a core.
         package var loopCount: Int?
 
@@ -45,6 +46,7 @@ package final class StandaloneServer: Sendable {
                 UInt32(truncatingIfNeeded: identity.high)
             ), requiresSigning: configuration.requiresSigning, limits: configuration.limits)
         record.shares = configuration.shares
+        record.snapshotSchedules = configuration.snapshotSchedules
         for (index, user) in configuration.users.enumerated() {
             do throws(CryptoError) {
                 let hash = try NTHash(password: user.password)

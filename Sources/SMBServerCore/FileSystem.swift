@@ -117,6 +117,8 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor
     /// Takes the open file's name (or stream) away.
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
+    /// The share's previous versions, the newest first. Paths into them: ``SnapshotPath``.
+    func snapshotTokens() throws(SMBError) -> [SnapshotToken]
 }
 
 extension FileSystem {

@@ -63,6 +63,7 @@ extension ServerState {
         self.dropCaching(of: key, in: open.file)
         if open.deleteOnClose, self.files[open.file]?.isUnlinked == false {
             self.files[open.file]?.isDeletePending = true
+            self.tellWatchersOfDeletion(of: open.file)
             // The file goes with its last handle: those who only cache that they have it open close it.
             let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
             self.send(check?.notices ?? [], of: open.file)
@@ -122,6 +123,7 @@ extension ServerState {
     mutating func setDeletePending(_ key: UInt64, _ isPending: Bool) {
         guard let open = self.opens[key], open.file != 0 else { return }
         self.files[open.file]?.isDeletePending = isPending
+        if isPending { self.tellWatchersOfDeletion(of: open.file) }
     }
 
     /// Appends the record of a persistent open to the mutations; nothing for other opens.

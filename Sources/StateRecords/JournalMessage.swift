@@ -23,6 +23,8 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     /// Clients may be answered to then: microseconds of CLOCK_BOOTTIME, which both processes read alike. From the moment on
     /// at which the newest heartbeat that a majority answered was sent. Nothing is answered before the first one.
     case lease(until: UInt64)
+    /// Of the administrator; `snapshotDone` answers.
+    case snapshot(id: UInt64, SnapshotOrder)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -48,6 +50,10 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case .lease(let until):
             writer.write(UInt8(9))
             writer.write(until)
+        case .snapshot(let id, let order):
+            writer.write(UInt8(20))
+            writer.write(id)
+            writer.write(order)
         }
     }
 
@@ -63,6 +69,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case 7: self = .stop
         case 8: self = .statusRequest
         case 9: self = .lease(until: try reader.read())
+        case 20: self = .snapshot(id: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "cluster message", value: tag)
         }
     }
@@ -82,6 +89,8 @@ package enum ServerToCluster: Equatable, BinaryRecord {
     case status(ServerStatus)
     /// Input or output on the share failed as a whole (the file system shut down): the node should give up the LUN.
     case storageFailed(detail: String)
+    /// What became of an order, at any time after it.
+    case snapshotDone(id: UInt64, SnapshotOutcome)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -105,6 +114,10 @@ package enum ServerToCluster: Equatable, BinaryRecord {
         case .storageFailed(let detail):
             writer.write(UInt8(6))
             writer.write(detail)
+        case .snapshotDone(let id, let outcome):
+            writer.write(UInt8(20))
+            writer.write(id)
+            writer.write(outcome)
         }
     }
 
@@ -120,6 +133,7 @@ package enum ServerToCluster: Equatable, BinaryRecord {
         case 4: self = .frozen
         case 5: self = .status(try reader.read())
         case 6: self = .storageFailed(detail: try reader.read())
+        case 20: self = .snapshotDone(id: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "server message", value: tag)
         }
     }

@@ -166,6 +166,8 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var requiresSigning: Bool
     /// In section 2.
     package var limits: ServerLimits
+    /// In section 3.
+    package var snapshotSchedules: [SnapshotSchedule] = []
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
@@ -186,10 +188,11 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
             && left.requiresSigning == right.requiresSigning && left.limits == right.limits
+            && left.snapshotSchedules == right.snapshotSchedules
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -200,16 +203,19 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.users)
             writer.write(self.requiresSigning)
             writer.write(self.limits)
+            writer.write(self.snapshotSchedules)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
         self = try reader.section { (version, reader) throws(RecordError) in
-            ServerConfiguration(
+            var configuration = ServerConfiguration(
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
                 requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits())
+            if version >= 3 { configuration.snapshotSchedules = try reader.readArray() }
+            return configuration
         }
     }
 }

@@ -112,6 +112,18 @@ extension Member {
             answer(.users(marked))
         case .move(let node): self.move(to: node, state, answer)
         case .leave(let name): self.remove(name, state, answer)
+        case .snapshot(let order): self.snapshot(order, answer)
+        case .setSnapshotSchedule(let schedule):
+            if let problem = schedule.problem { return answer(.failed(AdminFailure(.refused, problem))) }
+            self.perform(
+                .setSnapshotSchedule(schedule),
+                "share \(schedule.share): a snapshot every \(schedule.everySeconds) s, \(schedule.keep) of which stay",
+                answer)
+        case .removeSnapshotSchedule(let share):
+            self.perform(
+                .removeSnapshotSchedule(share: share), "share \(share) has no schedule any more; its snapshots stay",
+                answer)
+        case .listSnapshotSchedules: answer(.snapshotSchedules(state.configuration.snapshotSchedules))
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))
         case .nodeStarted(let record):
             self.perform(.updateNode(record), "noted", answer)
@@ -124,6 +136,21 @@ extension Member {
         case .initialize, .join:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
+    }
+
+    private func snapshot(_ order: SnapshotOrder, _ answer: @escaping AdminAnswer) {
+        guard self.takeover.isServing, let server = self.server else {
+            return answer(
+                .failed(AdminFailure(.unavailable, "no node serves the share at the moment: see 'clusterctl status'")))
+        }
+        server.tell(
+            .snapshot(order) { outcome in
+                switch outcome {
+                case .done(let text): answer(.done(text))
+                case .failed(let text): answer(.failed(AdminFailure(.refused, text)))
+                case .list(let snapshots): answer(.snapshots(snapshots))
+                }
+            })
     }
 
     private func perform(_ command: Command, _ done: String, _ answer: @escaping AdminAnswer) {

@@ -21,6 +21,8 @@ final class ServerWorker: Sendable {
         case askStatus
         /// Microseconds of CLOCK_BOOTTIME.
         case lease(until: UInt64)
+        /// The closure is called once, on this worker's thread.
+        case snapshot(SnapshotOrder, @Sendable (SnapshotOutcome) -> Void)
     }
 
     private let orders = Mailbox<Order>()
@@ -46,6 +48,11 @@ private final class ServerThread {
     private static let listenDelay = Duration.seconds(1)
     /// Bytes that wait for the server to read them; beyond it it is taken for hung.
     private static let outputLimit = 256 << 20
+
+    /// An order for a snapshot is answered by then, whether it is carried out or not.
+    private static let snapshotAnswerTime = Duration.seconds(80)
+    /// Orders for snapshots that are not answered; more are refused.
+    private static let snapshotOrders = 128
 
     /// smbserverd's descriptor numbers.
     private static let journalNumber: Int32 = 3
@@ -88,6 +95,9 @@ private final class ServerThread {
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
     private var leaseEnd: UInt64 = 0
+    private var snapshots: [UInt64: (deadline: ContinuousClock.Instant, answer: @Sendable (SnapshotOutcome) -> Void)] =
+        [:]
+    private var nextSnapshot: UInt64 = 1
 
     init(orders: Mailbox<ServerWorker.Order>, executable: String, loop: Mailbox<LoopEvent>, logger: Logger) {
         self.orders = orders
@@ -101,13 +111,14 @@ private final class ServerThread {
             let events = Int16(POLLIN) | (self.outputStart < self.output.count ? Int16(POLLOUT) : 0)
             let others = self.socket >= 0 ? [pollfd(fd: self.socket, events: events, revents: 0)] : []
             let waits = self.configuration != nil && (self.child == nil || self.serve != nil || self.listenAgain != nil)
-            self.orders.wait(milliseconds: waits ? 50 : -1, others: others)
+            self.orders.wait(milliseconds: waits || !self.snapshots.isEmpty ? 50 : -1, others: others)
             self.receive()
             for order in self.orders.drain() { self.perform(order) }
             self.flush()
             if let serve = self.serve, ContinuousClock.now > serve.deadline {
                 self.ended("it did not load the records within \(Self.loadTime)")
             }
+            self.answerLateSnapshots()
             if let again = self.listenAgain, ContinuousClock.now >= again { self.openListeners() }
             if self.child == nil { self.start() }
         }
@@ -152,7 +163,38 @@ private final class ServerThread {
         case .lease(let until):
             self.leaseEnd = until
             if self.child != nil { self.send(.lease(until: until)) }
+        case .snapshot(let order, let answer): self.snapshot(order, answer)
         case .askStatus: if self.isUsed { self.send(.statusRequest) }
+        }
+    }
+
+    private func snapshot(_ order: SnapshotOrder, _ answer: @escaping @Sendable (SnapshotOutcome) -> Void) {
+        guard self.isUsed, self.snapshots.count < Self.snapshotOrders else {
+            return answer(.failed("the server of the share cannot be asked at the moment: try again"))
+        }
+        let id = self.nextSnapshot
+        self.nextSnapshot += 1
+        self.snapshots[id] = (ContinuousClock.now + Self.snapshotAnswerTime, answer)
+        self.send(.snapshot(id: id, order))
+    }
+
+    /// A large share takes longer than anybody waits on a socket.
+    private func answerLateSnapshots() {
+        let now = ContinuousClock.now
+        for (id, waiting) in self.snapshots where waiting.deadline <= now {
+            self.snapshots[id] = nil
+            waiting.answer(
+                .done(
+                    "it goes on: 'clusterctl snapshot list' shows it when it is whole, 'clusterctl snapshot cancel' ends it"
+                ))
+        }
+    }
+
+    private func failSnapshots() {
+        let failed = self.snapshots.values
+        self.snapshots = [:]
+        for waiting in failed {
+            waiting.answer(.failed("the server ended meanwhile: look with 'clusterctl snapshot list', then try again"))
         }
     }
 
@@ -229,6 +271,7 @@ private final class ServerThread {
 
     /// Ends the process and forgets it, without a word to the loop.
     private func end() {
+        self.failSnapshots()
         guard let child = self.child else { return }
         child.kill(SIGKILL)
         _ = child.wait(timeout: .seconds(5))
@@ -352,6 +395,7 @@ private final class ServerThread {
             self.freeze = nil
             self.loop.post(.takeover(.finished(freeze, [])))
         case .status(let status): self.loop.post(.serverStatus(status))
+        case .snapshotDone(let id, let outcome): self.snapshots.removeValue(forKey: id)?.answer(outcome)
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
         case .append: self.loop.post(.journal(generation: self.generation, epoch: self.epoch, message))
         }

@@ -7,12 +7,14 @@ enum Arguments {
     case standalone(StandaloneServer.Configuration)
     /// Beneath a `clusterd`: the socket to it, and the listening sockets that it holds.
     case cluster(socket: Int32, listeners: [Int32])
+    case snapshot(SnapshotCommand, folder: String)
     case help
 
     static var usage: String {
         """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
+               smbserverd snapshot create|list|delete FOLDER [TOKEN]
 
           --share NAME=FOLDER   serve FOLDER as \\\\server\\NAME; may be given several times
                                 ,ca       continuously available: handles survive a restart of the server
@@ -36,8 +38,12 @@ enum Arguments {
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
           --threads N           event loops (default: one a core)
+          --snapshots NAME=SECONDS:KEEP  a snapshot of share NAME in each period of so many seconds, KEEP of which stay
           --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
         \(Self.limits)
+
+        smbserverd snapshot makes, lists and deletes snapshots of a shared folder (XFS with reflink), which clients see as
+        its previous versions. They lie in .holdfast in the root of the file system.
 
         """
     }
@@ -50,6 +56,10 @@ enum Arguments {
     }
 
     init(_ words: [String]) throws(ServerError) {
+        if words.first == "snapshot" {
+            self = try Self.snapshot(Array(words.dropFirst()))
+            return
+        }
         var configuration = StandaloneServer.Configuration(
             stateDirectory: Self.defaultStateDirectory, serverName: Self.hostName)
         var users: [String] = []
@@ -92,6 +102,7 @@ enum Arguments {
                 case "optional": configuration.requiresSigning = false
                 default: throw ServerError("--signing is required or optional")
                 }
+            case "--snapshots": configuration.snapshotSchedules.append(try Self.schedule(try value(option)))
             case "--limit":
                 let assignment = try value(option)
                 do throws(LimitError) { try configuration.limits.set(assignment) } catch {
@@ -112,10 +123,34 @@ enum Arguments {
         guard !configuration.shares.isEmpty else {
             throw ServerError("no share: say what to serve with --share NAME=FOLDER")
         }
+        for schedule in configuration.snapshotSchedules
+        where !configuration.shares.contains(where: { $0.name.lowercased() == schedule.share.lowercased() }) {
+            throw ServerError("--snapshots \(schedule.share): there is no share of that name")
+        }
         guard !users.isEmpty else { throw ServerError("no user: say who may come in with --user NAME") }
         configuration.administrators = administrators
         configuration.users = try Passwords.of(users, file: passwordFile)
         self = .standalone(configuration)
+    }
+
+    private static func snapshot(_ words: [String]) throws(ServerError) -> Arguments {
+        switch (words.first, words.count) {
+        case ("create", 2): return .snapshot(.create, folder: words[1])
+        case ("list", 2): return .snapshot(.list, folder: words[1])
+        case ("delete", 3): return .snapshot(.delete(token: words[2]), folder: words[1])
+        default: throw ServerError("smbserverd snapshot create FOLDER, list FOLDER or delete FOLDER TOKEN")
+        }
+    }
+
+    private static func schedule(_ text: String) throws(ServerError) -> SnapshotSchedule {
+        let parts = text.split(separator: "=", maxSplits: 1)
+        let numbers = parts.last?.split(separator: ":").compactMap { UInt32($0) } ?? []
+        guard parts.count == 2, numbers.count == 2 else {
+            throw ServerError("--snapshots \(text): NAME=SECONDS:KEEP is wanted")
+        }
+        let schedule = SnapshotSchedule(share: String(parts[0]), everySeconds: numbers[0], keep: numbers[1])
+        if let problem = schedule.problem { throw ServerError("--snapshots \(text): \(problem)") }
+        return schedule
     }
 
     private static func share(_ text: String) throws(ServerError) -> ShareRecord {

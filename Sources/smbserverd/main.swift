@@ -8,6 +8,11 @@ signal(SIGPIPE, SIG_IGN)
 
 do throws(ServerError) {
     switch try Arguments(Array(CommandLine.arguments.dropFirst())) {
+    case .snapshot(let command, let folder):
+        do throws(ServerError) { print(try command.run(folder: folder), terminator: "") } catch {
+            Log.write("\(error)")
+            exit(1)
+        }
     case .help:
         print(Arguments.usage, terminator: "")
     case .cluster(let socket, let listeners):

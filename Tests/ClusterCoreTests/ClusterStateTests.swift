@@ -60,6 +60,34 @@ private struct Cluster {
         #expect(!cluster.state.isRemoved(3))
     }
 
+    /// Both nodes know it: it is configuration. One a share, and it goes with the share.
+    @Test func aScheduleOfSnapshots() throws {
+        var cluster = Cluster()
+        let hourly = SnapshotSchedule(share: "TEST", everySeconds: 3600, keep: 24)
+        #expect(cluster.apply(.setSnapshotSchedule(hourly)) == .refused(.unknown("share TEST")))
+        cluster.apply(.addShare(ShareRecord(name: "test", path: "test")))
+        #expect(cluster.apply(.setSnapshotSchedule(hourly)) == .done)
+        let daily = SnapshotSchedule(share: "test", everySeconds: 86_400, keep: 7)
+        #expect(cluster.apply(.setSnapshotSchedule(daily)) == .done)
+        #expect(cluster.state.configuration.snapshotSchedules == [daily])
+        #expect(cluster.state.configuration.server(mountPoint: "/mnt").snapshotSchedules == [daily])
+        let copy = try ClusterState(decoding: cluster.state.encoded)
+        #expect(copy == cluster.state)
+        #expect(
+            cluster.apply(.removeSnapshotSchedule(share: "other")) == .refused(.unknown("schedule for share other")))
+        #expect(cluster.apply(.removeSnapshotSchedule(share: "Test")) == .done)
+        #expect(cluster.state.configuration.snapshotSchedules.isEmpty)
+        cluster.apply(.setSnapshotSchedule(daily))
+        cluster.apply(.removeShare(name: "test"))
+        #expect(cluster.state.configuration.snapshotSchedules.isEmpty)
+    }
+
+    @Test func theServersOwnFolderIsNoShares() {
+        #expect(Names.problem(sharePath: ".holdfast")?.contains("Holdfast's own") == true)
+        #expect(Names.problem(sharePath: ".HoldFast/snapshots") != nil)
+        #expect(Names.problem(sharePath: "data/.holdfast") == nil)
+    }
+
     /// A refusal leaves the token for the next try.
     @Test func aSecondNodeOfTheSameNameOrAddressIsRefused() {
         var cluster = Cluster()

@@ -6,7 +6,7 @@ import Testing
 
 /// Runs a program; its exit status, or -1 where it could not be started.
 @discardableResult
-private func run(_ words: String...) -> Int32 {
+func run(_ words: String...) -> Int32 {
     var process = pid_t()
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
@@ -16,13 +16,13 @@ private func run(_ words: String...) -> Int32 {
     return status & 0x7F == 0 ? status >> 8 & 0xFF : -1
 }
 
-private func canMountXFS() -> Bool {
+func canMountXFS() -> Bool {
     guard getuid() == 0, access("/dev/loop-control", F_OK) == 0 else { return false }
     return run("sh", "-c", "command -v mkfs.xfs losetup >/dev/null && grep -qw xfs /proc/filesystems") == 0
 }
 
 /// A file system image on one loop device after the other, as a takeover mounts it on one node after the other.
-private final class Image {
+final class Image {
     static let uuid = "01234567-89ab-cdef-0123-456789abcdef"
     let directory: String
     private var device: String?

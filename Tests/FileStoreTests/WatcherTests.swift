@@ -51,6 +51,21 @@ import Testing
         #expect(self.texts(events.filter { $0.watch == attributes }) == ["modified f"])
     }
 
+    /// What NTFS tells those who watch attributes alone: of the file, not of a folder, under its new name.
+    @Test func aRenameChangesAFilesAttributes() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        scratch.write("f")
+        scratch.makeDirectory("d")
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: .attributes, recursive: true)
+        #expect(rename("\(scratch.path)/d", "\(scratch.path)/e") == 0)
+        #expect(try watcher.drain().isEmpty)
+        #expect(rename("\(scratch.path)/f", "\(scratch.path)/g") == 0)
+        #expect(rename("\(scratch.path)/g", "\(scratch.path)/e/h") == 0)
+        #expect(self.texts(try watcher.drain()) == ["modified g", "modified e\\h"])
+    }
+
     @Test func recursion() throws {
         let scratch = try Scratch()
         let watcher = try DirectoryWatcher()
@@ -98,5 +113,105 @@ import Testing
         _ = try watcher.watch(root, filter: .fileName, recursive: false)
         scratch.write("g")
         #expect(self.texts(try watcher.drain()) == ["added g"])
+    }
+
+    private func descriptors() throws -> Int {
+        let directory = try #require(opendir("/proc/self/fd"))
+        defer { closedir(directory) }
+        var count = 0
+        while readdir(directory) != nil { count += 1 }
+        return count
+    }
+
+    /// What the kernel has under watch for this inotify descriptor.
+    private func inotifyWatches(_ watcher: DirectoryWatcher) throws -> Int {
+        let file = try #require(fopen("/proc/self/fdinfo/\(watcher.descriptor)", "r"))
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        var count = 0
+        while fgets(&line, 256, file) != nil {
+            if line.starts(with: "inotify".utf8.map { CChar(bitPattern: $0) }) { count += 1 }
+        }
+        return count
+    }
+
+    /// 10,000 watches: half of them on one directory, half on one each, some with trees. What they took comes back, of
+    /// descriptors and of what the kernel watches, and none takes a descriptor beyond its handle's.
+    @Test func tenThousandWatchesLeaveNothingBehind() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        let root = try scratch.open("", access: [.readData]).file
+        // A handle each; where the process may not have so many, as many as it may.
+        let own = min(5000, sysconf(Int32(_SC_OPEN_MAX)) - 1000)
+        try #require(own > 0)
+        for index in 0..<own { scratch.makeDirectory("d\(index)") }
+        var handles: [OpenFile] = []
+        for index in 0..<own { handles.append(try scratch.open("d\(index)", access: [.readData]).file) }
+        let before = try self.descriptors()
+        var ids: [WatchID] = []
+        for index in 0..<10_000 - own {
+            ids.append(try watcher.watch(root, filter: index % 2 == 0 ? .fileName : .size, recursive: false))
+        }
+        for (index, handle) in handles.enumerated() {
+            ids.append(try watcher.watch(handle, filter: .fileName, recursive: index % 10 == 0))
+        }
+        #expect(try self.inotifyWatches(watcher) == own + 1)
+        #expect(abs(try self.descriptors() - before) < 100, "others run beside this test")
+        scratch.write("d7/new")
+        #expect(self.texts(try watcher.drain()) == ["added new"])
+        for id in ids.shuffled() { watcher.unwatch(id) }
+        #expect(try self.inotifyWatches(watcher) == 0)
+        handles = []
+        #expect(try self.descriptors() - before < 100 - own)
+        scratch.write("d7/later")
+        #expect(try watcher.drain().isEmpty)
+    }
+
+    /// Two watches of one directory, one of them of a tree: what one lets go the other keeps.
+    @Test func watchesShareWhatTheKernelWatches() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        try scratch.open("a", .create, options: .directoryFile)
+        try scratch.open("a\\b", .create, options: .directoryFile)
+        let root = try scratch.open("", access: [.readData]).file
+        let inner = try scratch.open("a", access: [.readData]).file
+        let tree = try watcher.watch(root, filter: .fileName, recursive: true)
+        let single = try watcher.watch(inner, filter: .fileName, recursive: false)
+        #expect(try self.inotifyWatches(watcher) == 3)
+        scratch.write("a/one")
+        #expect(self.texts(try watcher.drain()).sorted() == ["added a\\one", "added one"])
+        watcher.unwatch(tree)
+        #expect(try self.inotifyWatches(watcher) == 1)
+        scratch.write("a/two")
+        scratch.write("a/b/deep")
+        #expect(self.texts(try watcher.drain()) == ["added two"])
+        watcher.unwatch(single)
+        #expect(try self.inotifyWatches(watcher) == 0)
+    }
+
+    /// The server's own limit; the kernel's (fs.inotify.max_user_watches) says the same.
+    @Test func atTheLimit() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher(watchLimit: 3)
+        for name in ["a", "b", "c", "d"] { scratch.makeDirectory(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        // A tree beyond the limit is watched as far as it goes, and its client told once to look for itself.
+        let tree = try watcher.watch(root, filter: .fileName, recursive: true)
+        #expect(self.texts(try watcher.drain()) == ["overflowed"])
+        scratch.write("near")
+        #expect(self.texts(try watcher.drain()) == ["added near"])
+        scratch.makeDirectory("e")
+        #expect(try watcher.drain().isEmpty)
+        let more = try scratch.open("e", access: [.readData]).file
+        #expect(
+            scratch.status { _ = try watcher.watch(more, filter: .fileName, recursive: false) }
+                == .insufficientResources)
+        // What is watched already costs nothing more.
+        let again = try watcher.watch(root, filter: .fileName, recursive: false)
+        watcher.unwatch(again)
+        watcher.unwatch(tree)
+        _ = try watcher.watch(more, filter: .fileName, recursive: false)
+        scratch.write("e/f")
+        #expect(self.texts(try watcher.drain()) == ["added f"])
     }
 }

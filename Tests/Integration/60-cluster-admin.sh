@@ -4,44 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/library.sh"
 
-if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
-    skipped 'cluster: needs root and /dev/fuse'
-    exit 0
-fi
-for program in clusterd clusterctl lunbridge; do
-    if [[ ! -x $binaries/$program ]]; then
-        skipped "cluster: no $program in $binaries"
-        exit 0
-    fi
-done
-
 export HOLDFAST_LAB_ID=admin$$
-lab=$here/../../cluster/lab
-folder=/run/holdfast-lab/$HOLDFAST_LAB_ID
-clean_up() {
-    "$lab" down >/dev/null 2>&1 || true
-}
-trap clean_up EXIT
-
-if ! "$lab" up >"$work/up.log" 2>&1; then
-    failed 'a cluster of two nodes and a witness' "$(cat "$work/up.log")"
-    exit 0
-fi
-passed 'a cluster of two nodes and a witness'
-
-# on NODE COMMAND...: on the node, with its mounts, processes and network.
-on() {
-    local node=$1
-    shift
-    timeout 90 nsenter --target="$(cat "$folder/$node/init")" --mount --net --pid -- "$@"
-}
-
-# ctl NODE WORDS...: clusterctl there.
-ctl() {
-    local node=$1
-    shift
-    on "$node" "$binaries/clusterctl" "$@" --socket "$folder/$node/state/admin.sock"
-}
+# shellcheck source=lib/cluster.sh
+source "$(dirname "$0")/lib/cluster.sh"
 
 # refuses NAME STATUS PATTERN NODE WORDS...: clusterctl there ends with that status and says so.
 refuses() {
@@ -55,33 +20,8 @@ refuses() {
     fi
 }
 
-# wait_for SECONDS COMMAND...
-wait_for() {
-    local left=$(($1 * 5))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if ((left-- <= 0)); then return 1; fi
-        sleep 0.2
-    done
-}
-
-active() { ctl witness status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get("active") or "")'; }
-serves() { [[ $(active) == "$1" ]]; }
 follows() { ctl "$1" status --json | grep -q '"hasQuorum" : true'; }
 idle() { (ctl "$1" status 2>&1 || true) | grep -q 'in no cluster'; }
-
-# process NODE PROGRAM: its process number, as the host sees it.
-process() {
-    local entry space
-    space=$(readlink "/proc/$(cat "$folder/$1/init")/ns/pid")
-    for entry in /proc/[0-9]*; do
-        if [[ $(readlink "$entry/ns/pid" 2>/dev/null) == "$space" && $(readlink "$entry/exe" 2>/dev/null) == */$2 ]]; then
-            echo "${entry#/proc/}"
-            return
-        fi
-    done
-    return 1
-}
 
 refuses 'a move to a witness' 1 'never serves' node-a move witness
 refuses 'a leave of the node that serves' 1 "'clusterctl move' first" "$(active)" leave

@@ -35,6 +35,10 @@ final class MemoryFileSystem: FileSystem {
     /// What reopening and deleting a file meets; nil: nothing.
     let failure = Mutex<NTStatus?>(nil)
     let volumeID: UInt64 = 0x1122
+    /// What there is of previous versions, the newest first; a path into one is a name like any other here.
+    let tokens = Mutex<[SnapshotToken]>([])
+
+    func snapshotTokens() throws(SMBError) -> [SnapshotToken] { self.tokens.withLock { $0 } }
 
     final class Handle: FileHandle {
         let node: Node

@@ -1,9 +1,32 @@
 import SMB2Wire
-import SMBServerCore
+@testable import SMBServerCore
 import Testing
 
 /// Names that are given and taken away: rename and delete.
 @Suite struct NamingTests {
+    @Test func namesOfTheOldForm() {
+        #expect(ShortNames.name(of: "dir with a long name\\file.txt") == "FILE.TXT")
+        #expect(ShortNames.name(of: "~A{1}b-_.c") == "~A{1}B-_.C")
+        for path in ["", "dir\\", "ninechars", "a.long", "a.b.c", ".a", "a.", "a b", "ä", "a+b", "f:stream"] {
+            #expect(ShortNames.name(of: path) == nil, "\(path)")
+        }
+    }
+
+    /// By the names alone, and never out of the share.
+    @Test func upwards() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server)
+        for (name, meant) in [
+            ("a\\b\\..\\c", "a\\c"), ("x\\..\\y", "y"), ("..z", "..z"), ("w..", "w.."), ("q\\...", "q\\..."),
+        ] {
+            #expect(try client.create(name).status == .success)
+            #expect(server.files.names.contains(meant), "\(name)")
+        }
+        for name in ["..", "..\\a", "a\\..\\..", "a\\..\\..\\a"] {
+            #expect(try client.create(name).status == .objectPathSyntaxBad, "\(name)")
+        }
+    }
+
     private func rename(_ client: TestClient, _ file: FileID, to name: String) throws -> NTStatus? {
         let reply = try client.send(
             client.message(.setInfo) {

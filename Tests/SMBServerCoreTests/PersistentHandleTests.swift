@@ -52,13 +52,76 @@ import Testing
         }
     }
 
-    @Test func notOnAnOrdinaryShareNorOnADirectoryNorUnasked() throws {
+    /// A client that watches a folder keeps its handle, and is told to read the folder anew: what happened in it while nobody
+    /// looked, or was told on the connection that broke, it would never hear of. Once.
+    @Test(arguments: [true, false]) func aFolderIsReadAnewAfterAReclaim(onTheNextNode: Bool) throws {
+        let first = TestServer()
+        let watcher = Watcher()
+        first.state.watcher = watcher
+        let client = try TestClient.ready(first, share: "ca")
+        let reply = try client.create(
+            "d", access: .listDirectory, options: .directoryFile, contexts: self.request())
+        #expect(reply.create?.contexts.durableV2?.isPersistent == true)
+        let folder = try #require(reply.create).fileID
+        #expect(try client.notify(folder).status == .pending)
+        client.disconnect()
+        let server = onTheNextNode ? self.successor(of: first) : first
+        server.state.watcher = watcher
+        let back = try TestClient.ready(server, share: "ca")
+        let again = try #require(try back.create("", contexts: self.reconnect(folder)).create).fileID
+        #expect(try back.notify(again).status == .pending)
+        #expect(back.received().map(\.status) == [.notifyEnumDir])
+        // From here on it hears of what happens.
+        #expect(try back.notify(again).status == .pending)
+        #expect(back.received().isEmpty)
+        server.state.directoryChanged(
+            again.volatile, [FileNotifyInformation(action: .added, name: "new")], isOverflow: false)
+        server.takeEffects()
+        #expect(back.received().map(\.status) == [.success])
+    }
+
+    /// smb2.notify.rmdir: who watches a folder that somebody deletes is asked to let it go.
+    @Test(arguments: [CreateOptions.directoryFile, [.directoryFile, .deleteOnClose]])
+    func aFolderThatIsToGo(options: CreateOptions) throws {
+        let server = TestServer()
+        server.state.watcher = Watcher()
+        let client = try TestClient.ready(server)
+        let folder = try client.open("d", access: .listDirectory, options: .directoryFile)
+        #expect(try client.notify(folder).status == .pending)
+        let rival = try client.open("d", access: .delete, options: options)
+        #expect(client.received().isEmpty)
+        if !options.contains(.deleteOnClose) {
+            #expect(try client.setFile(rival, .disposition, [1]).status == .success)
+            #expect(client.received().map(\.status) == [.deletePending])
+        }
+        #expect(try client.close(rival) == .success)
+        #expect(client.received().map(\.status) == (options.contains(.deleteOnClose) ? [.deletePending] : []))
+        #expect(try client.notify(folder).status == .deletePending)
+    }
+
+    @Test func aHandleThatWasNeverAwayMissedNothing() throws {
+        let server = TestServer()
+        server.state.watcher = Watcher()
+        let client = try TestClient.ready(server, share: "ca")
+        let folder = try client.open(
+            "d", access: .listDirectory, options: .directoryFile, contexts: self.request())
+        #expect(try client.notify(folder).status == .pending)
+        #expect(client.received().isEmpty)
+    }
+
+    private final class Watcher: DirectoryWatching {
+        private final class Watch: DirectoryWatch {}
+
+        func watch(
+            _ handle: any FileHandle, key: UInt64, filter: ChangeNotifyRequest.Filter, isRecursive: Bool
+        ) throws(SMBError) -> any DirectoryWatch { Watch() }
+    }
+
+    @Test func notOnAnOrdinaryShareNorUnasked() throws {
         let server = TestServer()
         let ordinary = try TestClient.ready(server)
         #expect(try ordinary.create("a", contexts: self.request()).create?.contexts.durableV2 == nil)
         let client = try TestClient.ready(server, share: "ca")
-        let directory = try client.create("d", options: .directoryFile, contexts: self.request(guid: .zero))
-        #expect(directory.create?.contexts.durableV2 == nil)
         #expect(try client.create("b").create?.contexts.durableV2 == nil)
         #expect(!server.journal.contains { if case .putOpen = $0 { true } else { false } })
     }
@@ -339,5 +402,21 @@ import Testing
         let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
         #expect(try back.close(again) == .success)
         #expect(next.files.names.isEmpty)
+    }
+}
+
+extension TestClient {
+    fileprivate func notify(_ folder: FileID) throws -> TestReply {
+        try self.send(
+            self.message(.changeNotify) {
+                ChangeNotifyRequest(fileID: folder, filter: .fileName, watchesTree: false, outputBufferLength: 4096)
+                    .encode(into: &$0)
+            })
+    }
+}
+
+extension Received {
+    fileprivate var status: NTStatus? {
+        if case .answer(_, _, let status) = self { status } else { nil }
     }
 }

@@ -20,6 +20,11 @@ enum Sample {
         serverGUID: GUID16(low: 9, high: 10), serverName: "TSHARE", domain: (1, 2, 3), mountPoint: "/run/holdfast/mnt",
         shares: [ShareRecord(name: "test", path: "test", isContinuouslyAvailable: true)],
         users: [UserRecord(name: "alice", ntHash: Array(0..<16), relativeID: 1001)])
+    static let scheduled: ServerConfiguration = {
+        var scheduled = configuration
+        scheduled.snapshotSchedules = [SnapshotSchedule(share: "test", everySeconds: 3600, keep: 24)]
+        return scheduled
+    }()
     static let mutations: [Mutation] = [
         .putOpen(open), .removeOpen(persistentID: 7), .putClient(client), .removeClient(client),
         .reserveIDs(below: 4096), .removeAllClients,
@@ -27,7 +32,9 @@ enum Sample {
     static let toServer: [ClusterToServer] = [
         .configure(configuration), .load(opens: [open, open]), .serve(epoch: 4, nextPersistentID: 4096),
         .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest,
-        .lease(until: 1 << 40),
+        .lease(until: 1 << 40), .configure(scheduled), .snapshot(id: 1, .create(share: "test")),
+        .snapshot(id: 2, .delete(share: "test", token: "@GMT-2026.11.24-19.30.00")), .snapshot(id: 3, .list(share: "")),
+        .snapshot(id: 4, .cancel(share: "test")),
     ]
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
@@ -35,7 +42,10 @@ enum Sample {
         .status(
             ServerStatus(
                 connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),
-        .storageFailed(detail: "EIO"),
+        .storageFailed(detail: "EIO"), .snapshotDone(id: 1, .done("made")), .snapshotDone(id: 2, .failed("no space")),
+        .snapshotDone(
+            id: 3,
+            .list([SnapshotRecord(share: "test", token: "@GMT-2026.11.24-19.30.00", isScheduled: true)])),
     ]
 }
 
@@ -162,6 +172,20 @@ enum Sample {
             // What still decodes is a value like any other: it encodes to something that decodes to itself.
             #expect((try? ClusterToServer(decoding: decoded.encoded)) == decoded)
         }
+    }
+}
+
+@Suite struct SnapshotScheduleTests {
+    @Test func whatCanBeKept() {
+        func problem(_ every: UInt32, _ keep: UInt32) -> String? {
+            SnapshotSchedule(share: "test", everySeconds: every, keep: keep).problem
+        }
+        #expect(problem(3600, 24) == nil)
+        #expect(problem(SnapshotSchedule.shortestSeconds, SnapshotSchedule.mostKept) == nil)
+        #expect(problem(9, 24)?.contains("period") == true)
+        #expect(problem(.max, 24)?.contains("period") == true)
+        #expect(problem(3600, 0)?.contains("keeps") == true)
+        #expect(problem(3600, 501)?.contains("keeps") == true)
     }
 }
 

@@ -33,6 +33,8 @@ long clinux_readlinkat(int directory, const char *path, char *buffer, size_t cap
 
 long clinux_close(int descriptor);
 long clinux_dup(int descriptor);
+// An exclusive flock(2) of the open file, without waiting: -EWOULDBLOCK where somebody else has it.
+long clinux_lock(int descriptor);
 long clinux_mkdirat(int directory, const char *path, uint32_t mode);
 long clinux_unlinkat(int directory, const char *path, int flags);
 long clinux_renameat2(int from, const char *old, int to, const char *new_, unsigned flags);
@@ -59,6 +61,8 @@ long clinux_stat_descriptor(int descriptor, clinux_stat *out);
 
 // `nanoseconds` may be UTIME_OMIT. Works on O_PATH descriptors too.
 long clinux_set_times(int descriptor, clinux_time access, clinux_time modification);
+// Of a directory's entry; a symbolic link is not followed.
+long clinux_set_entry_times(int directory, const char *entry, clinux_time access, clinux_time modification);
 // Of the inode behind `descriptor`, which may be O_PATH; 0xFFFFFFFF leaves an id as it is.
 long clinux_chmod(int descriptor, uint32_t mode);
 long clinux_chown(int descriptor, uint32_t uid, uint32_t gid);

@@ -19,6 +19,8 @@ package final class DirectoryCursor: Sendable {
     }
 
     private let file: OpenFile
+    /// It is the root of a volume that has the server's own directory in it.
+    private let hidesOwnDirectory: Bool
     private let state: Mutex<State>
     private let visible: (@Sendable (SecurityDescriptor) -> Bool)?
     private let readsApple = Atomic(false)
@@ -30,6 +32,7 @@ package final class DirectoryCursor: Sendable {
     package init(_ file: OpenFile, visible: (@Sendable (SecurityDescriptor) -> Bool)? = nil) throws(FileError) {
         guard file.isDirectory else { throw FileError(.invalidParameter, "list what is no directory") }
         self.file = file
+        self.hidesOwnDirectory = try file.hidesOwnDirectory()
         self.visible = visible
         self.state = Mutex(State(reader: try DirectoryReader(file.handle.number)))
     }
@@ -115,6 +118,7 @@ package final class DirectoryCursor: Sendable {
             return nil
         }
         let directory = self.file.handle.number
+        if self.hidesOwnDirectory, OwnDirectory.isName(name) { return nil }
         if let entry = try self.entry(name) { return entry }
         if self.file.isPOSIX, let original = POSIXSpelling.original(name) { return try self.entry(original) }
         guard !self.file.volume.options.isCaseSensitive, !self.file.isPOSIX,
@@ -134,6 +138,7 @@ package final class DirectoryCursor: Sendable {
             onDisk.append(contentsOf: bytes)
         }) {
             guard !name.isEmpty, state.pattern.matches(name) else { continue }
+            if self.hidesOwnDirectory, OwnDirectory.isName(onDisk) { continue }
             if let entry = try self.entry(onDisk, shown: name) { return entry }
         }
         return nil

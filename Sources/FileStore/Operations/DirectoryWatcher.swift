@@ -19,7 +19,12 @@ package final class DirectoryWatcher: Sendable {
     private let inotify: Descriptor
     private let state = Mutex(State())
 
-    package init() throws(FileError) {
+    private let watchLimit: Int
+
+    /// - Parameter watchLimit: directories that the kernel watches; at it `watch` fails with
+    ///   STATUS_INSUFFICIENT_RESOURCES, as it does at the kernel's own limit.
+    package init(watchLimit: Int = FileStoreLimits.watchedDirectories) throws(FileError) {
+        self.watchLimit = watchLimit
         self.inotify = try Descriptor(result: clinux_inotify_init(), "inotify_init")
     }
 
@@ -31,6 +36,8 @@ package final class DirectoryWatcher: Sendable {
         var filter: CompletionFilter
         var isRecursive: Bool
         var hasOverflowed = false
+        /// What the kernel watches for it.
+        var directories: Set<Int32> = []
     }
 
     /// One watch's interest in one directory the kernel watches.
@@ -42,19 +49,23 @@ package final class DirectoryWatcher: Sendable {
 
     private struct State: Sendable {
         var watches: [WatchID: Watch] = [:]
-        var interests: [Int32: [Interest]] = [:]
+        /// By the kernel's number of the directory, and whose prefix it is.
+        var interests: [Int32: [WatchID: [UInt8]]] = [:]
         var nextID: UInt32 = 1
         var events: [WatchEvent] = []
     }
 
-    /// Keeps the directory's own descriptor, so that closing the open file is the caller's to order.
+    /// Keeps the directory open; no descriptor of its own, a client may have many watches.
     private final class WatchRoot: Sendable {
-        let descriptor: Descriptor
-        let volume: Volume
+        let file: OpenFile
+        var volume: Volume { self.file.volume }
+        var descriptor: Int32 { self.file.handle.number }
+        /// The server's own directory lies in it, and is not told of.
+        let hidesOwnDirectory: Bool
 
         init(_ file: OpenFile) throws(FileError) {
-            self.descriptor = try file.handle.duplicate()
-            self.volume = file.volume
+            self.hidesOwnDirectory = try file.hidesOwnDirectory()
+            self.file = file
         }
     }
 
@@ -69,7 +80,7 @@ package final class DirectoryWatcher: Sendable {
             state.nextID &+= 1
             state.watches[id] = Watch(root: root, filter: filter, isRecursive: recursive)
             do throws(FileError) {
-                try self.add(root.descriptor.number, prefix: [], id, &state)
+                try self.add(root.descriptor, prefix: [], id, &state)
             } catch {
                 state.watches[id] = nil
                 throw error
@@ -81,8 +92,8 @@ package final class DirectoryWatcher: Sendable {
 
     package func unwatch(_ id: WatchID) {
         self.state.withLock { state in
-            guard state.watches.removeValue(forKey: id) != nil else { return }
-            self.drop(id, below: [], &state)
+            guard let watch = state.watches.removeValue(forKey: id) else { return }
+            self.drop(id, watch.directories, &state)
             state.events.removeAll { $0.watch == id }
         }
     }
@@ -141,15 +152,17 @@ package final class DirectoryWatcher: Sendable {
     }
 
     private func add(_ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State) throws(FileError) {
-        if state.interests.count >= FileStoreLimits.watchedDirectories {
-            throw FileError(.insufficientResources, "too many watched directories")
-        }
         let result = clinux_inotify_add_descriptor(self.inotify.number, directory, Self.mask)
         // fs.inotify.max_user_watches.
         if failed(result, ENOSPC) { throw FileError(.insufficientResources, "too many inotify watches") }
         let number = Int32(truncatingIfNeeded: try check(result, "watch a directory"))
-        state.interests[number, default: []].removeAll { $0.watch == id }
-        state.interests[number, default: []].append(Interest(watch: id, prefix: prefix))
+        // Whether the kernel watches it already only its number tells.
+        guard state.interests[number] != nil || state.interests.count < self.watchLimit else {
+            _ = clinux_inotify_remove(self.inotify.number, number)
+            throw FileError(.insufficientResources, "too many watched directories")
+        }
+        state.interests[number, default: [:]][id] = prefix
+        state.watches[id]?.directories.insert(number)
     }
 
     /// The directory at `prefix` and all below it; with `reporting`, everything found is told as added. One after another and
@@ -162,7 +175,7 @@ package final class DirectoryWatcher: Sendable {
             while let prefix = waiting.popLast() {
                 guard let watch = state.watches[id], !watch.hasOverflowed else { return }
                 let result = watch.root.volume.openBeneath(
-                    watch.root.descriptor.number, Array(prefix.dropLast()), clinux_o_path | O_DIRECTORY)
+                    watch.root.descriptor, Array(prefix.dropLast()), clinux_o_path | O_DIRECTORY)
                 // Deeper than a path can say. Anything else: gone again, or no directory any more.
                 if failed(result, ENAMETOOLONG) { throw FileError(.insufficientResources, "watch so deep a directory") }
                 guard result >= 0 else { continue }
@@ -170,8 +183,10 @@ package final class DirectoryWatcher: Sendable {
                 try self.add(opened.number, prefix: prefix, id, &state)
                 var reader = try DirectoryReader(opened.number)
                 var children: [(name: [UInt8], isDirectory: Bool)] = []
+                let hides = prefix.isEmpty && watch.root.hidesOwnDirectory
                 while try reader.next({ name, type in
-                    if !isDotEntry(name) { children.append((Array(name), type == UInt8(DT_DIR))) }
+                    guard !isDotEntry(name), !(hides && OwnDirectory.isName(name)) else { return }
+                    children.append((Array(name), type == UInt8(DT_DIR)))
                 }) {}
                 for child in children where reporting {
                     self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state)
@@ -185,14 +200,20 @@ package final class DirectoryWatcher: Sendable {
         }
     }
 
-    /// Forgets a watch's interest in what lies below `prefix`; the kernel's where nobody else has one.
-    private func drop(_ id: WatchID, below prefix: [UInt8], _ state: inout State) {
-        for (number, interests) in state.interests {
-            let kept = interests.filter { $0.watch != id || !$0.prefix.starts(with: prefix) }
-            guard kept.count < interests.count else { continue }
-            state.interests[number] = kept.isEmpty ? nil : kept
-            if kept.isEmpty { _ = clinux_inotify_remove(self.inotify.number, number) }
+    /// Forgets a watch's interest in these directories; the kernel's where nobody else has one.
+    private func drop(_ id: WatchID, _ directories: Set<Int32>, _ state: inout State) {
+        for number in directories {
+            state.watches[id]?.directories.remove(number)
+            state.interests[number]?[id] = nil
+            guard state.interests[number]?.isEmpty == true else { continue }
+            state.interests[number] = nil
+            _ = clinux_inotify_remove(self.inotify.number, number)
         }
+    }
+
+    /// Those of a watch that lie below `prefix`.
+    private func directories(of id: WatchID, below prefix: [UInt8], _ state: borrowing State) -> Set<Int32> {
+        (state.watches[id]?.directories ?? []).filter { state.interests[$0]?[id]?.starts(with: prefix) == true }
     }
 
     // MARK: What it means
@@ -208,7 +229,10 @@ package final class DirectoryWatcher: Sendable {
                 }
                 continue
             }
-            guard let interests = state.interests[notice.directory] else { continue }
+            guard let known = state.interests[notice.directory] else { continue }
+            let interests = known.map { Interest(watch: $0, prefix: $1) }.sorted {
+                $0.watch.rawValue < $1.watch.rawValue
+            }
             if notice.says(IN_IGNORED) || notice.says(IN_DELETE_SELF) {
                 self.end(interests, notice.directory, &state)
                 continue
@@ -224,23 +248,31 @@ package final class DirectoryWatcher: Sendable {
 
     private func end(_ interests: [Interest], _ directory: Int32, _ state: inout State) {
         state.interests[directory] = nil
+        for interest in interests { state.watches[interest.watch]?.directories.remove(directory) }
         for interest in interests where interest.prefix.isEmpty {
-            guard state.watches.removeValue(forKey: interest.watch) != nil else { continue }
-            self.drop(interest.watch, below: [], &state)
+            guard let watch = state.watches.removeValue(forKey: interest.watch) else { continue }
+            self.drop(interest.watch, watch.directories, &state)
             state.events.append(.ended(interest.watch))
         }
     }
 
     private func tell(_ notice: Notice, _ interest: Interest, isRename: Bool, _ state: inout State) {
         guard let watch = state.watches[interest.watch], !notice.name.isEmpty else { return }
+        if interest.prefix.isEmpty, watch.root.hidesOwnDirectory, OwnDirectory.isName(notice.name) { return }
         let id = interest.watch
         let path = interest.prefix + notice.name
         let below = path + [UInt8(ascii: "/")]
         if notice.says(IN_MOVED_FROM) {
             self.report(id, isRename ? .renamedOldName : .removed, path, isDirectory: notice.isDirectory, &state)
-            if watch.isRecursive, notice.isDirectory { self.drop(id, below: below, &state) }
+            if watch.isRecursive, notice.isDirectory {
+                self.drop(id, self.directories(of: id, below: below, state), &state)
+            }
         } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
             self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
+            if notice.says(IN_MOVED_TO), !notice.isDirectory {
+                // A file that gets another name gets the archive attribute, too.
+                self.report(id, .modified, path, wanting: [.attributes, .creation], &state)
+            }
             guard watch.isRecursive, notice.isDirectory else { return }
             // What was moved in was there before: the client lists it if it wants to know.
             self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE))

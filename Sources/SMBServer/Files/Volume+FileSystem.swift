@@ -81,12 +81,10 @@ extension OpenFile: FileHandle, SyncTarget {
 extension Volume: FileSystem {
     package var volumeID: UInt64 { self.filesystemID.low ^ self.filesystemID.high }
 
-    private func openRequest(_ request: FileOpenRequest) throws(SMBError) -> OpenRequest {
-        var open = try files { () throws(FileError) in
-            OpenRequest(
-                path: try NTPath(request.path), access: request.access, disposition: request.disposition,
-                options: request.options, attributes: request.attributes)
-        }
+    private func openRequest(_ request: FileOpenRequest, _ path: NTPath) throws(SMBError) -> OpenRequest {
+        var open = OpenRequest(
+            path: path, access: request.access, disposition: request.disposition, options: request.options,
+            attributes: request.attributes)
         open.authority = AccessAuthority(request: request.rights)
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
@@ -106,9 +104,10 @@ extension Volume: FileSystem {
     }
 
     package func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
-        let request = try self.openRequest(request)
+        let (volume, path) = try self.place(of: request.path)
+        let request = try self.openRequest(request, path)
         return try files { () throws(FileError) in
-            let result = try self.open(request)
+            let result = try volume.open(request)
             guard let security = result.security else { preconditionFailure("an open that nobody judged") }
             var opened = OpenedFile(
                 handle: result.file, action: result.action, facts: FileFacts(result.information),
@@ -121,18 +120,18 @@ extension Volume: FileSystem {
     package func overwriteFile(
         _ handle: any FileHandle, _ request: FileOpenRequest
     ) throws(SMBError) -> FileFacts {
-        let request = try self.openRequest(request)
-        return try files { () throws(FileError) in
-            FileFacts(try self.overwrite(OpenFile.of(handle), request))
-        }
+        let file = try self.own(handle, otherwise: .mediaWriteProtected)
+        let request = try self.openRequest(request, try self.place(of: request.path).path)
+        return try files { () throws(FileError) in FileFacts(try self.overwrite(file, request)) }
     }
 
     package func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
-        try files { () throws(FileError) in
+        let (volume, path) = try self.place(of: path)
+        return try files { () throws(FileError) in
             let identity = FileStore.FileIdentity(
                 filesystem: GUID(key.identity.fileSystem), handleType: key.identity.handleType,
                 handle: key.identity.handle)
-            return try self.reopen(identity, path: try NTPath(path), access: access)
+            return try volume.reopen(identity, path: path, access: access)
         }
     }
 
@@ -141,16 +140,19 @@ extension Volume: FileSystem {
     }
 
     package func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.checkDelete(OpenFile.of(handle), ignoresReadOnly: ignoresReadOnly)
-        }
+        let file = try self.own(handle, otherwise: .mediaWriteProtected)
+        try files { () throws(FileError) in try self.checkDelete(file, ignoresReadOnly: ignoresReadOnly) }
     }
 
     package func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
-        try files { () throws(FileError) in try self.directorySecurity(NTPath(path).bytes, isPOSIX: isPOSIX) }
+        let (volume, path) = try self.place(of: path)
+        return try files { () throws(FileError) in
+            try volume.directorySecurity(path.bytes, isPOSIX: isPOSIX)
+        }
     }
 
     package func deleteFile(_ handle: any FileHandle) throws(SMBError) {
-        try files { () throws(FileError) in try self.delete(OpenFile.of(handle)) }
+        let file = try self.own(handle, otherwise: .mediaWriteProtected)
+        try files { () throws(FileError) in try self.delete(file) }
     }
 }

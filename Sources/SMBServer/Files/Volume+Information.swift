@@ -18,7 +18,8 @@ extension Volume {
     }
 
     package func findFile(_ path: String) throws(SMBError) -> FileKey? {
-        let found = try files { () throws(FileError) in try self.lookup(try NTPath(path)) }
+        let (volume, path) = try self.place(of: path)
+        let found = try files { () throws(FileError) in try volume.lookup(path) }
         guard let identity = found?.identity else { return nil }
         return FileKey(
             identity: StateRecords.FileIdentity(
@@ -28,17 +29,21 @@ extension Volume {
     package func renameFile(
         _ handle: any FileHandle, to path: String, replacesExisting: Bool
     ) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.rename(OpenFile.of(handle), to: try NTPath(path), replaceExisting: replacesExisting)
-        }
+        let (volume, path) = try self.place(of: path)
+        // From a snapshot, or into one.
+        guard volume === self else { throw SMBError(.notSameDevice) }
+        let file = try self.own(handle, otherwise: .notSameDevice)
+        try files { () throws(FileError) in try self.rename(file, to: path, replaceExisting: replacesExisting) }
     }
 
     package func renameStream(
         _ handles: [any FileHandle], to name: String, replacesExisting: Bool
     ) throws(SMBError) {
+        var streams: [OpenFile] = []
+        for handle in handles { streams.append(try self.own(handle, otherwise: .mediaWriteProtected)) }
+        let owned = streams
         try files { () throws(FileError) in
-            try self.renameStream(
-                handles.map { OpenFile.of($0) }, to: Array(name.utf8), replaceExisting: replacesExisting)
+            try self.renameStream(owned, to: Array(name.utf8), replaceExisting: replacesExisting)
         }
     }
 
@@ -49,8 +54,9 @@ extension Volume {
     }
 
     package func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.link(OpenFile.of(handle), to: try NTPath(path), replaceExisting: replacesExisting)
-        }
+        let (volume, path) = try self.place(of: path)
+        guard volume === self else { throw SMBError(.notSameDevice) }
+        let file = try self.own(handle, otherwise: .notSameDevice)
+        try files { () throws(FileError) in try self.link(file, to: path, replaceExisting: replacesExisting) }
     }
 }

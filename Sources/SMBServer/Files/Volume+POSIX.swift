@@ -6,7 +6,8 @@ import StateRecords
 
 extension Volume {
     package func findFileExactly(_ path: String) throws(SMBError) -> FileKey? {
-        let found = try files { () throws(FileError) in try self.lookup(try NTPath(path), isPOSIX: true) }
+        let (volume, path) = try self.place(of: path)
+        let found = try files { () throws(FileError) in try volume.lookup(path, isPOSIX: true) }
         guard let identity = found?.identity else { return nil }
         return FileKey(
             identity: StateRecords.FileIdentity(

@@ -115,8 +115,16 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .freeze: self.server?.freeze()
         case .stop: self.server?.fence()
         case .lease(let until): self.server?.extendLease(until: until)
+        case .snapshot(let id, let order): self.carryOut(order, id)
         case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
         }
+    }
+
+    private func carryOut(_ order: SnapshotOrder, _ id: UInt64) {
+        guard self.isServing, let server = self.server else {
+            return self.send(.snapshotDone(id: id, .failed("this node does not serve the share")))
+        }
+        server.snapshots.carryOut(order) { [self] in self.send(.snapshotDone(id: id, $0)) }
     }
 
     private func configure(_ configuration: ServerConfiguration) {

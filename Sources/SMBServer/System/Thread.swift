@@ -61,6 +61,17 @@ final class Signal: @unchecked Sendable {
 
     /// Within `withLock` only.
     func wait() { pthread_cond_wait(self.condition, self.mutex) }
+    /// The same, at most for so long.
+    func wait(milliseconds: Int) {
+        var until = timespec()
+        // What a condition without attributes goes by.
+        clock_gettime(CLOCK_REALTIME, &until)
+        let nanoseconds = until.tv_nsec + milliseconds % 1000 * 1_000_000
+        until.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        until.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_cond_timedwait(self.condition, self.mutex, &until)
+    }
+
     func wake() { pthread_cond_signal(self.condition) }
     func wakeAll() { pthread_cond_broadcast(self.condition) }
 }

@@ -26,6 +26,11 @@ extension ServerState {
                 handle, key: key, filter: notify.filter, isRecursive: notify.watchesTree)
             self.opens[key]?.notification = notification
         }
+        // It reads the directory anew, once. 3.3.4.4.
+        if open.mayHaveMissedChanges {
+            self.opens[key]?.notification?.hasOverflown = true
+            self.opens[key]?.mayHaveMissedChanges = false
+        }
         let pended = try self.pend(request, open: key, kind: .notify(outputLength: limit), into: &writer)
         self.opens[key]?.notification?.waiting.append(pended.id)
         self.answerNotify(key)
@@ -46,6 +51,14 @@ extension ServerState {
             self.opens[key]?.notification?.events.append(contentsOf: events)
         }
         self.answerNotify(key)
+    }
+
+    /// The directory is going to go: who waits for changes in it holds it back, and is asked to let it go.
+    mutating func tellWatchersOfDeletion(of file: UInt64) {
+        guard self.files[file]?.isDirectory == true else { return }
+        for key in self.files[file]?.opens ?? [] {
+            for id in self.opens[key]?.notification?.waiting ?? [] { self.complete(id, status: .deletePending) }
+        }
     }
 
     /// Gives what has been seen to the oldest request that waits.

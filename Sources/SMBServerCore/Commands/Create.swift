@@ -18,7 +18,8 @@ extension ServerState {
         }
         if create.contexts.posix != nil { path = POSIXNames.mapped(path: path) }
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
-            let outcome = try self.reclaim(create, path, tree, &request, into: &writer)
+            let outcome = try self.reclaim(
+                create, try SnapshotPath.named(path, create.contexts.timeWarp), tree, &request, into: &writer)
             if create.contexts.posix != nil { self.actAsPOSIX(request.fileID) }
             return outcome
         }
@@ -28,8 +29,7 @@ extension ServerState {
             if let outcome = try self.replay(durable, create, tree, &request, into: &writer) { return outcome }
         }
         try Self.checkParameters(create)
-        path = try Self.sharePath(path, request)
-        guard create.contexts.timeWarp == nil else { throw SMBError(.objectNameNotFound, "no snapshots") }
+        path = try SnapshotPath.named(Self.sharePath(path, request), create.contexts.timeWarp)
         try self.closeEarlierInstance(create.contexts, path, tree, request)
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
@@ -99,13 +99,28 @@ extension ServerState {
     /// The path within the share. A DFS client names server and share in front of it. 3.3.5.9.
     private static func sharePath(_ path: String, _ request: Request) throws(SMBError) -> String {
         guard path.utf8.first != UInt8(ascii: "\\") else { throw SMBError(.invalidParameter, "leading backslash") }
-        guard request.header.flags.contains(.dfs) else { return path }
+        guard request.header.flags.contains(.dfs) else { return try Self.withoutDots(path) }
         var rest = path[...]
         for _ in 0..<2 {
             guard let separator = rest.firstIndex(of: "\\") else { return "" }
             rest = rest[rest.index(after: separator)...]
         }
-        return String(rest)
+        return try Self.withoutDots(String(rest))
+    }
+
+    /// `a\b\..\c` is `a\c`: by the names alone, whatever they are. A way out of the share is none. Single dots are names that no
+    /// file has, and stay.
+    private static func withoutDots(_ path: String) throws(SMBError) -> String {
+        guard path.contains("..") else { return path }
+        var parts: [Substring] = []
+        for part in path.split(separator: "\\", omittingEmptySubsequences: false) {
+            guard part == ".." else {
+                parts.append(part)
+                continue
+            }
+            guard parts.popLast() != nil else { throw SMBError(.objectPathSyntaxBad, "a way out of the share") }
+        }
+        return parts.joined(separator: "\\")
     }
 
     // MARK: Open Execution, 3.3.5.9 and [MS-FSA] 2.1.5.1

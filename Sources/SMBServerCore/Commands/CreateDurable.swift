@@ -31,13 +31,14 @@ extension ServerState {
         open.isReplayEligible = true
     }
 
-    /// 3.3.5.9.6, 3.3.5.9.10. A persistent handle needs nothing more; without that flag a durable handle needs a batch oplock or a
-    /// lease with handle caching, else it is an ordinary one.
+    /// 3.3.5.9.6, 3.3.5.9.10. A persistent handle needs nothing more, and may be a directory's; without that flag a durable handle
+    /// needs a batch oplock or a lease with handle caching on a file, else it is an ordinary one.
     mutating func grantDurability(_ key: UInt64, _ contexts: CreateContexts, _ request: Request) {
-        guard let open = self.opens[key], !open.isDirectory else { return }
+        guard let open = self.opens[key] else { return }
+        let isPersistent = contexts.durableRequestV2.map { self.isPersistent($0, on: open.share, request) } ?? false
+        guard isPersistent || !open.isDirectory else { return }
         let cachesHandle = self.files[open.file]?.oplocks.holder(of: key)?.state.contains(.handleCaching) == true
         if let durable = contexts.durableRequestV2, request.dialect >= .smb30 {
-            let isPersistent = self.isPersistent(durable, on: open.share, request)
             guard isPersistent || cachesHandle else { return }
             self.opens[key]?.isPersistent = isPersistent
             self.opens[key]?.timeoutMilliseconds =
@@ -185,6 +186,7 @@ extension ServerState {
         self.opens[key]?.share = tree.share
         self.opens[key]?.owner = tree.user
         self.opens[key]?.expiresAt = nil
+        if self.opens[key]?.isDirectory == true { self.opens[key]?.mayHaveMissedChanges = true }
         self.opens[key]?.channelSequence = request.header.channelSequence
         let id = self.opens[key]?.fileID ?? .related
         request.fileID = id

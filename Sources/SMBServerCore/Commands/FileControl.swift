@@ -51,6 +51,7 @@ extension ServerState {
             (status, work) = try self.reparseControl(ioctl, input, open, handle, into: &answer)
         case .isPathnameValid: break
         case .srvReadHash: throw SMBError(.hashNotSupported)
+        case .srvEnumerateSnapshots: try self.enumerateSnapshots(ioctl, open, into: &answer)
         default: throw SMBError(.invalidDeviceRequest)
         }
         guard answer.count <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }

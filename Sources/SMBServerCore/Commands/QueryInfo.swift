@@ -69,7 +69,7 @@ extension ServerState {
         case .internal: Information64(try handle.facts().fileID).encode(into: &answer)
         case .ea: Information32(try handle.extendedAttributeSize()).encode(into: &answer)
         case .access: Information32(open.grantedAccess.rawValue).encode(into: &answer)
-        case .name: NameInformation("\\" + open.path).encode(into: &answer)
+        case .name: NameInformation("\\" + SnapshotPath.withoutToken(open.path)).encode(into: &answer)
         case .normalizedName:
             // Relative to the share, without a leading backslash. [MS-FSCC] 2.4.30.
             NameInformation(try handle.normalizedName()).encode(into: &answer)
@@ -81,11 +81,13 @@ extension ServerState {
             AllInformation(
                 basic: BasicInformation(facts.networkOpen), standard: self.standardInformation(open, facts),
                 indexNumber: facts.fileID, eaSize: try handle.extendedAttributeSize(), access: open.grantedAccess,
-                position: open.currentByteOffset, mode: Self.mode(of: open), alignment: 0, name: "\\" + open.path
+                position: open.currentByteOffset, mode: Self.mode(of: open), alignment: 0,
+                name: "\\" + SnapshotPath.withoutToken(open.path)
             ).encode(into: &answer)
-        case .alternateName, .shortName:
-            // Short names are off.
-            throw SMBError(.objectNameNotFound)
+        case .alternateName:
+            guard let name = ShortNames.name(of: open.path) else { throw SMBError(.objectNameNotFound, "no 8.3 name") }
+            NameInformation(name).encode(into: &answer)
+        case .shortName: throw SMBError(.objectNameNotFound)
         case .stream:
             // All or as many whole entries as fit; none at all is an error of its own.
             guard StreamInformation.encode(try handle.listStreams(), into: &answer, limit: limit) else {
@@ -247,7 +249,7 @@ extension ServerState {
                 allocationSize: 4096, endOfFile: 0, numberOfLinks: 1, deletePending: true, isDirectory: false
             ).encode(into: &answer)
         case .access: Information32(open.grantedAccess.rawValue).encode(into: &answer)
-        case .name: NameInformation("\\" + open.path).encode(into: &answer)
+        case .name: NameInformation("\\" + SnapshotPath.withoutToken(open.path)).encode(into: &answer)
         default: throw SMBError(.invalidInfoClass)
         }
     }

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# A whole cluster in namespaces: two nodes, a witness, a target. Source library.sh first; HOLDFAST_LAB_ID names it, and it is gone
+# when the script ends.
+# shellcheck source-path=SCRIPTDIR/..
+
+: "${HOLDFAST_LAB_ID:?}" "${binaries:?}" "${here:?}" "${work:?}"
+
+if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
+    skipped 'cluster: needs root and /dev/fuse'
+    exit 0
+fi
+for program in clusterd clusterctl lunbridge; do
+    if [[ ! -x $binaries/$program ]]; then
+        skipped "cluster: no $program in $binaries"
+        exit 0
+    fi
+done
+
+lab=$here/../../cluster/lab
+folder=/run/holdfast-lab/$HOLDFAST_LAB_ID
+clean_up() {
+    "$lab" down >/dev/null 2>&1 || true
+}
+trap clean_up EXIT
+
+if ! "$lab" up >"$work/up.log" 2>&1; then
+    failed 'a cluster of two nodes and a witness' "$(cat "$work/up.log")"
+    exit 0
+fi
+passed 'a cluster of two nodes and a witness'
+
+# on NODE COMMAND...: on the node, with its mounts, processes and network.
+on() {
+    local node=$1
+    shift
+    timeout 90 nsenter --target="$(cat "$folder/$node/init")" --mount --net --pid -- "$@"
+}
+
+# ctl NODE WORDS...: clusterctl there.
+ctl() {
+    local node=$1
+    shift
+    on "$node" "$binaries/clusterctl" "$@" --socket "$folder/$node/state/admin.sock"
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+    local left=$(($1 * 5))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if ((left-- <= 0)); then return 1; fi
+        sleep 0.2
+    done
+}
+
+active() { ctl witness status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get("active") or "")'; }
+serves() { [[ $(active) == "$1" ]]; }
+
+# process NODE PROGRAM: its process number, as the host sees it.
+process() {
+    local entry space
+    space=$(readlink "/proc/$(cat "$folder/$1/init")/ns/pid")
+    for entry in /proc/[0-9]*; do
+        if [[ $(readlink "$entry/ns/pid" 2>/dev/null) == "$space" && $(readlink "$entry/exe" 2>/dev/null) == */$2 ]]; then
+            echo "${entry#/proc/}"
+            return
+        fi
+    done
+    return 1
+}
