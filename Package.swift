@@ -62,7 +62,7 @@ let package = Package(
         pure("SMB2Wire"),
         pure("SMBCompression"),
         pure("StateRecords"),
-        pure("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        pure("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         pure("Raft"),
         pure("ClusterCore", ["Raft", "StateRecords"]),
 
@@ -73,8 +73,11 @@ let package = Package(
         shell("FileStore", ["SMB2Wire", "CLinux"]),
         shell(
             "SMBServer",
-            ["SMB2Wire", "StateRecords", "SMBServerCore", "SMBCrypto", "SMBAuth", "FileStore", "SQLite", "CLinux"]),
-        shell("SMBClient", ["SMB2Wire", "SMBCrypto", "SMBAuth", "CLinux"]),
+            [
+                "SMB2Wire", "SMBCompression", "StateRecords", "SMBServerCore", "SMBCrypto", "SMBAuth", "FileStore",
+                "SQLite", "CLinux",
+            ]),
+        shell("SMBClient", ["SMB2Wire", "SMBCompression", "SMBCrypto", "SMBAuth", "CLinux"]),
         shell("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CLinux"]),
         shell("ClusterPlatform", ["CISCSI", "CLinux"]),
         shell("ClusterTransport", ["StateRecords", logging, nio, nioPosix, nioTLS, nioSSL, x509, asn1, crypto]),
@@ -101,7 +104,7 @@ let package = Package(
         tests("SMB2Wire", ["GoldenMessages"]),
         tests("SMBCompression", ["GoldenMessages"]),
         tests("StateRecords", []),
-        tests("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        tests("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         tests("Raft", []),
         tests("ClusterCore", ["Raft", "StateRecords"]),
         tests("ClusterSimulation", ["Raft", "ClusterCore"]),
@@ -113,7 +116,7 @@ let package = Package(
             "SMBServer",
             [
                 "SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux", "SMBAuth", "SMBCrypto",
-                "GoldenMessages",
+                "GoldenMessages", "SMBCompression",
             ]),
         tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
         tests("ClusterPlatform", ["CLinux"]),

@@ -19,6 +19,7 @@ package final class StandaloneServer: Sendable {
         package var journal: String?
         package var serverName: String
         package var requiresSigning = true
+        package var offersCompression = true
         /// Nil: one a core.
         package var loopCount: Int?
 
@@ -40,7 +41,8 @@ package final class StandaloneServer: Sendable {
             domain: (
                 UInt32(truncatingIfNeeded: identity.low), UInt32(truncatingIfNeeded: identity.low >> 32),
                 UInt32(truncatingIfNeeded: identity.high)
-            ), requiresSigning: configuration.requiresSigning)
+            ), requiresSigning: configuration.requiresSigning,
+            offersCompression: configuration.offersCompression)
         record.shares = configuration.shares
         for (index, user) in configuration.users.enumerated() {
             do throws(CryptoError) {

@@ -16,6 +16,8 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    /// SMB2_SHAREFLAG_COMPRESS_DATA.
+    package let compressesData: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -24,6 +26,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.compressesData = record.compressesData
     }
 
     private init(pipes name: String, comment: String) {
@@ -33,6 +36,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.compressesData = false
     }
 
     /// The share of the named pipes.

@@ -7,10 +7,12 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
+    /// Clients are told that they should ask for compressed data here.
+    package var compressesData: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, compressesData: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -18,25 +20,27 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.compressesData = compressesData
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.compressesData)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read())
+                requiresEncryption: try reader.read(), compressesData: version >= 2 ? try reader.read() : false)
         }
     }
 }
@@ -88,10 +92,13 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
+    /// Compression is agreed on with clients that offer it.
+    package var offersCompression: Bool
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
-        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
+        offersCompression: Bool = true
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -100,16 +107,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.shares = shares
         self.users = users
         self.requiresSigning = requiresSigning
+        self.offersCompression = offersCompression
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning
+            && left.requiresSigning == right.requiresSigning && left.offersCompression == right.offersCompression
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -119,16 +127,17 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.offersCompression)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             ServerConfiguration(
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
-                requiresSigning: try reader.read())
+                requiresSigning: try reader.read(), offersCompression: version >= 2 ? try reader.read() : true)
         }
     }
 }

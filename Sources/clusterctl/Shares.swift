@@ -32,6 +32,9 @@ struct Shares: ParsableCommand {
         @Flag(help: "Only encrypted sessions.")
         var encrypted = false
 
+        @Flag(help: "Clients are told to compress what they read and write.")
+        var compressed = false
+
         func run() throws {
             let path = self.path ?? self.name
             if let problem = Names.problem(shareName: self.name) ?? Names.problem(sharePath: path) {
@@ -42,7 +45,7 @@ struct Shares: ParsableCommand {
                     ShareRecord(
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
-                        requiresEncryption: self.encrypted)))
+                        requiresEncryption: self.encrypted, compressesData: self.compressed)))
         }
     }
 

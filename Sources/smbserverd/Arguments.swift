@@ -10,13 +10,14 @@ enum Arguments {
     case help
 
     static let usage = """
-        Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
+        Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt][,compress] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
 
           --share NAME=FOLDER   serve FOLDER as \\\\server\\NAME; may be given several times
                                 ,ca       continuously available: handles survive a restart of the server
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
+                                ,compress clients are told to compress what they read and write here
           --user NAME           let NAME in; may be given several times
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
@@ -27,6 +28,7 @@ enum Arguments {
           --journal FILE        keep the journal in FILE instead of DIR/journal.db
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
+          --compression on|off  whether clients may compress at all (default: on)
           --threads N           event loops (default: one a core)
 
         """
@@ -70,6 +72,12 @@ enum Arguments {
                 case "optional": configuration.requiresSigning = false
                 default: throw ServerError("--signing is required or optional")
                 }
+            case "--compression":
+                switch try value(option) {
+                case "on": configuration.offersCompression = true
+                case "off": configuration.offersCompression = false
+                default: throw ServerError("--compression is on or off")
+                }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))
             default: throw ServerError("\(option): no such option; --help lists them")
@@ -105,7 +113,8 @@ enum Arguments {
             case "ca": record.isContinuouslyAvailable = true
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt")
+            case "compress": record.compressesData = true
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, compress")
             }
         }
         return record
