@@ -145,6 +145,16 @@ long clinux_set_times(int descriptor, clinux_time access, clinux_time modificati
     return CLINUX_RESULT(utimensat(AT_FDCWD, path, times, 0));
 }
 
+long clinux_chmod(int descriptor, uint32_t mode) {
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return CLINUX_RESULT(chmod(path, mode));
+}
+
+long clinux_chown(int descriptor, uint32_t uid, uint32_t gid) {
+    return CLINUX_RESULT(fchownat(descriptor, "", uid, gid, AT_EMPTY_PATH));
+}
+
 long clinux_getxattr(int descriptor, const char *name, void *value, size_t size) {
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);

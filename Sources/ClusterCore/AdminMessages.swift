@@ -21,6 +21,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    /// A `ServerLimit` by its name.
+    case setLimit(name: String, value: UInt64)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -59,6 +61,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .setLimit(let name, let value):
+            writer.write(UInt8(20))
+            writer.write(name)
+            writer.write(value)
         }
     }
 
@@ -78,6 +84,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }

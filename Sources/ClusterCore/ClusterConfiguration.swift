@@ -1,7 +1,7 @@
 import Raft
 import StateRecords
 
-/// Every time-out that the administrator may choose; milliseconds. The defaults suit metal and quiet virtual machines.
+/// Every time-out that the administrator may choose, in milliseconds, and the SMB server's limits. The defaults suit metal and quiet virtual machines.
 package struct ClusterSettings: Equatable, BinaryRecord {
     package var heartbeatMilliseconds: UInt32 = 100
     package var electionMinimumMilliseconds: UInt32 = 1200
@@ -9,25 +9,29 @@ package struct ClusterSettings: Equatable, BinaryRecord {
     /// How long after the SENDING of a heartbeat that a majority answered the active node may go on serving. Below the
     /// shortest election time-out, so that it has stopped before another can have been elected.
     package var leaseMilliseconds: UInt32 = 900
+    /// In section 2.
+    package var limits = ServerLimits()
 
     package init() {}
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.heartbeatMilliseconds)
             writer.write(self.electionMinimumMilliseconds)
             writer.write(self.electionMaximumMilliseconds)
             writer.write(self.leaseMilliseconds)
+            writer.write(self.limits)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             var settings = ClusterSettings()
             settings.heartbeatMilliseconds = try reader.read()
             settings.electionMinimumMilliseconds = try reader.read()
             settings.electionMaximumMilliseconds = try reader.read()
             settings.leaseMilliseconds = try reader.read()
+            if version >= 2 { settings.limits = try reader.read() }
             return settings
         }
     }
@@ -98,7 +102,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
         ServerConfiguration(
             serverGUID: self.guid, serverName: String(self.name.uppercased().prefix(Names.longestNetBIOSName)),
             domain: (self.domain[0], self.domain[1], self.domain[2]), mountPoint: mountPoint, shares: self.shares,
-            users: self.users, requiresSigning: self.requiresSigning)
+            users: self.users, requiresSigning: self.requiresSigning, limits: self.settings.limits)
     }
 
     package func encode(into writer: inout BinaryWriter) {

@@ -134,6 +134,10 @@ package struct ClusterState: Equatable, Sendable {
             self.tokens.append(token)
         case .removeToken(let hash): self.tokens.removeAll { $0.hash == hash }
         case .setSettings(let settings): self.configuration.settings = settings
+        case .setLimit(let name, let value):
+            do throws(LimitError) { try self.configuration.settings.limits.set(name, to: "\(value)") } catch {
+                return .refused(.invalid("\(error)"))
+            }
         case .activate(let node, let epoch, let event):
             guard epoch == term else { return .refused(.staleEpoch(epoch, now: term)) }
             self.active = ActiveNode(node: node, term: epoch, sinceUnixMilliseconds: event.unixMilliseconds)

@@ -81,6 +81,14 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         }
     }
 
+    package struct Limit: Codable, Equatable, Sendable {
+        /// As `clusterctl limit set` takes it.
+        package var name: String
+        /// By the serving server; nil where none serves here.
+        package var used: UInt64?
+        package var limit: UInt64
+    }
+
     package struct Handles: Codable, Equatable, Sendable {
         package var persistent = 0
         package var durable = 0
@@ -118,6 +126,7 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var users: Int
     package var clients: [String]
     package var handles: Handles
+    package var limits: [Limit]
     package var lastTakeover: Event?
     package var events: [Event]
     package var bytesRead: UInt64?
@@ -161,6 +170,9 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         self.handles.leases = Int(handles.leases)
         self.handles.open = server?.opens
         self.handles.disconnected = server?.disconnectedOpens
+        self.limits = ServerLimit.allCases.map {
+            Limit(name: $0.rawValue, used: server?.used($0), limit: configuration.settings.limits[$0])
+        }
         self.bytesRead = server?.bytesRead
         self.bytesWritten = server?.bytesWritten
         self.requests = server?.requests

@@ -24,6 +24,8 @@ package enum Command: Equatable, BinaryRecord {
     /// It stopped serving, in order; `steps` is what it did for that, and what the next node's record begins with.
     case deactivate(node: NodeID, term: Term, steps: [StepRecord])
     case record(EventRecord)
+    /// A `ServerLimit` by its name, which a newer version may know alone.
+    case setLimit(name: String, value: UInt64)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -76,6 +78,10 @@ package enum Command: Equatable, BinaryRecord {
         case .record(let event):
             writer.write(UInt8(14))
             writer.write(event)
+        case .setLimit(let name, let value):
+            writer.write(UInt8(20))
+            writer.write(name)
+            writer.write(value)
         }
     }
 
@@ -96,6 +102,7 @@ package enum Command: Equatable, BinaryRecord {
         case 12: self = .activate(node: try reader.read(), term: try reader.read(), try reader.read())
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
+        case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }
@@ -117,6 +124,7 @@ package enum Refusal: Equatable, Sendable, CustomStringConvertible {
     case tokenUnknown
     case tooMany(String, limit: Int)
     case inUse(String)
+    case invalid(String)
     case damaged(String)
 
     package var description: String {
@@ -127,7 +135,7 @@ package enum Refusal: Equatable, Sendable, CustomStringConvertible {
         case .tokenUnknown:
             "the join token is unknown, used or expired: make a new one with 'clusterctl token' on a member"
         case .tooMany(let what, let limit): "there are already \(limit) \(what), which is the limit"
-        case .inUse(let what): "\(what)"
+        case .inUse(let what), .invalid(let what): "\(what)"
         case .damaged(let what): "the command cannot be read: \(what)"
         }
     }

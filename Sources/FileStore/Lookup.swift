@@ -31,7 +31,8 @@ extension Volume {
 
     /// The target of a path, or the directory in which it would be. STATUS_OBJECT_PATH_NOT_FOUND where that is missing too.
     /// The spelling is tried first as it is, in one system call; only then without regard to case.
-    func find(_ path: NTPath) throws(FileError) -> Found {
+    func find(_ path: NTPath, isPOSIX: Bool = false) throws(FileError) -> Found {
+        guard !isPOSIX else { return try self.findExactly(path) }
         let exact = self.openBeneath(self.root.number, path.bytes, clinux_o_path)
         if exact >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: exact)), parent: nil) }
         guard failed(exact, ENOENT) else { throw Self.pathError(exact) }
@@ -49,7 +50,8 @@ extension Volume {
     }
 
     /// A directory by its path, without regard to case; O_PATH.
-    func findDirectory(_ path: [UInt8]) throws(FileError) -> Descriptor {
+    func findDirectory(_ path: [UInt8], isPOSIX: Bool = false) throws(FileError) -> Descriptor {
+        guard !isPOSIX else { return try self.findDirectoryExactly(path) }
         let exact = self.openBeneath(self.root.number, path, clinux_o_path | O_DIRECTORY)
         if exact >= 0 { return Descriptor(number: Int32(truncatingIfNeeded: exact)) }
         guard failed(exact, ENOENT), !self.options.isCaseSensitive else { throw Self.parentError(exact) }
@@ -68,7 +70,7 @@ extension Volume {
     }
 
     /// What openat2 says of a whole path. A missing end is not an error here.
-    private static func pathError(_ result: Int) -> FileError {
+    static func pathError(_ result: Int) -> FileError {
         switch Int32(truncatingIfNeeded: -result) {
         // A file or a symbolic link where a directory should be.
         case ENOTDIR, ELOOP: FileError(.objectPathNotFound, "resolve a path")
@@ -79,15 +81,15 @@ extension Volume {
         }
     }
 
-    private static func parentError(_ result: Int) -> FileError {
+    static func parentError(_ result: Int) -> FileError {
         failed(result, ENOENT) ? FileError(.objectPathNotFound, "resolve a path") : self.pathError(result)
     }
 
     /// What is at `path`, and which file it is; nil where its parent exists and it does not. Streams are not looked at.
     package func lookup(
-        _ path: NTPath
+        _ path: NTPath, isPOSIX: Bool = false
     ) throws(FileError) -> (information: FileInformation, identity: FileIdentity)? {
-        let found = try self.find(path)
+        let found = try self.find(path, isPOSIX: isPOSIX)
         guard let target = found.target else { return nil }
         let status = try FileStatus(target)
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(

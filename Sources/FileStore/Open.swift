@@ -10,7 +10,7 @@ extension Volume {
     package func open(_ request: OpenRequest) throws(FileError) -> OpenResult {
         try self.validate(request)
         for _ in 0..<Self.openAttempts {
-            var found = try self.find(request.path)
+            var found = try self.find(request.path, isPOSIX: request.posix != nil)
             if let target = found.target.take() {
                 if let mark = request.creationMark, mark.isReplay, request.disposition != .open,
                     request.disposition != .overwrite, try mark.isOn(target.number)
@@ -91,13 +91,13 @@ extension Volume {
             }
         }
         let attributes = information.attributes
-        if attributes.contains(.readOnly) {
+        if information.isReadOnly(toPOSIX: request.posix != nil) {
             if request.options.contains(.deleteOnClose) { throw FileError(.cannotDelete, "delete a read-only file") }
             if !information.isDirectory, writes || action != .opened {
                 throw FileError(.accessDenied, "write a read-only file")
             }
         }
-        guard action != .opened else { return }
+        guard action != .opened, request.posix == nil else { return }
         for kept in [FileAttributes.hidden, .system] where attributes.contains(kept) {
             guard request.attributes.contains(kept) else {
                 throw FileError(.accessDenied, "overwrite a hidden or system file by an ordinary one")
@@ -112,7 +112,9 @@ extension Volume {
         case .create, .openIf, .supersede, .overwriteIf: break
         }
         guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
-        guard !request.path.isReserved else { throw FileError(.objectNameInvalid, "a name that Windows reserves") }
+        guard !request.path.isReserved || request.posix != nil else {
+            throw FileError(.objectNameInvalid, "a name that Windows reserves")
+        }
         let makesDirectory = request.options.contains(.directoryFile)
         if makesDirectory, request.attributes.contains(.temporary) {
             throw FileError(.invalidParameter, "a temporary directory")
@@ -123,17 +125,19 @@ extension Volume {
         if request.options.contains(.deleteOnClose), request.attributes.contains(.readOnly) {
             throw FileError(.cannotDelete, "a read-only file to delete on close")
         }
-        let name = request.path.name
+        let ignoresCase = !self.options.isCaseSensitive && request.posix == nil
+        let name = request.posix == nil ? request.path.name : POSIXSpelling.made(request.path.name)
+        let mode = request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode)
         let made = try self.indexes.exclusively(in: parent.number) { () throws(FileError) -> Descriptor? in
             // Since `find` looked, someone may have made the name in another spelling.
-            if !self.options.isCaseSensitive, try self.indexes.spelling(of: name, in: parent.number) != nil {
+            if ignoresCase, try self.indexes.spelling(of: name, in: parent.number) != nil {
                 return nil
             }
             return try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
                 if !makesDirectory, let mark = request.creationMark {
-                    return try self.make(parent.number, name, marked: mark)
+                    return try self.make(parent.number, name, mode, marked: mark)
                 }
-                return try self.make(parent.number, name, isDirectory: makesDirectory)
+                return try self.make(parent.number, name, mode, isDirectory: makesDirectory)
             }
         }
         guard let made else { return nil }
@@ -150,21 +154,21 @@ extension Volume {
 
     /// What an earlier life of this server made for the same request, and may not have finished. Only files are marked.
     private func createAgain(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
-        let parent = try self.findDirectory(request.path.parentBytes)
+        let parent = try self.findDirectory(request.path.parentBytes, isPOSIX: request.posix != nil)
         let file = try target.reopened(O_RDWR, "open the file of a repeated create")
         return try self.finishCreation(file, parent, request)
     }
 
-    private func make(_ parent: Int32, _ name: [UInt8], isDirectory: Bool) throws(FileError) -> Descriptor? {
+    private func make(
+        _ parent: Int32, _ name: [UInt8], _ mode: UInt32, isDirectory: Bool
+    ) throws(FileError) -> Descriptor? {
         if isDirectory {
-            let mode = self.options.directoryMode
             let result = withTerminated(name) { clinux_mkdirat(parent, $0, mode) }
             if failed(result, EEXIST) { return nil }
             try check(result, "make a directory")
             return try Descriptor(
                 result: self.openBeneath(parent, name, clinux_o_path | O_DIRECTORY), "open the new directory")
         }
-        let mode = self.options.fileMode
         let flags = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY
         let result = withTerminated(name) { clinux_openat(parent, $0, flags, mode) }
         if failed(result, EEXIST) { return nil }
@@ -174,13 +178,15 @@ extension Volume {
     }
 
     /// The name appears with the mark on the file, or not at all: a crash has no moment in between.
-    private func make(_ parent: Int32, _ name: [UInt8], marked mark: CreationMark) throws(FileError) -> Descriptor? {
+    private func make(
+        _ parent: Int32, _ name: [UInt8], _ mode: UInt32, marked mark: CreationMark
+    ) throws(FileError) -> Descriptor? {
         let result = withTerminated([UInt8(ascii: ".")]) {
-            clinux_openat(parent, $0, clinux_o_tmpfile | O_RDWR | O_CLOEXEC, self.options.fileMode)
+            clinux_openat(parent, $0, clinux_o_tmpfile | O_RDWR | O_CLOEXEC, mode)
         }
         // Not every file system makes files without a name.
         if failed(result, EOPNOTSUPP) || failed(result, EISDIR) {
-            guard let made = try self.make(parent, name, isDirectory: false) else { return nil }
+            guard let made = try self.make(parent, name, mode, isDirectory: false) else { return nil }
             try mark.write(made.number)
             return made
         }
@@ -199,6 +205,10 @@ extension Volume {
         _ made: consuming Descriptor, _ parent: borrowing Descriptor, _ request: OpenRequest
     ) throws(FileError) -> OpenResult {
         var status = try FileStatus(made)
+        if let mode = request.posix?.mode {
+            try self.completeMode(made.number, mode, status)
+            status = try FileStatus(made)
+        }
         var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
         if !status.isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
         if status.isDirectory { attributes.remove(.temporary) }
@@ -238,6 +248,11 @@ extension Volume {
         }
         let writable = try file.handle.reopened(O_RDWR, "open a file to overwrite it")
         try check(clinux_ftruncate(writable.number, 0), "truncate an overwritten file")
+        guard request.posix == nil else {
+            // O_TRUNC takes the contents and nothing else.
+            if request.allocationSize > 0 { try Self.preallocate(writable.number, request.allocationSize) }
+            return try file.information()
+        }
         try NamedStreams.removeAll(writable.number)
         try ExtendedAttributes.removeAll(writable.number)
         if !request.extendedAttributes.isEmpty {

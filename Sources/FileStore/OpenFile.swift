@@ -26,9 +26,13 @@ package final class OpenFile: Sendable {
     /// Directories from which this open took a name away since `flushName` last ran.
     let changedDirectories = Mutex<[NTPath]>([])
     private let deleted = Atomic(false)
+    private let posix: Atomic<Bool>
 
     /// Its name was taken away through this open.
     package var isDeleted: Bool { self.deleted.load(ordering: .acquiring) }
+    /// A POSIX open, or one that is taken back as such after a failover.
+    package var isPOSIX: Bool { self.posix.load(ordering: .relaxed) }
+    package func actAsPOSIX() { self.posix.store(true, ordering: .relaxed) }
     func markDeleted() { self.deleted.store(true, ordering: .releasing) }
 
     init(
@@ -41,6 +45,7 @@ package final class OpenFile: Sendable {
         self.isDirectory = status.isDirectory && streamName == nil
         self.isReparsePoint = status.reparseTag != 0
         self.access = request.access
+        self.posix = Atomic(request.posix != nil)
         self.isWriteThrough = request.options.contains(.writeThrough)
         self.streamName = streamName
         let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
@@ -65,6 +70,7 @@ package final class OpenFile: Sendable {
         self.isDirectory = status.isDirectory
         self.isReparsePoint = false
         self.access = request.access
+        self.posix = Atomic(request.posix != nil)
         self.isWriteThrough = request.options.contains(.writeThrough)
         self.streamName = nil
         self.hasData = !status.isDirectory

@@ -15,6 +15,8 @@ package struct OpenRequest: Sendable {
     package var extendedAttributes: [ExtendedAttribute] = []
     /// Left on what this request creates, and known again when it comes a second time.
     package var creationMark: CreationMark?
+    /// A POSIX open: names are what they are spelled, and what is created gets this mode.
+    package var posix: POSIXOpen?
 
     package init(
         path: NTPath, access: AccessMask, disposition: CreateDisposition, options: CreateOptions = [],

@@ -85,6 +85,8 @@ package final class Volume: Sendable {
     /// The path at which the kernel shows the root to this process, without a trailing slash.
     let rootPath: [UInt8]
     let mountID: UInt64
+    /// Files can share blocks (XFS with reflink).
+    package let canClone: Bool
     let indexes: DirectoryIndexes
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
@@ -101,6 +103,7 @@ package final class Volume: Sendable {
         self.creationTime = status.birthTime
         self.rootPath = try descriptor.path()
         self.mountID = status.mountID
+        self.canClone = Self.canClone(descriptor)
         self.root = descriptor
         self.indexes = DirectoryIndexes()
     }

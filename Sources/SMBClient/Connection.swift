@@ -28,6 +28,8 @@ package final class SMBConnection {
     package internal(set) var sessionFlags: SessionSetupResponse.Flags = []
     var signer: SignerBox?
     var sealer: SealerBox?
+    /// A session of another connection is being bound to this one.
+    var isBinding = false
     /// Whether requests leave encrypted from now on.
     package var isEncrypting = false
     /// Whether WRITEs leave compressed from now on where that makes them smaller, and READs ask for it.
@@ -115,13 +117,15 @@ package final class SMBConnection {
         encode(&self.output)
 
         var end = self.output.count
-        if command == .negotiate || command == .sessionSetup {
+        // What is signed goes into the hash as it leaves: below.
+        if command == .negotiate || command == .sessionSetup, !signs {
             try self.updatePreauth(messageStart..<end)
         }
         if signs, let signer = self.signer {
             try self.mutate(messageStart..<end) { bytes throws(CryptoError) in
                 try signer.signer.sign(bytes, fromServer: false)
             }
+            if command == .sessionSetup { try self.updatePreauth(messageStart..<end) }
         }
         if command == .write {
             self.compress(from: messageStart, in: &self.output)
@@ -239,6 +243,7 @@ package final class SMBConnection {
 
     private func shouldSign(_ command: SMB2Command) -> Bool {
         guard self.signer != nil, command != .negotiate else { return false }
+        if self.isBinding { return true }
         if self.configuration.signs || self.serverSecurityMode.contains(.signingRequired) { return true }
         return command == .treeConnect && self.dialect >= .smb311
     }
@@ -249,6 +254,12 @@ package final class SMBConnection {
         let output = self.output
         try self.stream.send(output.span, deadline: self.deadline)
         self.output.reset()
+    }
+
+    /// What was posted and has not left, which then leaves no more; for tests that send a part of it.
+    package func takeQueued() -> [UInt8] {
+        defer { self.output.reset() }
+        return self.output.bytes
     }
 
     /// A packet as it is, behind a four-byte header; for compounds made by hand and for bad input.

@@ -59,6 +59,18 @@ extension SMBConnection {
         try self.post(.lock, Options(isReplay: isReplay)) { request.encode(into: &$0) }
     }
 
+    package func postSetInfo(
+        _ file: FileID, _ type: InfoType = .file, informationClass: UInt8, additionalInformation: UInt32 = 0,
+        _ buffer: [UInt8], isReplay: Bool = false
+    ) throws(ClientError) -> UInt64 {
+        let request = SetInfoRequest(
+            infoType: type, informationClass: informationClass, fileID: file,
+            additionalInformation: additionalInformation)
+        return try self.post(.setInfo, Options(payloadByteCount: buffer.count, isReplay: isReplay)) {
+            request.encode(into: &$0, buffer: buffer.span.bytes)
+        }
+    }
+
     // MARK: One request, one answer
 
     package func create(_ parameters: OpenParameters, isReplay: Bool = false) throws(ClientError) -> CreateResponse {
@@ -152,12 +164,8 @@ extension SMBConnection {
         _ file: FileID, _ type: InfoType = .file, informationClass: UInt8, additionalInformation: UInt32 = 0,
         _ buffer: [UInt8]
     ) throws(ClientError) {
-        let request = SetInfoRequest(
-            infoType: type, informationClass: informationClass, fileID: file,
-            additionalInformation: additionalInformation)
-        let messageID = try self.post(.setInfo, Options(payloadByteCount: buffer.count)) {
-            request.encode(into: &$0, buffer: buffer.span.bytes)
-        }
+        let messageID = try self.postSetInfo(
+            file, type, informationClass: informationClass, additionalInformation: additionalInformation, buffer)
         _ = try self.gather(messageID, .setInfo)
     }
 

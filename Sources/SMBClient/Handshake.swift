@@ -62,6 +62,32 @@ extension SMBConnection {
 
     /// [MS-SMB2] 3.2.4.2.3, 3.2.5.3. `previousSessionID` is that of the session this one replaces after a reconnect.
     package func sessionSetup(previousSessionID: UInt64 = 0) throws(ClientError) {
+        try self.authenticate(flags: 0, previousSessionID: previousSessionID)
+    }
+
+    /// Makes this connection, which has negotiated, another channel of the session that `other` has set up; it goes on with that
+    /// one's tree. [MS-SMB2] 3.2.4.2.3, 3.2.5.3.3.
+    package func bind(to other: SMBConnection) throws(ClientError) {
+        guard let keys = other.sessionKeys else { throw .violation("a session without keys has no channels") }
+        self.sessionID = other.sessionID
+        // What leaves before there is a key of this channel's own is signed with the session's.
+        self.signer = try crypto { () throws(CryptoError) in
+            SignerBox(try Signer(other.signing, key: keys.signing))
+        }
+        self.sessionKeys = keys
+        self.isBinding = true
+        defer { self.isBinding = false }
+        try self.authenticate(flags: SessionSetupRequest.bindingFlag, previousSessionID: 0)
+        self.treeID = other.treeID
+        self.isEncrypting = other.isEncrypting
+    }
+
+    private var signing: SMBCrypto.SigningAlgorithm {
+        self.signingAlgorithm.flatMap { SMBCrypto.SigningAlgorithm(rawValue: $0.rawValue) }
+            ?? .standard(forDialect: self.dialect.rawValue)
+    }
+
+    private func authenticate(flags: UInt8, previousSessionID: UInt64) throws(ClientError) {
         var authentication = ClientAuthentication(
             self.configuration.credentials, isBare: self.configuration.usesBareNTLM)
         var token = authentication.initialToken()
@@ -70,6 +96,7 @@ extension SMBConnection {
         defer { self.preauth = afterNegotiate }
         for _ in 0..<Self.maximumRounds {
             let request = SessionSetupRequest(
+                flags: flags,
                 securityMode: self.configuration.signs ? [.signingEnabled, .signingRequired] : .signingEnabled,
                 previousSessionID: previousSessionID)
             let messageID = try self.post(.sessionSetup) { request.encode(into: &$0, token: token.span.bytes) }
@@ -99,17 +126,18 @@ extension SMBConnection {
         guard let key = authentication.sessionKey else { throw .violation("a session before the authentication") }
         guard !self.sessionFlags.contains(.isGuest), !self.sessionFlags.contains(.isNull) else { return }
         let sealing = self.cipher.flatMap { SealingAlgorithm(rawValue: $0.rawValue) }
-        let signing =
-            self.signingAlgorithm.flatMap { SMBCrypto.SigningAlgorithm(rawValue: $0.rawValue) }
-            ?? .standard(forDialect: self.dialect.rawValue)
+        let signing = self.signing
         let (dialect, hash) = (self.dialect.rawValue, self.preauth.value)
-        let keys = try crypto { () throws(CryptoError) in
+        var keys = try crypto { () throws(CryptoError) in
             try SessionKeys(
                 sessionKey: key, dialect: dialect, preauthIntegrity: hash, cipher: sealing, role: .client)
         }
-        let signer = try crypto { () throws(CryptoError) in
-            SignerBox(try Signer(signing, key: keys.signing))
+        if self.isBinding, let session = self.sessionKeys {
+            keys.encryption = session.encryption
+            keys.decryption = session.decryption
         }
+        let signingKey = keys.signing
+        let signer = try crypto { () throws(CryptoError) in SignerBox(try Signer(signing, key: signingKey)) }
         // [MS-SMB2] 3.2.5.3.1: on 3.1.1 this signature proves that nobody touched the handshake.
         if reply.header.isSigned {
             var packet = reply.packet

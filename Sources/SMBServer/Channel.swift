@@ -2,6 +2,14 @@ import SMB2Wire
 import SMBCrypto
 import SMBServerCore
 
+/// What another connection needs to become a channel of a session: its own signing key comes of its own authentication, all
+/// channels encrypt with the session's keys. [MS-SMB2] 3.3.1.8, 3.3.5.5.3.
+struct SessionSecrets: Sendable {
+    var keys: SessionKeys
+    var signing: SMBCrypto.SigningAlgorithm
+    var sealing: SealingAlgorithm?
+}
+
 /// The keys of one session on one connection. Confined to its loop's thread.
 final class Channel {
     private var signer: Signer

@@ -14,21 +14,20 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
-    /// Flushes and reads that are under way.
-    var operations: Int
+    /// Flushes, copies and reads that are under way.
+    var tasks: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
 
     init(
-        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64,
-        operations: Int
+        number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, tasks: Int
     ) {
         self.number = number
         self.writer = writer
         self.replies = replies
         self.encryptedFor = encryptedFor
         self.ticket = ticket
-        self.operations = operations
+        self.tasks = tasks
     }
 }
 
@@ -40,11 +39,24 @@ struct FrameReply {
     var isCompressible = false
 }
 
-/// What a reply still needs that no loop may wait for.
-private enum Remainder {
-    case none
+/// What a reply waits for on another thread.
+private enum Task {
     case sync(OpenFile, includesName: Bool)
+    case copy(CopyJob)
     case read(MissingRead)
+}
+
+/// Where a message stands in its frame.
+private enum Place {
+    case alone
+    /// What follows in the compound may build on what this message does.
+    case followed
+    case last
+}
+
+private struct WantedTask {
+    var task: Task
+    var reply: Int
 }
 
 extension ClientConnection {
@@ -78,7 +90,7 @@ extension ClientConnection {
         let overhead = writer.count - frameStart
         var request = RequestFrame(connection: self.id, encryptedFor: encryptedFor)
         var replies: [FrameReply] = []
-        var remainders: [(Remainder, reply: Int)] = []
+        var tasks: [WantedTask] = []
         var ticket: UInt64 = 0
         var at = 0
         while true {
@@ -103,10 +115,9 @@ extension ClientConnection {
             }
             switch outcome {
             case .reply(let reply):
-                let isAlone = request.isLast && replies.isEmpty
-                switch self.perform(reply, message, isAlone: isAlone, into: &writer) {
-                case .none: break
-                case let remainder: remainders.append((remainder, reply: replies.count))
+                let place: Place = header.nextCommand != 0 ? .followed : replies.isEmpty ? .alone : .last
+                if let task = self.perform(reply, message, place, into: &writer) {
+                    tasks.append(WantedTask(task: task, reply: replies.count))
                 }
                 if let last = replies.last {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
@@ -140,10 +151,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !remainders.isEmpty else {
+        guard ticket > self.loop.journaled || !tasks.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, remainders, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, tasks, &writer)
         return nil
     }
 
@@ -152,35 +163,41 @@ extension ClientConnection {
     ) -> SignatureCheck {
         guard frame.encryptedFor == nil, header.isSigned else { return .absent }
         let session = header.isRelated && frame.canRelate ? frame.sessionID : header.sessionID
-        guard let channel = self.security.channel(session) else { return .noKey }
+        guard let channel = self.security.channel(session) else {
+            return header.command == .sessionSetup ? self.checkVisitor(message, session: session) : .noKey
+        }
         return channel.isSigned(message) ? .valid : .invalid
     }
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns what is left to do before it leaves.
+    /// Does what the reply claims was done. Returns what another thread must do before it leaves.
     private func perform(
-        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, isAlone: Bool, into writer: inout WireWriter
-    ) -> Remainder {
+        _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, _ place: Place, into writer: inout WireWriter
+    ) -> Task? {
         do throws(FileError) {
             switch reply.work {
-            case .none: return .none
+            case .none: return nil
             case .read(let handle, let offset, let length, let minimum):
                 let missing = try self.read(
-                    handle, offset: offset, length: length, minimum: minimum, at: reply.start, isAlone: isAlone,
-                    into: &writer)
-                return missing.map { .read($0) } ?? .none
+                    handle, offset: offset, length: length, minimum: minimum, at: reply.start,
+                    isAlone: place == .alone, into: &writer)
+                return missing.map { .read($0) }
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? .sync(file, includesName: false) : .none
+                return isDurable ? .sync(file, includesName: false) : nil
             case .sync(let handle, let includesName):
                 return .sync(OpenFile.of(handle), includesName: includesName)
+            case .copy(let job):
+                guard place == .followed else { return .copy(job) }
+                ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
+                return nil
             }
         } catch {
             Log.write("\(error)")
             ServerState.replaceReply(at: reply.start, status: error.status, isLast: true, into: &writer)
-            return .none
+            return nil
         }
     }
 
@@ -204,10 +221,12 @@ extension ClientConnection {
                 }
             } else {
                 for reply in replies {
-                    guard case .sign(let session) = reply.protection, let channel = self.security.channel(session)
-                    else { continue }
-                    let flags = writer.span.load(UInt32.self, at: reply.start + 16)
-                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + 16)
+                    guard case .sign(let session) = reply.protection else { continue }
+                    let flags = writer.span.load(UInt32.self, at: reply.start + SMB2Header.flagsOffset)
+                    writer.store(flags | SMB2Header.Flags.signed.rawValue, at: reply.start + SMB2Header.flagsOffset)
+                    // Of a session that is not known here there is no key. Its refusal still says that it would be
+                    // signed: clients that insist on signatures take nothing else, and expect none that fits.
+                    guard let channel = self.security.signer(session) else { continue }
                     try writer.withUnsafeMutableBytes(in: reply.start..<reply.end) { bytes throws(CryptoError) in
                         try channel.sign(bytes)
                     }
@@ -223,8 +242,8 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64,
-        _ remainders: [(Remainder, reply: Int)], _ writer: inout WireWriter
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ tasks: [WantedTask],
+        _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
@@ -236,33 +255,49 @@ extension ClientConnection {
                     start: $0.start - start, end: $0.end - start, protection: $0.protection,
                     isCompressible: $0.isCompressible)
             },
-            encryptedFor: encryptedFor, ticket: ticket, operations: remainders.count)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
         self.nextFrame += 1
         self.held.append(frame)
-        for (remainder, reply) in remainders { self.begin(remainder, frame: frame.number, reply: reply) }
+        for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
     }
 
-    private func begin(_ remainder: Remainder, frame: UInt64, reply: Int) {
-        switch remainder {
-        case .none: break
+    private func submit(_ task: Task, _ frame: HeldFrame, reply: Int) {
+        let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
+        switch task {
         case .sync(let file, let includesName):
-            self.loop.server.syncs.submit(
-                file, includesName: includesName,
-                SyncPool.Waiter(loop: self.loop, connection: self.id, frame: frame, reply: reply))
-        case .read(let missing): self.fetch(missing, frame: frame, reply: reply)
+            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
+        case .copy(let job):
+            let isTaken = self.loop.server.copies.submit { waiter.loop.post(.copied(waiter, job.answer, job.run())) }
+            guard !isTaken else { return }
+            let refused = CopyResult(status: .insuffServerResources, pieces: 0, byteCount: 0)
+            waiter.loop.post(.copied(waiter, job.answer, refused))
+        case .read(let missing): self.fetch(missing, waiter)
         }
     }
 
     /// A flush that a frame waits for is done, or failed.
-    func synced(frame number: UInt64, reply: Int, status: NTStatus) {
-        guard let frame = self.held.first(where: { $0.number == number }) else { return }
-        frame.operations -= 1
-        if status.isError {
-            let start = frame.replies[reply].start
-            let isLast = reply == frame.replies.count - 1
-            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &frame.writer)
-            if isLast { frame.replies[reply].end = frame.writer.count }
+    func synced(_ waiter: FrameWaiter, _ status: NTStatus) {
+        self.finishTask(waiter) { start, isLast, writer in
+            guard status.isError else { return }
+            ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &writer)
         }
+    }
+
+    /// A copy that a frame waits for has ended.
+    func copied(_ waiter: FrameWaiter, _ answer: CopyJob.Answer, _ result: CopyResult) {
+        self.finishTask(waiter) { start, isLast, writer in
+            ServerState.settleCopy(answer, result, at: start, isLast: isLast, into: &writer)
+        }
+    }
+
+    func finishTask(
+        _ waiter: FrameWaiter, _ settle: (_ start: Int, _ isLast: Bool, _ writer: inout WireWriter) -> Void
+    ) {
+        guard let frame = self.held.first(where: { $0.number == waiter.frame }) else { return }
+        frame.tasks -= 1
+        let isLast = waiter.reply == frame.replies.count - 1
+        settle(frame.replies[waiter.reply].start, isLast, &frame.writer)
+        if isLast { frame.replies[waiter.reply].end = frame.writer.count }
         self.release()
     }
 
@@ -275,7 +310,7 @@ extension ClientConnection {
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.operations == 0 && frame.ticket <= self.loop.journaled
+            let isReady = frame.tasks == 0 && frame.ticket <= self.loop.journaled
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -307,24 +342,22 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let remainder = request.withUnsafeMutableBytes { message in
+        let task = request.withUnsafeMutableBytes { message in
             self.perform(
                 Reply(start: start, protection: completion.protection, work: completion.work), message,
-                isAlone: completion.continuation == nil, into: &own)
+                completion.continuation == nil ? .alone : .followed, into: &own)
         }
-        var operations = 1
-        if case .none = remainder { operations = 0 }
         if let id = completion.continuation {
             self.loop.server.withState(from: self.loop) { $0.continueCompound(id) }
         }
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, operations: operations)
+            encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
         frame.isOrdered = completion.isNotification
         self.nextFrame += 1
         self.held.append(frame)
-        self.begin(remainder, frame: frame.number, reply: 0)
+        if let task { self.submit(task, frame, reply: 0) }
         self.release()
     }
 }

@@ -61,10 +61,9 @@ extension ClientConnection {
         writer.store(UInt32(count), at: start + SMB2Header.byteCount + ReadResponse.dataLengthOffset)
     }
 
-    func fetch(_ missing: MissingRead, frame: UInt64, reply: Int) {
+    func fetch(_ missing: MissingRead, _ waiter: FrameWaiter) {
         self.missingBytes += missing.length
-        let (loop, connection) = (self.loop, self.id)
-        loop.server.workers.submit {
+        let isTaken = waiter.loop.server.reads.submit {
             var failure: FileError?
             let bytes = [UInt8](unsafeUninitializedCapacity: missing.length) { buffer, count in
                 do throws(FileError) {
@@ -72,28 +71,21 @@ extension ClientConnection {
                 } catch { failure = error }
             }
             if let failure { Log.write("\(failure)") }
-            loop.post(
-                .fetched(
-                    connection: connection, frame: frame, reply: reply, missing, bytes: bytes,
-                    status: failure?.status ?? .success))
+            waiter.loop.post(.fetched(waiter, missing, bytes: bytes, failure?.status ?? .success))
         }
+        if !isTaken { waiter.loop.post(.fetched(waiter, missing, bytes: [], .insuffServerResources)) }
     }
 
     /// What a READ waited for has come, or cannot be had.
-    func fetched(frame number: UInt64, reply: Int, _ missing: MissingRead, bytes: [UInt8], status: NTStatus) {
+    func fetched(_ waiter: FrameWaiter, _ missing: MissingRead, bytes: [UInt8], _ status: NTStatus) {
         self.missingBytes -= missing.length
-        guard let frame = self.held.first(where: { $0.number == number }) else { return }
-        frame.operations -= 1
-        let start = frame.replies[reply].start
-        if status.isError {
-            ServerState.replaceReply(at: start, status: status, isLast: true, into: &frame.writer)
-        } else {
-            frame.writer.append(bytes)
+        self.finishTask(waiter) { start, isLast, writer in
+            if status.isError {
+                return ServerState.replaceReply(at: start, status: status, isLast: isLast, into: &writer)
+            }
+            writer.append(bytes)
             Self.finishRead(
-                at: start, count: missing.done + bytes.count, minimum: missing.minimum, isEmpty: false,
-                into: &frame.writer)
+                at: start, count: missing.done + bytes.count, minimum: missing.minimum, isEmpty: false, into: &writer)
         }
-        frame.replies[reply].end = frame.writer.count
-        self.release()
     }
 }

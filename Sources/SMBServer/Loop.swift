@@ -10,10 +10,11 @@ import Synchronization
 enum LoopMessage: Sendable {
     case adopt(descriptor: Int32, client: ClientRecord)
     /// A file was flushed for the frame that waits for it.
-    case synced(connection: Connection.ID, frame: UInt64, reply: Int, status: NTStatus)
+    case synced(FrameWaiter, NTStatus)
+    /// Bytes were copied for the frame that waits for it, as far as they could be.
+    case copied(FrameWaiter, CopyJob.Answer, CopyResult)
     /// What a READ waited for, or why it cannot be had.
-    case fetched(
-        connection: Connection.ID, frame: UInt64, reply: Int, MissingRead, bytes: [UInt8], status: NTStatus)
+    case fetched(FrameWaiter, MissingRead, bytes: [UInt8], NTStatus)
     /// All mutations up to this ticket are on stable storage.
     case journaled(upTo: UInt64)
     case send(Completion, ticket: UInt64)
@@ -142,10 +143,11 @@ final class Loop: @unchecked Sendable {
     private func handle(_ message: LoopMessage) {
         switch message {
         case .adopt(let descriptor, let client): self.adopt(descriptor, client)
-        case .synced(let id, let frame, let reply, let status):
-            self.connection(id)?.synced(frame: frame, reply: reply, status: status)
-        case .fetched(let id, let frame, let reply, let missing, let bytes, let status):
-            self.connection(id)?.fetched(frame: frame, reply: reply, missing, bytes: bytes, status: status)
+        case .synced(let waiter, let status): self.connection(waiter.connection)?.synced(waiter, status)
+        case .copied(let waiter, let answer, let result):
+            self.connection(waiter.connection)?.copied(waiter, answer, result)
+        case .fetched(let waiter, let missing, let bytes, let status):
+            self.connection(waiter.connection)?.fetched(waiter, missing, bytes: bytes, status)
         case .journaled(let ticket):
             self.journaled = max(self.journaled, ticket)
             for connection in self.connections { connection?.journaled() }

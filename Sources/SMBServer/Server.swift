@@ -21,11 +21,14 @@ package final class Server: JournalObserver, @unchecked Sendable {
     /// Addresses at which clients have come, whose interfaces were looked up.
     private let knownAddresses = Mutex<Set<[UInt8]>>([])
     private let quietLoops = Mutex<Set<Int>>([])
+    /// Of the sessions that connections may be bound to.
+    private let secrets = Mutex<[UInt64: SessionSecrets]>([:])
     private let volumes = Mutex<[String: (record: ShareRecord, volume: Volume)]>([:])
     private let sharePaths = Mutex<[String]>([])
 
     let syncs = SyncPool()
-    let workers = WorkerPool("smb-work")
+    let reads = WorkerPool("smb-read", threads: 8, waitingLimit: 1 << 16)
+    let copies = WorkerPool("smb-copy", threads: 2, waitingLimit: 1024)
     let names: ServerNames
     private let lease: ServingLease
     private let journal: any Journal
@@ -117,6 +120,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
             self.loop(of: completion.connection)?.post(.send(completion, ticket: effects.ticket))
         }
         for (connection, session) in effects.endedSessions {
+            self.secrets.withLock { $0[session] = nil }
             self.loop(of: connection)?.post(.sessionEnded(connection, session: session))
         }
         for connection in effects.disconnects { self.loop(of: connection)?.post(.close(connection)) }
@@ -126,6 +130,16 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     func route(_ connection: Connection.ID, to loop: Loop?) {
         self.routes.withLock { $0[connection] = loop }
+    }
+
+    // MARK: Keys
+
+    func secrets(of session: UInt64) -> SessionSecrets? { self.secrets.withLock { $0[session] } }
+
+    /// Keeps them until the session ends; one that ended meanwhile leaves nothing.
+    func keep(_ secrets: SessionSecrets, session: UInt64) {
+        self.secrets.withLock { $0[session] = secrets }
+        if !self.state.withLock({ $0.sessions[session] != nil }) { self.secrets.withLock { $0[session] = nil } }
     }
 
     /// Changes in watched directories go to those who asked for them. Called by the first loop.

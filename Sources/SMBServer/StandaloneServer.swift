@@ -20,6 +20,7 @@ package final class StandaloneServer: Sendable {
         package var serverName: String
         package var requiresSigning = true
         package var offersCompression = true
+        package var limits = ServerLimits()
         /// Nil: one a core.
         package var loopCount: Int?
 
@@ -41,7 +42,7 @@ package final class StandaloneServer: Sendable {
             domain: (
                 UInt32(truncatingIfNeeded: identity.low), UInt32(truncatingIfNeeded: identity.low >> 32),
                 UInt32(truncatingIfNeeded: identity.high)
-            ), requiresSigning: configuration.requiresSigning,
+            ), requiresSigning: configuration.requiresSigning, limits: configuration.limits,
             offersCompression: configuration.offersCompression)
         record.shares = configuration.shares
         for (index, user) in configuration.users.enumerated() {

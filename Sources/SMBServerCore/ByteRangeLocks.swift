@@ -76,11 +76,11 @@ package struct ByteRangeLocks: Equatable, Sendable {
         return true
     }
 
-    /// True when anything was removed.
-    package mutating func removeAll(owner: UInt64) -> Bool {
+    /// How many were removed.
+    package mutating func removeAll(owner: UInt64) -> Int {
         let before = self.all.count
         self.all.removeAll { $0.owner == owner }
-        return self.all.count != before
+        return before - self.all.count
     }
 
     package func owned(by owner: UInt64) -> [ByteRangeLock] {

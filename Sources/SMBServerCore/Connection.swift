@@ -30,6 +30,8 @@ package struct Connection: Sendable {
     package var cipher: Cipher?
     package var compression: CompressionAgreement?
     package var signingAlgorithm: SigningAlgorithm = .hmacSHA256
+    /// The POSIX extensions were negotiated.
+    package var isPOSIX = false
     package var maximumTransfer = Limits.transferWithoutCredits
 
     /// In the order in which they were set up.

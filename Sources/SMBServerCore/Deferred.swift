@@ -47,8 +47,7 @@ extension ServerState {
     mutating func deferOperation(
         _ message: RawSpan, _ request: Request, _ frame: inout RequestFrame, file: UInt64, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
-        guard let held = self.connections[request.connection]?.deferredByteCount,
-            message.byteCount <= Limits.deferredByteCount - held,
+        guard self.canHold(message.byteCount, of: request.connection),
             self.files[file]?.waitingOperations.count ?? 0 < Limits.waitingPerFile
         else { throw SMBError(.insufficientResources, "waiting requests") }
         let bytes = message.bytes(in: 0..<message.byteCount)
@@ -57,7 +56,7 @@ extension ServerState {
         let (id, outcome) = try self.pend(
             request, open: request.header.command == .create ? 0 : request.fileID?.volatile ?? 0,
             kind: .operation(operation), into: &writer)
-        self.connections[request.connection]?.deferredByteCount += bytes.count
+        self.hold(bytes.count, of: request.connection)
         self.files[file]?.waitingOperations.append(id)
         if let create = operation.create { self.pendingCreates[create] = id }
         if !request.isLastOfFrame {
@@ -67,6 +66,17 @@ extension ServerState {
             frame.canRelate = true
         }
         return outcome
+    }
+
+    private func canHold(_ byteCount: Int, of connection: Connection.ID) -> Bool {
+        guard let held = self.connections[connection]?.deferredByteCount else { return false }
+        return byteCount <= Limits.deferredByteCount - held
+            && byteCount <= Int(self.configuration.limits[.heldBytes]) - self.usage.heldBytes
+    }
+
+    private mutating func hold(_ byteCount: Int, of connection: Connection.ID) {
+        self.connections[connection]?.deferredByteCount += byteCount
+        self.usage.heldBytes += byteCount
     }
 
     private func createKey(_ message: [UInt8], _ request: Request) -> CreateKey? {
@@ -82,12 +92,11 @@ extension ServerState {
         _ message: RawSpan, _ frame: RequestFrame, behind id: UInt64, signature: SignatureCheck
     ) -> Outcome {
         guard case .operation(var operation)? = self.pending[id]?.kind,
-            let held = self.connections[frame.connection]?.deferredByteCount,
-            message.byteCount <= Limits.deferredByteCount - held
+            self.canHold(message.byteCount, of: frame.connection)
         else { return .disconnect("a compound that cannot wait") }
         operation.rest.append(
             .init(bytes: message.bytes(in: 0..<message.byteCount), signature: signature, isLast: frame.isLast))
-        self.connections[frame.connection]?.deferredByteCount += message.byteCount
+        self.hold(message.byteCount, of: frame.connection)
         self.pending[id]?.kind = .operation(operation)
         // Whatever it waits for may be over since.
         if frame.isLast { self.wake(operation.file) }
@@ -217,7 +226,7 @@ extension ServerState {
     /// A waiting request leaves the tables.
     mutating func forgetOperation(_ id: UInt64, _ operation: DeferredOperation) {
         self.files[operation.file]?.waitingOperations.removeAll { $0 == id }
-        self.connections[operation.request.connection]?.deferredByteCount -= operation.byteCount
+        self.hold(-operation.byteCount, of: operation.request.connection)
         if let create = operation.create, self.pendingCreates[create] == id { self.pendingCreates[create] = nil }
     }
 }

@@ -115,7 +115,7 @@ extension ServerState {
         case .echo where request.session == 0: return
         default: break
         }
-        guard let session = self.sessions[request.session], session.connection == request.connection,
+        guard let session = self.sessions[request.session], session.channels.contains(request.connection),
             session.state != .inProgress
         else { throw SMBError(.userSessionDeleted) }
         guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
@@ -214,10 +214,10 @@ extension ServerState {
         guard request.session != 0 else { return .none }
         if request.isEncrypted { return .encrypt(session: request.session) }
         guard let session = self.sessions[request.session], session.hasKeys, session.state != .inProgress else {
-            // A session that just ended: a client that signs wants even that signed.
-            return request.isSigned ? .sign(session: request.session) : .none
+            // A session that is not, or just ended: a client that signs wants even that marked as signed.
+            return request.header.isSigned ? .sign(session: request.session) : .none
         }
-        return request.isSigned || session.isSigningRequired ? .sign(session: request.session) : .none
+        return request.header.isSigned || session.isSigningRequired ? .sign(session: request.session) : .none
     }
 
     /// [MS-SMB2] 3.3.5.2.5: the charge must pay for what is sent or asked for, 64 KiB a credit.
@@ -296,6 +296,7 @@ extension RequestFrame {
 extension SMB2Header {
     package static let statusOffset = 8
     package static let creditsOffset = 14
+    package static let flagsOffset = 16
     package static let nextCommandOffset = 20
 }
 

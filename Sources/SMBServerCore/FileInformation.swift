@@ -21,6 +21,12 @@ package struct VolumeFacts: Equatable, Sendable {
     package var sectorsPerUnit: UInt32
     package var bytesPerSector: UInt32
     package var maximumNameLength: UInt32
+    /// What the POSIX level shows beyond that: inodes.
+    package var totalNodes: UInt64 = 0
+    package var freeNodes: UInt64 = 0
+
+    /// FILE_SUPPORTS_BLOCK_REFCOUNTING, [MS-FSCC] 2.5.1.
+    var canShareBlocks: Bool { self.attributes & 0x0800_0000 != 0 }
 
     package init(
         label: String, serialNumber: UInt32, creationTime: FileTime, attributes: UInt32, fileSystemName: String,
@@ -73,14 +79,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
         ranges: [FileRange], isComplete: Bool
     )
-    /// Server-side copy of bytes; how many were copied before the source's end.
-    func copy(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) -> UInt64
-    /// Shares the source's blocks.
-    func clone(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError)
+    /// The contents of these bytes are needed no more.
+    func trimRange(_ range: Range<UInt64>) throws(SMBError)
 }
 
 /// Who sees changes in directories: the shell's watcher.

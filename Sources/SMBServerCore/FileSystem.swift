@@ -23,6 +23,8 @@ package struct FileOpenRequest: Sendable {
     /// Set for a persistent handle: what this request creates is known again if it comes a second time, after a crash that
     /// took the open's record.
     package var creation: Creation?
+    /// Set for a POSIX open: the permission bits of what it creates.
+    package var posixMode: UInt32?
 
     package init(
         path: String, access: AccessMask, disposition: CreateDisposition, options: CreateOptions,
@@ -64,6 +66,10 @@ package struct FileFacts: Equatable, Sendable {
     package var fileID: UInt64 = 0
     package var isDirectory = false
     package var reparseTag: UInt32 = 0
+    /// As stat(2) has them.
+    package var mode: UInt32 = 0
+    package var uid: UInt32 = 0
+    package var gid: UInt32 = 0
 
     package init() {}
 }
@@ -81,7 +87,7 @@ package struct OpenedFile: Sendable {
     }
 }
 
-package protocol FileSystem: FileSystemInformation {
+package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     /// The file system's identity, the same on every node that mounts it.
     var volumeID: UInt64 { get }
     /// Opens or creates; destroys nothing. A handle that is dropped has changed nothing but what it created.
@@ -90,13 +96,15 @@ package protocol FileSystem: FileSystemInformation {
     func overwriteFile(_ handle: any FileHandle, _ request: FileOpenRequest) throws(SMBError) -> FileFacts
     /// The same file again, by its identity, wherever it is named now.
     func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle
+    /// A file that has no name and goes with its handle.
+    func makeUnnamedFile() throws(SMBError) -> any FileHandle
     /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.
     func checkDeletable(_ handle: any FileHandle) throws(SMBError)
     /// Takes the open file's name (or stream) away.
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
 }
 
-package protocol FileHandle: FileHandleInformation {
+package protocol FileHandle: FileHandleInformation, POSIXFileHandle {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
     /// What the file's security descriptor and read-only attribute grant this user at most.

@@ -21,6 +21,8 @@ package struct FileEntry: Sendable {
     package var locks = ByteRangeLocks()
     /// Set through any open; the file goes with its last one. New opens are refused. [MS-FSA] 2.1.5.1.2.
     package var isDeletePending = false
+    /// It was deleted although it is open, by a POSIX open: there is no name left to take away.
+    package var isUnlinked = false
     package var isDirectory = false
     package var oplocks = Oplocks()
     /// Requests that wait for a break of them, the oldest first: keys in the table of pending requests.

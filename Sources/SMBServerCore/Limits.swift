@@ -1,18 +1,18 @@
-/// Every table of the server has a limit; what happens at it stands here.
+/// Every table of the server has a limit; what happens at it stands here, and at `ServerLimit` for those that the
+/// administrator may choose.
 package enum Limits {
-    /// More connections are accepted and closed at once.
-    package static let connections = 16384
-    /// SESSION_SETUP then fails with STATUS_INSUFFICIENT_RESOURCES; so do TREE_CONNECT and CREATE at theirs.
-    package static let sessions = 16384
+    /// SESSION_SETUP then fails with STATUS_REQUEST_NOT_ACCEPTED; so does TREE_CONNECT.
     package static let sessionsPerConnection = 1024
     package static let treeConnectsPerSession = 4096
-    package static let opens = 1 << 20
+    /// Files that are open or waited for: each has an open or a request, and those have limits.
+    package static let files = 1 << 23
     /// Channels of one session, [MS-SMB2] 3.3.5.5.2 (Windows: 32).
     package static let channelsPerSession = 32
     /// Asynchronous requests of one connection; more fail with STATUS_INSUFFICIENT_RESOURCES. Half of what a
     /// client can hold in credits, so that a client cannot starve itself. [MS-SMB2] 3.3.4.2.
     package static let asyncPerConnection = 4096
-    package static let pending = 1 << 18
+    /// Files whose clients come back before their old connections have ended.
+    package static let reclaims = 1 << 18
     /// Changes kept for one open while no CHANGE_NOTIFY waits; more are answered with STATUS_NOTIFY_ENUM_DIR.
     package static let eventsPerNotify = 4096
     /// Messages of one compound; a longer one closes the connection.
@@ -34,8 +34,6 @@ package enum Limits {
     package static let durableHandleTimeoutMilliseconds: UInt32 = 960_000
     /// Who caches one file; more are granted nothing.
     package static let cachingHoldersPerFile = 4096
-    /// Leases of all clients; more are not granted. Each has an open at least.
-    package static let leases = Limits.opens
     /// How long a client may take to acknowledge an oplock or lease break, [MS-SMB2] 3.3.2.1, 3.3.2.5; then it caches
     /// nothing any more.
     package static let breakMilliseconds: UInt64 = 35_000
@@ -49,4 +47,15 @@ package enum Limits {
 
     /// A connection that negotiated but never authenticated is closed after this.
     package static let authenticationMilliseconds: UInt64 = 45_000
+}
+
+/// How much is there of what no table counts.
+package struct Usage: Sendable {
+    package internal(set) var treeConnects = 0
+    /// Byte ranges locked in all files.
+    package internal(set) var locks = 0
+    /// CHANGE_NOTIFY requests that wait.
+    package internal(set) var notifies = 0
+    /// Bytes of deferred requests of all connections.
+    package internal(set) var heldBytes = 0
 }

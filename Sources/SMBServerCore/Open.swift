@@ -28,6 +28,8 @@ package struct Open: Sendable {
     package var createAction: CreateAction = .opened
     package var fileAttributes: FileAttributes
     package var isDirectory = false
+    /// POSIX.swift.
+    package var isPOSIX = false
     /// FILE_DELETE_ON_CLOSE: the file is marked when this open is closed.
     package var deleteOnClose = false
 
@@ -108,14 +110,15 @@ package enum OpenObject: Sendable {
 package struct NamedPipe: Sendable {
     /// Answers that nobody reads; a write beyond fails with STATUS_PIPE_BUSY.
     package static let unreadLimit = 1024
+    package static let unreadByteLimit = PipeEndpoint.maximumAnswerByteCount
 
     /// Lower case, without "\PIPE\".
     package let name: String
-    package var endpoint: SrvsvcEndpoint
+    package var endpoint: PipeEndpoint
     /// What the service answered and the client has not read yet, message by message.
     package var answers: [[UInt8]] = []
 
-    package init(name: String, endpoint: SrvsvcEndpoint) {
+    package init(name: String, endpoint: PipeEndpoint) {
         self.name = name
         self.endpoint = endpoint
     }

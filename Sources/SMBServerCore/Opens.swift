@@ -61,21 +61,24 @@ extension ServerState {
         guard open.file != 0, let handle = open.handle else { return false }
         self.files[open.file]?.opens.removeAll { $0 == key }
         self.dropCaching(of: key, in: open.file)
-        if open.deleteOnClose {
+        if open.deleteOnClose, self.files[open.file]?.isUnlinked == false {
             self.files[open.file]?.isDeletePending = true
             // The file goes with its last handle: those who only cache that they have it open close it.
             let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
             self.send(check?.notices ?? [], of: open.file)
             for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: false) }
         }
-        let hadLocks = self.files[open.file]?.locks.removeAll(owner: key) ?? false
-        if hadLocks { self.retryLocks(of: open.file) }
+        let locks = self.files[open.file]?.locks.removeAll(owner: key) ?? 0
+        self.usage.locks -= locks
+        if locks > 0 { self.retryLocks(of: open.file) }
         var isDeleted = false
-        if let file = self.files[open.file], file.opens.isEmpty, file.isDeletePending {
+        if let file = self.files[open.file], self.deletesNow(file, closing: open) {
             // The file may be gone or full by now: nobody is left to be told, the handle is closed either way.
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)
                 isDeleted = true
+                self.files[open.file]?.isDeletePending = false
+                self.files[open.file]?.isUnlinked = true
                 self.deletions &+= 1
             } catch {
                 self.note(error)

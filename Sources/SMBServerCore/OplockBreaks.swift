@@ -46,7 +46,7 @@ extension ServerState {
             if let file = self.leases[lease.id] {
                 guard file == open.file else { return }
             } else {
-                guard self.leases.count < Limits.leases else { return }
+                guard self.leases.count < self.opens.limit else { return }
             }
             self.opens[key]?.lease = lease.id
         }
@@ -125,8 +125,9 @@ extension ServerState {
             guard let holder = self.files[entry]?.oplocks.holder(notice.owner) else { continue }
             if notice.needsAcknowledgement { self.breakingFiles.insert(entry) }
             self.persistCaching(of: holder)
-            if let key = holder.opens.first(where: { self.opens[$0]?.connection != nil }), let open = self.opens[key] {
-                self.notify(open, holder, notice)
+            if let channel = self.channel(to: holder) {
+                self.notify(channel, holder, notice)
+                self.files[entry]?.oplocks.markTold(notice.owner, over: channel.connection)
                 continue
             }
             if holder.opens.contains(where: { self.opens[$0]?.isPersistent == true }) {
@@ -140,9 +141,40 @@ extension ServerState {
         return hasClosed
     }
 
+    /// The way to a client.
+    private struct Channel {
+        var open: Open
+        var session: UInt64
+        var connection: Connection.ID
+    }
+
+    /// How the client of a holder is told: over the oldest channel of its first open that is connected. 3.3.4.6, 3.3.4.7.
+    private func channel(to holder: Oplocks.Holder) -> Channel? {
+        for key in holder.opens {
+            guard let open = self.opens[key], let id = open.session, let session = self.sessions[id] else { continue }
+            return Channel(open: open, session: id, connection: session.channels[0])
+        }
+        return nil
+    }
+
+    /// A connection has ended: breaks that were told over it and not acknowledged are told over another one.
+    /// 3.3.4.6, 3.3.4.7: the server tries the next connection until one takes the notification.
+    mutating func tellAgain(insteadOf connection: Connection.ID) {
+        // In the order of their keys: that of a set changes from run to run.
+        for file in self.breakingFiles.sorted() {
+            for notice in self.files[file]?.oplocks.told(over: connection) ?? [] {
+                guard let holder = self.files[file]?.oplocks.holder(notice.owner),
+                    let channel = self.channel(to: holder)
+                else { continue }
+                self.notify(channel, holder, notice)
+                self.files[file]?.oplocks.markTold(notice.owner, over: channel.connection)
+            }
+        }
+    }
+
     /// Oplock and lease break notifications: unsolicited, unsigned, of no session. 2.2.23, 3.3.4.6, 3.3.4.7.
-    private mutating func notify(_ open: Open, _ holder: Oplocks.Holder, _ notice: Oplocks.Notice) {
-        guard let connection = open.connection, let session = open.session else { return }
+    private mutating func notify(_ channel: Channel, _ holder: Oplocks.Holder, _ notice: Oplocks.Notice) {
+        let (open, session) = (channel.open, channel.session)
         var writer = WireWriter(capacity: 128)
         SMB2Header(command: .oplockBreak, flags: .response, messageID: .max).encode(into: &writer)
         if let lease = holder.lease {
@@ -157,7 +189,7 @@ extension ServerState {
         let encrypts = self.sessions[session]?.isEncryptionRequired == true || open.share.requiresEncryption
         self.completions.append(
             Completion(
-                connection: connection, message: writer.bytes,
+                connection: channel.connection, message: writer.bytes,
                 protection: encrypts ? .encrypt(session: session) : .none,
                 isNotification: true))
     }

@@ -68,6 +68,8 @@ package struct Oplocks: Sendable {
         package var deadline: UInt64
         /// No connection leads to the client: it is told when it is back.
         package var isUntold = false
+        /// The connection over which it was told.
+        package var channel: UInt64?
     }
 
     /// What is about to happen to the file. [MS-FSA] 2.1.4.12.
@@ -317,6 +319,20 @@ package struct Oplocks: Sendable {
     package mutating func markUntold(_ owner: Owner) {
         guard let index = self.index(owner) else { return }
         self.holders[index].breaking?.isUntold = true
+    }
+
+    /// The client was told of the break over this connection.
+    package mutating func markTold(_ owner: Owner, over channel: UInt64) {
+        guard let index = self.index(owner) else { return }
+        self.holders[index].breaking?.channel = channel
+    }
+
+    /// What was told over a connection that ended, or from which nothing comes: to be told again.
+    package func told(over channel: UInt64) -> [Notice] {
+        self.holders.compactMap { holder in
+            guard let breaking = holder.breaking, breaking.channel == channel, !breaking.isUntold else { return nil }
+            return Notice(owner: holder.owner, from: holder.state, to: breaking.to, needsAcknowledgement: true)
+        }
     }
 
     /// The client of an untold break is back: what to tell it, and its time runs from now on.

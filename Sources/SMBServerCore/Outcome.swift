@@ -19,11 +19,13 @@ package enum Work: Sendable {
     case write(any FileHandle, offset: UInt64, data: Range<Int>, isDurable: Bool)
     /// All that was written to the file must be on stable storage; `includingName`: its name, too.
     case sync(any FileHandle, includingName: Bool)
+    /// Bytes move from file to file, off the event loops; `ServerState.settleCopy` then puts the reply right.
+    case copy(CopyJob)
 
     /// Whether what a later request of the same client sees depends on it.
     var movesData: Bool {
         switch self {
-        case .read, .write: true
+        case .read, .write, .copy: true
         case .none, .sync: false
         }
     }
@@ -52,6 +54,8 @@ package struct Authentication: Sendable {
     package var token: Range<Int>
     /// A valid session authenticates again: its keys stay. 3.3.5.5.2.
     package var isReauthentication: Bool
+    /// The connection becomes another channel of the session. 3.3.5.5, 3.3.5.5.3.
+    package var isBinding = false
     package var previousSession: UInt64
 }
 

@@ -38,6 +38,9 @@ extension ServerState {
         guard let count = self.connections[request.connection]?.asyncCount, count < Limits.asyncPerConnection else {
             throw SMBError(.insufficientResources, "asynchronous requests")
         }
+        if case .notify = kind, self.usage.notifies >= Int(self.configuration.limits[.notifies]) {
+            throw SMBError(.insufficientResources, "change notifications")
+        }
         let protection = self.protection(of: request)
         guard
             let id = self.pending.insert(
@@ -46,6 +49,7 @@ extension ServerState {
                     treeID: request.treeID, protection: protection, open: open, kind: kind))
         else { throw SMBError(.insufficientResources, "table of pending requests") }
         self.connections[request.connection]?.asyncCount += 1
+        if case .notify = kind { self.usage.notifies += 1 }
 
         writer.truncate(to: request.replyStart + SMB2Header.byteCount)
         var header = self.replyHeader(request, status: .pending)
@@ -66,6 +70,7 @@ extension ServerState {
         if self.pending[id]?.kind.isOperation == true { return self.giveUp(id, status: status) }
         guard let pending = self.pending.remove(id) else { return }
         self.connections[pending.connection]?.asyncCount -= 1
+        if case .notify = pending.kind { self.usage.notifies -= 1 }
         if case .lock = pending.kind, let file = self.opens[pending.open]?.file {
             self.files[file]?.waitingLocks.removeAll { $0 == id }
         }

@@ -117,13 +117,15 @@ extension ServerState {
         let lease = record.lease.map { Lease($0, clientGUID: open.clientGUID) }
         open.lease = lease?.id
         open.parentLease = lease?.parent
-        let key = try self.insertOpen(open, handle: handle)
+        // Its client was promised the handle, whatever the limit is now; and its locks.
+        let key = try self.insertOpen(open, handle: handle, isLimited: false)
         self.restoreCaching(key, record, lease)
         if record.deleteOnClose, !open.deleteOnClose { self.setDeletePending(key, true) }
         for lock in record.locks {
             guard let file = self.opens[key]?.file else { break }
-            _ = self.files[file]?.locks.add(
-                ByteRangeLock(offset: lock.offset, length: lock.length, isExclusive: lock.isExclusive, owner: key))
+            let range = ByteRangeLock(
+                offset: lock.offset, length: lock.length, isExclusive: lock.isExclusive, owner: key)
+            if self.files[file]?.locks.add(range) == true { self.usage.locks += 1 }
         }
     }
 
@@ -138,13 +140,15 @@ extension ServerState {
     }
 
     /// Puts a new open into every table that finds it.
-    mutating func insertOpen(_ open: Open, handle: (any FileHandle)?) throws(SMBError) -> UInt64 {
+    mutating func insertOpen(
+        _ open: Open, handle: (any FileHandle)?, isLimited: Bool = true
+    ) throws(SMBError) -> UInt64 {
         var open = open
         if let handle {
             open.file = try self.fileEntry(for: handle.fileKey)
             self.files[open.file]?.isDirectory = open.isDirectory
         }
-        guard let key = self.opens.insert(open) else {
+        guard let key = self.opens.insert(open, isLimited: isLimited) else {
             if open.file != 0 { self.dropFileEntryIfUnused(open.file) }
             throw SMBError(.tooManyOpenedFiles, "table of opens")
         }

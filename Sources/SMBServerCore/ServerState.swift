@@ -4,20 +4,24 @@ import StateRecords
 /// All that the server knows: decides what to answer, touches no socket and no clock. The shell guards it with one lock,
 /// tells it the time (`now`) and carries out what it returns. [MS-SMB2] 3.3.1.
 package struct ServerState: ~Copyable, Sendable {
-    package var configuration: ServerConfiguration
+    package var configuration: ServerConfiguration { didSet { self.configurationChanged() } }
+    /// Of the configuration: who asks the pipes for a thousand names asks this.
+    private(set) var accounts: Accounts
     /// By lower-case name. 3.3.1.5 ShareList.
     package var shares: [String: Share] = ["ipc$": .ipc]
 
-    package var connections = SlotTable<Connection>(limit: Limits.connections)
+    package var connections: SlotTable<Connection>
     package var sessions: SlotTable<Session>
     package var opens: SlotTable<Open>
-    package var files = SlotTable<FileEntry>(limit: Limits.opens)
+    package var files = SlotTable<FileEntry>(limit: Limits.files)
     package var fileIndex: [FileKey: UInt64] = [:]
     /// Durable and persistent opens by FileId.Persistent, connected or not.
     package var durableOpens: [UInt64: UInt64] = [:]
     /// Opens with a CreateGuid, connected or not.
     package var creates: [CreateKey: UInt64] = [:]
-    package var pending = SlotTable<PendingRequest>(limit: Limits.pending)
+    package var pending: SlotTable<PendingRequest>
+    /// What the configuration limits and no table counts: of all sessions, files and connections together.
+    package internal(set) var usage = Usage()
     /// The file that a lease is on. 3.3.1.11 GlobalLeaseTableList.
     package var leases: [LeaseID: UInt64] = [:]
     /// How many of them are on directories: without any, no change in a directory need be looked at.
@@ -35,12 +39,15 @@ package struct ServerState: ~Copyable, Sendable {
     /// Compounds whose next message waits for the work of the one before it.
     var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
+    /// What clients were given tokens for.
+    var offloadTokens = OffloadTokens()
 
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
     /// Connections for the shell to close.
     package var disconnects: [Connection.ID] = []
-    /// Sessions that ended: the shell forgets their keys once the replies of this frame have left.
+    /// Sessions that ended, once for each of their channels: the shell forgets their keys once the replies of this frame
+    /// have left.
     package var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
     /// State that outlives the process, in order; drained after every call. `mutationsAwaited`: what was answered in this
     /// call must not leave before they are on stable storage, and all that came before them; also where there are none.
@@ -77,10 +84,24 @@ package struct ServerState: ~Copyable, Sendable {
         makeSalt: @escaping @Sendable () -> [UInt8]
     ) {
         self.configuration = configuration
+        self.accounts = Accounts(configuration)
         self.negotiateToken = negotiateToken
         self.makeSalt = makeSalt
-        self.sessions = SlotTable(limit: Limits.sessions, seed: seed)
-        self.opens = SlotTable(limit: Limits.opens, seed: seed)
+        let limits = configuration.limits
+        self.connections = SlotTable(limit: Int(limits[.connections]))
+        self.sessions = SlotTable(limit: Int(limits[.sessions]), seed: seed)
+        self.opens = SlotTable(limit: Int(limits[.opens]), seed: seed)
+        self.pending = SlotTable(limit: Int(limits[.requests]))
+    }
+
+    /// Lower limits end nothing: they refuse what is new until less is there.
+    private mutating func configurationChanged() {
+        self.accounts = Accounts(self.configuration)
+        let limits = self.configuration.limits
+        self.connections.limit = Int(limits[.connections])
+        self.sessions.limit = Int(limits[.sessions])
+        self.opens.limit = Int(limits[.opens])
+        self.pending.limit = Int(limits[.requests])
     }
 
     /// Takes a new configuration and the file systems of its shares. Shares that are gone or changed stay with those who
@@ -96,16 +117,15 @@ package struct ServerState: ~Copyable, Sendable {
         status.connections = UInt32(clamping: self.connections.count)
         status.sessions = UInt32(clamping: self.sessions.count)
         status.opens = UInt32(clamping: self.opens.count)
-        var trees = 0
-        self.sessions.forEach { trees += $1.trees.count }
-        status.treeConnects = UInt32(clamping: trees)
+        status.treeConnects = UInt32(clamping: self.usage.treeConnects)
+        status.notifies = UInt32(clamping: self.usage.notifies)
+        status.pending = UInt32(clamping: self.pending.count)
+        status.heldBytes = UInt64(clamping: self.usage.heldBytes)
         self.opens.forEach { _, open in
             if open.isPersistent { status.persistentOpens += 1 } else if open.isDurable { status.durableOpens += 1 }
             if open.session == nil { status.disconnectedOpens += 1 }
         }
-        var locks = 0
-        self.files.forEach { locks += $1.locks.all.count }
-        status.locks = UInt32(clamping: locks)
+        status.locks = UInt32(clamping: self.usage.locks)
         return status
     }
 
@@ -118,10 +138,14 @@ package struct ServerState: ~Copyable, Sendable {
         return id
     }
 
-    /// The transport connection is gone: its sessions end; durable and persistent opens stay. [MS-SMB2] 3.3.7.1.
+    /// The transport connection is gone. Sessions that have other channels go on with those, the others end; durable and
+    /// persistent opens stay. [MS-SMB2] 3.3.7.1.
     package mutating func disconnected(_ id: Connection.ID) {
         guard let connection = self.connections[id] else { return }
-        for session in connection.sessions { self.endSession(session, keepsDurable: true) }
+        for session in connection.sessions where !self.leaveChannel(id, of: session) {
+            self.endSession(session, keepsDurable: true)
+        }
+        self.tellAgain(insteadOf: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)
@@ -136,9 +160,12 @@ package struct ServerState: ~Copyable, Sendable {
             self.leaveOpen(key, keepsDurable: keepsDurable)
         }
         self.cancelPending(status: .cancelled) { $0.session == id }
-        self.connections[session.connection]?.sessions.removeAll { $0 == id }
+        self.usage.treeConnects -= session.trees.count
         self.sessions.remove(id)
-        self.endedSessions.append((session.connection, id))
+        for channel in session.channels {
+            self.connections[channel]?.sessions.removeAll { $0 == id }
+            self.endedSessions.append((channel, id))
+        }
     }
 
     /// The clock moved on: gives up disconnected opens whose time is over, and connections that never authenticate.
@@ -147,6 +174,7 @@ package struct ServerState: ~Copyable, Sendable {
             if let expiry = self.opens[key]?.expiresAt, expiry <= self.now { self.closeOpen(key) }
         }
         self.expireBreaks()
+        self.offloadTokens.expire(now: self.now)
         let due = self.reclaims.prefix { $0.deadline <= self.now }
         for reclaim in due { self.wake(reclaim.file) }
         self.reclaims.removeFirst(due.count)

@@ -23,7 +23,9 @@ package struct Session: Sendable {
     }
 
     package var state: State = .inProgress
-    package var connection: Connection.ID
+    /// The connections that it is bound to, the oldest first: Session.ChannelList; the first is Session.Connection. Never
+    /// empty. Their keys are the shell's.
+    package var channels: [Connection.ID]
     package var user: User?
     package var isSigningRequired = false
     package var requiresSigningByClient = false
@@ -35,7 +37,7 @@ package struct Session: Sendable {
     package var createdAt: UInt64
 
     package init(connection: Connection.ID, createdAt: UInt64) {
-        self.connection = connection
+        self.channels = [connection]
         self.createdAt = createdAt
         self.trees = SlotTable(limit: Limits.treeConnectsPerSession, width: .narrow)
     }

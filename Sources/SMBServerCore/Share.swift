@@ -16,6 +16,8 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    /// The POSIX extensions, to clients that negotiated them.
+    package let offersPOSIX: Bool
     /// SMB2_SHAREFLAG_COMPRESS_DATA.
     package let compressesData: Bool
 
@@ -26,6 +28,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.offersPOSIX = record.offersPOSIX
         self.compressesData = record.compressesData
     }
 
@@ -36,6 +39,7 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.offersPOSIX = false
         self.compressesData = false
     }
 

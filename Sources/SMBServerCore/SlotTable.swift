@@ -24,7 +24,8 @@ package struct SlotTable<Element: Sendable>: Sendable {
 
     private var slots: [Slot] = []
     private var free: [Int] = []
-    package let limit: Int
+    /// Where it is lowered below what is there, all of that stays.
+    package var limit: Int { didSet { self.checkLimit() } }
     private let slotBits: UInt64
     private let lastGeneration: UInt32
     /// The generation that a slot begins with.
@@ -36,12 +37,15 @@ package struct SlotTable<Element: Sendable>: Sendable {
     package init(limit: Int, seed: UInt32 = 1, width: Width = .wide) {
         self.slotBits = width.slotBits
         self.lastGeneration = width.lastGeneration
-        precondition(limit < 1 << Int(self.slotBits) - 1)
         self.limit = limit
         self.seed = max(1, seed % self.lastGeneration)
+        self.checkLimit()
     }
 
+    private func checkLimit() { precondition(self.limit < 1 << Int(self.slotBits) - 1) }
+
     package var count: Int { self.slots.count - self.free.count }
+    package var isFull: Bool { self.count >= self.limit }
 
     private func index(_ key: Key) -> Int? {
         let low = key & (1 << self.slotBits - 1)
@@ -55,12 +59,14 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     /// The key of the new element; nil when the table is full.
-    package mutating func insert(_ element: Element) -> Key? {
+    ///
+    /// - Parameter isLimited: false for what must come in all the same, up to as many as there are keys.
+    package mutating func insert(_ element: Element, isLimited: Bool = true) -> Key? {
+        guard !isLimited || !self.isFull, self.count < 1 << Int(self.slotBits) - 2 else { return nil }
         if let index = self.free.popLast() {
             self.slots[index].element = element
             return self.key(index)
         }
-        guard self.slots.count < self.limit else { return nil }
         self.slots.append(Slot(generation: self.seed, element: element))
         return self.key(self.slots.count - 1)
     }

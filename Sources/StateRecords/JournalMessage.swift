@@ -138,11 +138,17 @@ package struct ServerStatus: Equatable, BinaryRecord {
     package var bytesRead: UInt64
     package var bytesWritten: UInt64
     package var requests: UInt64
+    /// CHANGE_NOTIFY requests that wait, all requests that do, and the bytes of those that are kept for their later execution.
+    /// In section 2.
+    package var notifies: UInt32
+    package var pending: UInt32
+    package var heldBytes: UInt64
 
     package init(
         connections: UInt32 = 0, sessions: UInt32 = 0, treeConnects: UInt32 = 0, opens: UInt32 = 0,
         durableOpens: UInt32 = 0, persistentOpens: UInt32 = 0, disconnectedOpens: UInt32 = 0, locks: UInt32 = 0,
-        bytesRead: UInt64 = 0, bytesWritten: UInt64 = 0, requests: UInt64 = 0
+        bytesRead: UInt64 = 0, bytesWritten: UInt64 = 0, requests: UInt64 = 0, notifies: UInt32 = 0,
+        pending: UInt32 = 0, heldBytes: UInt64 = 0
     ) {
         self.connections = connections
         self.sessions = sessions
@@ -155,25 +161,50 @@ package struct ServerStatus: Equatable, BinaryRecord {
         self.bytesRead = bytesRead
         self.bytesWritten = bytesWritten
         self.requests = requests
+        self.notifies = notifies
+        self.pending = pending
+        self.heldBytes = heldBytes
+    }
+
+    /// How much of a limit is used.
+    package func used(_ limit: ServerLimit) -> UInt64 {
+        switch limit {
+        case .connections: UInt64(self.connections)
+        case .sessions: UInt64(self.sessions)
+        case .treeConnects: UInt64(self.treeConnects)
+        case .opens: UInt64(self.opens)
+        case .locks: UInt64(self.locks)
+        case .notifies: UInt64(self.notifies)
+        case .requests: UInt64(self.pending)
+        case .heldBytes: self.heldBytes
+        }
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             for count in [
                 self.connections, self.sessions, self.treeConnects, self.opens, self.durableOpens,
                 self.persistentOpens, self.disconnectedOpens, self.locks,
             ] { writer.write(count) }
             for count in [self.bytesRead, self.bytesWritten, self.requests] { writer.write(count) }
+            writer.write(self.notifies)
+            writer.write(self.pending)
+            writer.write(self.heldBytes)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            ServerStatus(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var status = ServerStatus(
                 connections: try reader.read(), sessions: try reader.read(), treeConnects: try reader.read(),
                 opens: try reader.read(), durableOpens: try reader.read(), persistentOpens: try reader.read(),
                 disconnectedOpens: try reader.read(), locks: try reader.read(), bytesRead: try reader.read(),
                 bytesWritten: try reader.read(), requests: try reader.read())
+            guard version >= 2 else { return status }
+            status.notifies = try reader.read()
+            status.pending = try reader.read()
+            status.heldBytes = try reader.read()
+            return status
         }
     }
 }

@@ -7,12 +7,15 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
+    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them.
+    package var offersPOSIX: Bool
     /// Clients are told that they should ask for compressed data here.
     package var compressesData: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
-        isReadOnly: Bool = false, requiresEncryption: Bool = false, compressesData: Bool = false
+        isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
+        compressesData: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -20,17 +23,20 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isContinuouslyAvailable = isContinuouslyAvailable
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
+        self.offersPOSIX = offersPOSIX
         self.compressesData = compressesData
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer; version 3 compression.
+        writer.section(version: 3) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
             writer.write(self.isContinuouslyAvailable)
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
+            writer.write(self.offersPOSIX)
             writer.write(self.compressesData)
         }
     }
@@ -40,7 +46,8 @@ package struct ShareRecord: Equatable, BinaryRecord {
             ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read(), compressesData: version >= 2 ? try reader.read() : false)
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true,
+                compressesData: version >= 3 ? try reader.read() : false)
         }
     }
 }
@@ -92,13 +99,15 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var requiresSigning: Bool
-    /// Compression is agreed on with clients that offer it.
+    /// In section 2.
+    package var limits: ServerLimits
+    /// Compression is agreed on with clients that offer it. In section 3.
     package var offersCompression: Bool
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
         shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
-        offersCompression: Bool = true
+        limits: ServerLimits = ServerLimits(), offersCompression: Bool = true
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -107,17 +116,19 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.shares = shares
         self.users = users
         self.requiresSigning = requiresSigning
+        self.limits = limits
         self.offersCompression = offersCompression
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning && left.offersCompression == right.offersCompression
+            && left.requiresSigning == right.requiresSigning && left.limits == right.limits
+            && left.offersCompression == right.offersCompression
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -127,6 +138,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.requiresSigning)
+            writer.write(self.limits)
             writer.write(self.offersCompression)
         }
     }
@@ -137,7 +149,8 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
                 serverGUID: try reader.read(), serverName: try reader.read(),
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
-                requiresSigning: try reader.read(), offersCompression: version >= 2 ? try reader.read() : true)
+                requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits(),
+                offersCompression: version >= 3 ? try reader.read() : true)
         }
     }
 }

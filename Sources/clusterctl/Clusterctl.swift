@@ -13,7 +13,8 @@ struct Clusterctl: ParsableCommand {
             one; 5 the LUN: unreachable, not ours or reserved by another; 64 the command line is wrong.
             """,
         subcommands: [
-            Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Move.self, Leave.self,
+            Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Limits.self, Move.self,
+            Leave.self,
             Inspect.self,
         ])
 }

@@ -32,6 +32,9 @@ struct Shares: ParsableCommand {
         @Flag(help: "Only encrypted sessions.")
         var encrypted = false
 
+        @Flag(inversion: .prefixedNo, help: "The POSIX extensions, for clients that ask for them.")
+        var posix = true
+
         @Flag(help: "Clients are told to compress what they read and write.")
         var compressed = false
 
@@ -45,7 +48,8 @@ struct Shares: ParsableCommand {
                     ShareRecord(
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
-                        requiresEncryption: self.encrypted, compressesData: self.compressed)))
+                        requiresEncryption: self.encrypted, offersPOSIX: self.posix,
+                        compressesData: self.compressed)))
         }
     }
 

@@ -73,6 +73,11 @@ enum Render {
         lines.append("Shares:  \(status.shares.isEmpty ? "none: 'clusterctl share add NAME'" : "")")
         for share in status.shares { lines.append("  \(self.share(share))") }
         lines.append("Users:   \(status.users)")
+        let limits = status.limits.map { self.limit($0) }
+        for (index, start) in stride(from: 0, to: limits.count, by: 4).enumerated() {
+            let row = limits[start..<min(start + 4, limits.count)].joined(separator: ", ")
+            lines.append((index == 0 ? "Limits:  " : "         ") + row)
+        }
         if let last = status.lastTakeover {
             lines.append("")
             lines.append(
@@ -103,6 +108,10 @@ enum Render {
         if share.encrypted { marks.append("encrypted") }
         let tail = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
         return "\(share.name) -> /\(share.path)\(tail)\(share.comment.isEmpty ? "" : "  \(share.comment)")"
+    }
+
+    static func limit(_ limit: ClusterStatus.Limit) -> String {
+        "\(limit.name) \(limit.used.map { "\($0)" } ?? "-")/\(limit.limit)"
     }
 
     static func open(_ open: OpenRecord) -> String {

@@ -108,6 +108,12 @@ extension Member {
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))
         case .nodeStarted(let record):
             self.perform(.updateNode(record), "noted", answer)
+        case .setLimit(let name, let value):
+            var limits = state.configuration.settings.limits
+            do throws(LimitError) { try limits.set(name, to: "\(value)") } catch {
+                return answer(.failed(AdminFailure(.refused, "\(error)")))
+            }
+            self.perform(.setLimit(name: name, value: value), "the limit of \(name) is \(value)", answer)
         case .initialize, .join:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }

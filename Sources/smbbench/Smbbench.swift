@@ -5,8 +5,9 @@ import Glibc
 struct Smbbench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "smbbench",
-        abstract: "Loads an SMB server, holds a file through its failovers, and tries to take that file away.",
-        subcommands: [Bench.self, Hold.self, Rival.self])
+        abstract:
+            "Loads an SMB server, holds files through its failovers, takes them away, and breaks it in the middle of things.",
+        subcommands: [Bench.self, Hold.self, Rival.self, Interrupt.self])
 }
 
 /// Ends with `code` after everything was printed; for outcomes that are no misuse of the command line.

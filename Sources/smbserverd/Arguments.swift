@@ -9,7 +9,8 @@ enum Arguments {
     case cluster(socket: Int32, listeners: [Int32])
     case help
 
-    static let usage = """
+    static var usage: String {
+        """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt][,compress] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
 
@@ -18,6 +19,7 @@ enum Arguments {
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
                                 ,compress clients are told to compress what they read and write here
+                                ,noposix  without the POSIX extensions, also for clients that ask for them
           --user NAME           let NAME in; may be given several times
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
@@ -30,8 +32,18 @@ enum Arguments {
           --signing required|optional  whether clients must sign (default: required)
           --compression on|off  whether clients may compress at all (default: on)
           --threads N           event loops (default: one a core)
+          --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
+        \(Self.limits)
 
         """
+    }
+
+    private static var limits: String {
+        let limits = ServerLimit.allCases.map { "\($0.rawValue)=\($0.standard)" }
+        return stride(from: 0, to: limits.count, by: 4).map {
+            String(repeating: " ", count: 24) + limits[$0..<min($0 + 4, limits.count)].joined(separator: " ")
+        }.joined(separator: "\n")
+    }
 
     init(_ words: [String]) throws(ServerError) {
         var configuration = StandaloneServer.Configuration(
@@ -78,6 +90,11 @@ enum Arguments {
                 case "off": configuration.offersCompression = false
                 default: throw ServerError("--compression is on or off")
                 }
+            case "--limit":
+                let assignment = try value(option)
+                do throws(LimitError) { try configuration.limits.set(assignment) } catch {
+                    throw ServerError("--limit \(error)")
+                }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))
             default: throw ServerError("\(option): no such option; --help lists them")
@@ -114,7 +131,8 @@ enum Arguments {
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
             case "compress": record.compressesData = true
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, compress")
+            case "noposix": record.offersPOSIX = false
+            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix")
             }
         }
         return record

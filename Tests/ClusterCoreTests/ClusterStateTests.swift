@@ -196,7 +196,7 @@ private struct Cluster {
             .putUser(name: "u", ntHash: [9]), .removeUser(name: "u"),
             .putToken(TokenRecord(hash: [1], validMilliseconds: 2)), .removeToken(hash: [1]),
             .setSettings(ClusterSettings()), .activate(node: 1, term: 2, event),
-            .deactivate(node: 1, term: 2, steps: event.steps), .record(event),
+            .deactivate(node: 1, term: 2, steps: event.steps), .record(event), .setLimit(name: "opens", value: 9),
         ]
         for command in commands { try self.check(command) }
     }
@@ -279,6 +279,7 @@ private struct Cluster {
             .token(validMilliseconds: 1), .status, .addShare(ShareRecord(name: "a", path: "b")),
             .removeShare(name: "a"), .putUser(name: "a", ntHash: [1], replaces: true), .removeUser(name: "a"),
             .listUsers, .move(node: "a"), .leave(node: ""), .inspectOpens, .nodeStarted(nodeA),
+            .setLimit(name: "opens", value: 9),
         ]
         for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
         let report = StatusReport(
@@ -316,6 +317,29 @@ private struct Cluster {
         #expect(status.active == nil)
         #expect(status.nodes.map(\.active) == [false])
         #expect(status.nodes.map(\.lunReachable) == [true])
+    }
+
+    @Test func limitsAreSetAndShown() throws {
+        var cluster = Cluster()
+        #expect(cluster.apply(.setLimit(name: "opens", value: 50)) == .done)
+        guard case .refused(.invalid) = cluster.apply(.setLimit(name: "opens", value: 0)),
+            case .refused(.invalid) = cluster.apply(.setLimit(name: "printers", value: 1))
+        else {
+            Issue.record("a limit that is none was taken")
+            return
+        }
+        #expect(cluster.state.configuration.server(mountPoint: "/m").limits[.opens] == 50)
+        let restored = try ClusterState(decoding: cluster.state.encoded)
+        #expect(restored == cluster.state)
+        func report(_ server: ServerStatus?) throws -> ClusterStatus.Limit? {
+            let report = StatusReport(
+                reporter: "node-a", state: cluster.state, active: nil, term: 1, commitIndex: 2, leader: "",
+                hasQuorum: true, phase: "serving", problem: "", nodes: [], lun: "", fileSystem: "", fence: "",
+                server: server)
+            return try StatusReport(decoding: report.encoded).status.limits.first { $0.name == "opens" }
+        }
+        #expect(try report(ServerStatus(opens: 7)) == .init(name: "opens", used: 7, limit: 50))
+        #expect(try report(nil) == .init(name: "opens", used: nil, limit: 50))
     }
 
     @Test func aReportCountsTheHandlesWithoutCarryingThem() throws {

@@ -55,6 +55,11 @@ import Testing
         let file = try scratch.open("f", .create).file
         try file.write(String(repeating: "a", count: 65536))
         try file.write(String(repeating: "b", count: 65536), at: 1 << 20)
+        // A file that is not sparse has no holes for its clients, and loses no space to zeros.
+        let whole: [Range<UInt64>] = [0..<((1 << 20) + 65536)]
+        #expect(try file.allocatedRanges(in: 0..<UInt64.max, limit: 10).ranges == whole)
+        #expect(try !file.allocatedRanges(in: 0..<UInt64.max, limit: 0).isComplete)
+        try file.setSparse(true)
         let (ranges, isComplete) = try file.allocatedRanges(in: 0..<UInt64.max, limit: 10)
         let expected: [Range<UInt64>] = [0..<65536, (1 << 20)..<((1 << 20) + 65536)]
         #expect(ranges == expected)
@@ -66,7 +71,19 @@ import Testing
         #expect(try file.text(count: 101) == String(repeating: "a", count: 100) + "\0")
         #expect(try file.text(at: 60000, count: 1) == "a")
         #expect(try file.information().endOfFile == (1 << 20) + 65536)
+        let space = try file.information().allocationSize
+        try file.setSparse(false)
+        try file.zero(0..<65536)
+        #expect(try file.information().allocationSize >= space)
+        try file.setSparse(true)
+        try file.trim(1..<65535)
+        #expect(try file.information().allocationSize < space)
+        #expect(try file.text(at: 1 << 20, count: 1) == "b")
         try file.zero(0..<UInt64.max)
+        #expect(try file.information().allocationSize == 0)
+        try file.fillWithZeros(2_000_000..<2_000_001)
+        #expect(try file.information().endOfFile == 2_000_001)
+        try file.setEndOfFile((1 << 20) + 65536)
         #expect(try file.information().endOfFile == (1 << 20) + 65536)
         #expect(try file.text(at: 1 << 20, count: 1) == "\0")
     }
@@ -77,15 +94,26 @@ import Testing
         let to = try scratch.open("to", .create).file
         let text = (0..<20000).map { "\($0) " }.joined()
         try from.write(text)
-        #expect(
-            try scratch.volume.copyRange(from: from, at: 0, to: to, at: 3, count: text.utf8.count) == text.utf8.count)
+        let volume = scratch.volume
+        try volume.copyRange(from: from, at: 0, to: to, at: 3, count: text.utf8.count)
         #expect(try to.text(at: 3, count: 1 << 20) == text)
-        // The source ends; ranges of one file overlap, either way.
-        #expect(try scratch.volume.copyRange(from: from, at: 10, to: to, at: 0, count: 1 << 20) == text.utf8.count - 10)
-        #expect(try scratch.volume.copyRange(from: from, at: 0, to: from, at: 5, count: 1000) == 1000)
+        #expect(
+            scratch.status { try volume.copyRange(from: from, at: 10, to: to, at: 0, count: 1 << 20) }
+                == .invalidViewSize)
+        #expect(try to.text(at: 3, count: 1 << 20) == text)
+        // Ranges of one file overlap, either way.
+        try volume.copyRange(from: from, at: 0, to: from, at: 5, count: 1000)
         #expect(try from.text(at: 5, count: 1000) == String(text.prefix(1000)))
-        #expect(try scratch.volume.copyRange(from: from, at: 5, to: from, at: 0, count: 1000) == 1000)
+        try volume.copyRange(from: from, at: 5, to: from, at: 0, count: 1000)
         #expect(try from.text(count: 1000) == String(text.prefix(1000)))
+        // Streams are no files to Linux, and copied all the same.
+        let stream = try scratch.open("to:stream", .create).file
+        try volume.copyRange(from: from, at: 0, to: stream, at: 2, count: 500)
+        #expect(try stream.text(at: 2) == String(text.prefix(500)))
+        try volume.copyRange(from: stream, at: 2, to: to, at: 0, count: 500)
+        #expect(try to.text(count: 500) == String(text.prefix(500)))
+        try stream.zero(2..<4)
+        #expect(try stream.text(at: 2, count: 2) == "\0\0")
     }
 }
 

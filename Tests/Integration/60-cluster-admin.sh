@@ -86,6 +86,13 @@ process() {
 refuses 'a move to a witness' 1 'never serves' node-a move witness
 refuses 'a leave of the node that serves' 1 "'clusterctl move' first" "$(active)" leave
 refuses 'an empty password' 64 'empty password' witness user add zoe --password-stdin <<<''
+refuses 'a limit that nobody knows' 64 'no limit printers: they are connections' node-a limit set printers 5
+refuses 'a limit out of its bounds' 64 'opens must be a number from 1 to 4194304' node-a limit set opens 0
+check 'a limit is set' ctl witness limit set notifies 777
+check_says 'and shown on every node' 'notifies [0-9]+/777' ctl node-a status
+check_says 'as JSON too' '"limit" : 777' ctl node-b status --json
+check 'a limit is reset' ctl node-b limit reset notifies
+check_says 'to what it was' '^notifies [0-9]+/65536' ctl witness limit list
 check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
 check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
 

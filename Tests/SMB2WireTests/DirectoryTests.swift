@@ -4,8 +4,13 @@ import Testing
 @testable import SMB2Wire
 
 @Suite struct DirectoryTests {
-    static let entry = DirectoryEntry(
-        fileIndex: 0, information: ResponseTests.information, eaSize: 0x77, fileID: 0x1122_3344, fileIDHigh: 0x55)
+    static let entry: DirectoryEntry = {
+        var entry = DirectoryEntry(
+            fileIndex: 0, information: ResponseTests.information, eaSize: 0x77, fileID: 0x1122_3344, fileIDHigh: 0x55)
+        entry.posix = POSIXTests.attributes
+        entry.deviceID = 0x99
+        return entry
+    }()
 
     /// The fields every level but `names` starts with; EndOfFile before AllocationSize, other than in CREATE's response.
     static let common =
@@ -27,6 +32,7 @@ import Testing
             case .idFullDirectory: common + nameLength + "77000000 00000000 4433221100000000"
             case .idExtendedDirectory:
                 common + nameLength + "77000000 00000000 4433221100000000 5500000000000000"
+            case .posix: common + "4433221100000000 99000000 00000000" + POSIXTests.attributeBytes + nameLength
             }
         return hex(head + body) + utf16(name)
     }
@@ -39,10 +45,11 @@ import Testing
                 creationTime: .zero, lastAccessTime: .zero, lastWriteTime: .zero, changeTime: .zero,
                 allocationSize: 0, endOfFile: 0, attributes: [])
         }
-        if level == .names || level == .directory { entry.eaSize = 0 }
+        if level == .names || level == .directory || level == .posix { entry.eaSize = 0 }
+        if level != .posix { (entry.posix, entry.deviceID) = (nil, 0) }
         switch level {
         case .idExtendedDirectory: break
-        case .idBothDirectory, .idFullDirectory: entry.fileIDHigh = 0
+        case .idBothDirectory, .idFullDirectory, .posix: entry.fileIDHigh = 0
         default: (entry.fileID, entry.fileIDHigh) = (0, 0)
         }
         return ParsedDirectoryEntry(name: name, entry: entry)

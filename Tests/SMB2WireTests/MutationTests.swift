@@ -54,6 +54,8 @@ import Testing
             _ = try? inputs[2].parsed(ZeroDataInformation.init(parsing:))
             _ = try? inputs[2].parsed { s throws(WireError) in SetSparse(parsing: s) }
             _ = try? inputs[0].parsed(DuplicateExtents.init(parsing:))
+            _ = try? inputs[1].parsed(FileLevelTrim.init(parsing:))
+            _ = try? inputs[1].parsed(FileRegionQuery.init(parsing:))
             _ = try? inputs[2].parsed(ResiliencyRequest.init(parsing:))
             _ = try? inputs[3].parsed(DFSReferralRequest.init(parsing:))
             _ = try? inputs[3].parsed(PipeWaitRequest.init(parsing:))

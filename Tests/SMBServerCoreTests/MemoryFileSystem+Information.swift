@@ -17,7 +17,8 @@ extension MemoryFileSystem {
             }
             guard let old else { throw SMBError(.objectNameNotFound) }
             contents.nodes[old.key] = nil
-            contents.nodes[path.lowercased()] = old.value
+            let isExact = old.value.facts.mode != 0
+            contents.nodes[isExact ? path : path.lowercased()] = old.value
         }
     }
 
@@ -45,10 +46,23 @@ extension MemoryFileSystem.Handle {
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
         ranges: [FileRange], isComplete: Bool
     ) { throw SMBError(.notSupported) }
-    func copy(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) -> UInt64 { throw SMBError(.notSupported) }
-    func clone(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) { throw SMBError(.notSupported) }
+    func trimRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
+}
+
+// POSIX opens: exact names, and what was asked is remembered.
+
+extension MemoryFileSystem {
+    func findFileExactly(_ path: String) throws(SMBError) -> FileKey? {
+        self.contents.withLock { $0.nodes[path] }.map { Handle($0, stream: "").fileKey }
+    }
+}
+
+extension MemoryFileSystem.Handle {
+    func actAsPOSIX() { self.posixChanges.withLock { $0.append("POSIX") } }
+    func changeMode(_ mode: UInt32) throws(SMBError) {
+        self.posixChanges.withLock { $0.append("mode \(String(mode, radix: 8))") }
+    }
+    func changeOwner(uid: UInt32?, gid: UInt32?) throws(SMBError) {
+        self.posixChanges.withLock { $0.append("owner \(uid.map(String.init) ?? "-") \(gid.map(String.init) ?? "-")") }
+    }
 }

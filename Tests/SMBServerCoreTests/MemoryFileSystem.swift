@@ -21,7 +21,7 @@ final class MemoryFileSystem: FileSystem {
     }
 
     struct Contents: Sendable {
-        /// By lower-case path; the share's root is the empty one.
+        /// By lower-case path; the share's root is the empty one. What POSIX opens make: as it is spelled.
         var nodes: [String: Node] = ["": .root]
         var next: UInt64 = 100
     }
@@ -33,6 +33,8 @@ final class MemoryFileSystem: FileSystem {
 
     final class Handle: FileHandle {
         let node: Node
+        /// What a POSIX open asked for.
+        let posixChanges = Mutex<[String]>([])
         let fileKey: FileKey
 
         init(_ node: Node, stream: String) {
@@ -57,7 +59,8 @@ final class MemoryFileSystem: FileSystem {
     }
 
     func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile {
-        let (name, stream) = Self.split(request.path)
+        var (name, stream) = Self.split(request.path)
+        if request.posixMode != nil { (name, stream) = (request.path, "") }
         return try self.contents.withLock { contents throws(SMBError) in
             if let node = contents.nodes[name] {
                 let action: CreateAction
@@ -83,6 +86,7 @@ final class MemoryFileSystem: FileSystem {
             node.facts.attributes = node.facts.isDirectory ? .directory : .archive
             node.facts.fileID = node.number
             node.creation = request.creation
+            if let mode = request.posixMode { node.facts.mode = mode | (node.facts.isDirectory ? 0o040000 : 0o100000) }
             contents.nodes[name] = node
             return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
         }
@@ -100,6 +104,8 @@ final class MemoryFileSystem: FileSystem {
         guard let found else { throw SMBError(.objectNameNotFound) }
         return Handle(found, stream: key.stream)
     }
+
+    func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
 
     func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
 

@@ -30,6 +30,7 @@ final class TestServer {
             Self.configuration,
             shares: [
                 Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "plain", path: "/", offersPOSIX: false), fileSystem: files),
                 Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
             ])
     }
@@ -129,6 +130,10 @@ final class TestClient {
     private var nextMessage: UInt64 = 0
     var channelSequence: UInt16 = 0
     var guid: GUID
+    var ciphers: [Cipher] = [.aes128GCM, .aes128CCM]
+    var signingAlgorithms: [SigningAlgorithm] = [.aesGMAC, .aesCMAC]
+    /// Offers the POSIX extensions in NEGOTIATE.
+    var wantsPOSIX = false
 
     init(_ server: TestServer, guid: GUID = GUID(low: 1, high: 1)) throws {
         self.server = server
@@ -166,12 +171,15 @@ final class TestClient {
         if dialects.contains(.smb311) {
             contexts = NegotiateContexts()
             contexts?.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: [1])
-            contexts?.ciphers = [.aes128CCM, .aes128GCM]
-            contexts?.signingAlgorithms = [.aesCMAC, .aesGMAC]
+            contexts?.ciphers = self.ciphers
+            contexts?.signingAlgorithms = self.signingAlgorithms
+            if self.wantsPOSIX { contexts?.posix = POSIXExtensions.negotiateData }
         }
         let request = NegotiateRequest(
             securityMode: .signingEnabled,
-            capabilities: [.persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing],
+            capabilities: [
+                .persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing, .multiChannel,
+            ],
             clientGUID: self.guid, dialects: dialects, contexts: contexts)
         return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
     }
@@ -183,6 +191,29 @@ final class TestClient {
             self.message(.sessionSetup) { request.encode(into: &$0, token: Array(user.utf8).span.bytes) })
         if reply.status == .success { self.session = reply.header?.sessionID ?? 0 }
         return reply
+    }
+
+    /// Asks for this connection to become a channel of the other's session; then it uses the other's tree, too.
+    @discardableResult
+    func bind(
+        to other: TestClient, user: String = "alice", isSigned: Bool = true, signature: SignatureCheck = .valid
+    ) throws -> TestReply {
+        let before = self.session
+        self.session = other.session
+        let request = SessionSetupRequest(flags: SessionSetupRequest.bindingFlag, securityMode: .signingEnabled)
+        var message = self.message(.sessionSetup) { request.encode(into: &$0, token: Array(user.utf8).span.bytes) }
+        if isSigned { message[16] |= 8 }
+        let reply = try self.send(message, signature: isSigned ? signature : .absent)
+        if reply.status == .success { self.tree = other.tree } else { self.session = before }
+        return reply
+    }
+
+    /// Another connection of the same client, bound to the same session.
+    func channel() throws -> TestClient {
+        let channel = try TestClient(self.server, guid: self.guid)
+        try channel.negotiate()
+        try #require(try channel.bind(to: self).status == .success)
+        return channel
     }
 
     @discardableResult

@@ -67,7 +67,7 @@ import Testing
             let data = try ReadResponse(parsing: reply.span).data
             #expect(reply.bytes(data) == self.expected(at: offset, count: Self.block), "at \(offset)")
         }
-        #expect(server.standalone.server.workers.finished > 0, "a thread fetched some of it")
+        #expect(server.standalone.server.reads.finished > 0, "a thread fetched some of it")
     }
 
     @Test func theEndOfAColdFile() throws {

@@ -32,7 +32,9 @@ enum Sample {
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
         .serving(epoch: 4, reopened: 5, lost: 0), .frozen,
-        .status(ServerStatus(connections: 1, persistentOpens: 2, bytesWritten: 3)),
+        .status(
+            ServerStatus(
+                connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),
         .storageFailed(detail: "EIO"),
     ]
 }
@@ -82,19 +84,29 @@ enum Sample {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
         #expect(
             ShareRecord(name: "t", path: "p").encoded
-                == [1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0])
+                == [2, 18, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1])
+    }
+
+    /// What a node of before wrote: the share offers what a new one offers.
+    @Test func aShareOfVersion1IsRead() throws {
+        var reader = BinaryReader([1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 1, 0])
+        #expect(try ShareRecord(from: &reader) == ShareRecord(name: "t", path: "p", isReadOnly: true))
+        let share = ShareRecord(name: "t", path: "p", offersPOSIX: false)
+        var again = BinaryReader(share.encoded)
+        #expect(try ShareRecord(from: &again) == share)
     }
 
     @Test func aNewerWritersFieldsAreSkipped() throws {
         var writer = BinaryWriter()
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write("test")
             writer.write("path")
             writer.write("")
             writer.write(true)
             writer.write(false)
             writer.write(false)
-            writer.write("a field of version 2")
+            writer.write(true)
+            writer.write("a field of version 3")
         }
         writer.write(UInt16(0xABCD))
         var reader = BinaryReader(writer.bytes)

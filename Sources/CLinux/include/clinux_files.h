@@ -59,6 +59,9 @@ long clinux_stat_descriptor(int descriptor, clinux_stat *out);
 
 // `nanoseconds` may be UTIME_OMIT. Works on O_PATH descriptors too.
 long clinux_set_times(int descriptor, clinux_time access, clinux_time modification);
+// Of the inode behind `descriptor`, which may be O_PATH; 0xFFFFFFFF leaves an id as it is.
+long clinux_chmod(int descriptor, uint32_t mode);
+long clinux_chown(int descriptor, uint32_t uid, uint32_t gid);
 extern const uint32_t clinux_utime_omit;
 extern const uint32_t clinux_utime_now;
 

@@ -18,7 +18,7 @@ extension Volume {
 }
 
 extension OpenFile {
-    private func requireData(_ operation: StaticString) throws(FileError) {
+    func requireData(_ operation: StaticString) throws(FileError) {
         if self.isDirectory { throw FileError(.invalidDeviceRequest, operation) }
         guard self.hasData || self.isStream else { throw FileError(.accessDenied, operation) }
     }
@@ -123,7 +123,7 @@ extension OpenFile {
     }
 
     /// A stream is one attribute: read, changed and written as a whole, one change of the volume's streams at a time.
-    private func changeStream(
+    func changeStream(
         _ body: (inout [UInt8]) throws(FileError) -> Void
     ) throws(FileError) {
         try self.volume.streamChanges.withLock { _ throws(FileError) in
@@ -176,128 +176,5 @@ extension OpenFile {
         }
         if size < (try FileStatus(self.handle)).size { return try self.setEndOfFile(size) }
         try Volume.preallocate(self.descriptor, size)
-    }
-
-    /// FSCTL_SET_ZERO_DATA, [MS-FSCC] 2.3.71: from `start` to before `end`; the file's size stays. A sparse file gives the
-    /// space back.
-    package func zero(_ range: Range<UInt64>) throws(FileError) {
-        try self.requireData("zero a range")
-        try self.volume.requireWritable()
-        guard !self.isStream else { throw FileError(.notSupported, "zero a range of a stream") }
-        let size = (try FileStatus(self.handle)).size
-        let end = min(range.upperBound, size)
-        guard range.lowerBound < end else { return }
-        let start = try Volume.offset(range.lowerBound, end - range.lowerBound)
-        let length = Int64(end - range.lowerBound)
-        let result = clinux_fallocate(
-            self.descriptor, Int32(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), start, length)
-        guard failed(result, EOPNOTSUPP) else {
-            try check(result, "zero a range")
-            return
-        }
-        try self.writeZeros(start, length)
-    }
-
-    private func writeZeros(_ start: Int64, _ length: Int64) throws(FileError) {
-        let zeros = [UInt8](repeating: 0, count: 64 * 1024)
-        var done: Int64 = 0
-        while done < length {
-            let count = min(Int(length - done), zeros.count)
-            done += Int64(try check(clinux_pwrite(self.descriptor, zeros, count, start + done), "zero a range"))
-        }
-    }
-
-    /// FSCTL_QUERY_ALLOCATED_RANGES, [MS-FSCC] 2.3.49: at most `limit` of them, in order; `isComplete` false where more follow.
-    package func allocatedRanges(
-        in range: Range<UInt64>, limit: Int
-    ) throws(FileError) -> (ranges: [Range<UInt64>], isComplete: Bool) {
-        try self.requireData("query the allocated ranges")
-        if self.isStream {
-            let count = UInt64(try self.streamContents().count)
-            let clamped = range.clamped(to: 0..<count)
-            return (clamped.isEmpty ? [] : [clamped], true)
-        }
-        var ranges: [Range<UInt64>] = []
-        let size = (try FileStatus(self.handle)).size
-        let end = min(range.upperBound, size)
-        var at = range.lowerBound
-        while at < end {
-            let data = clinux_seek(self.descriptor, try Volume.offset(at), clinux_seek_data)
-            if failed(data, ENXIO) { break }
-            let start = UInt64(try check(data, "seek data"))
-            guard start < end else { break }
-            let hole = UInt64(try check(clinux_seek(self.descriptor, Int64(start), clinux_seek_hole), "seek a hole"))
-            guard ranges.count < limit else { return (ranges, false) }
-            ranges.append(max(start, at)..<min(hole, end))
-            at = max(hole, start + 1)
-        }
-        return (ranges, true)
-    }
-}
-
-extension Volume {
-    /// Bytes that one copy moves at most before it looks whether the file still has them.
-    private static let copyBytes = 64 << 20
-
-    /// One chunk of FSCTL_SRV_COPYCHUNK, [MS-SMB2] 3.3.5.15.6. The kernel shares or copies the bytes. Returns how many were
-    /// copied: fewer than asked only where the source ends.
-    package func copyRange(
-        from source: OpenFile, at sourceOffset: UInt64, to target: OpenFile, at targetOffset: UInt64, count: Int
-    ) throws(FileError) -> Int {
-        try self.requireWritable()
-        guard source.hasData, target.hasData else { throw FileError(.invalidDeviceRequest, "copy what has no data") }
-        let from = try Self.offset(sourceOffset, UInt64(count))
-        let to = try Self.offset(targetOffset, UInt64(count))
-        // The kernel refuses overlapping ranges of one file.
-        let overlaps = source.identity == target.identity && abs(from - to) < Int64(count)
-        var done = 0
-        while done < count, !overlaps {
-            let result = clinux_copy_range(
-                source.descriptor, from + Int64(done), target.descriptor, to + Int64(done),
-                min(count - done, Self.copyBytes))
-            if failed(result, EINTR) { continue }
-            if failed(result, EXDEV) || failed(result, EOPNOTSUPP) || failed(result, EINVAL) { break }
-            try check(result, "copy a range")
-            if result == 0 { return done }
-            done += result
-        }
-        guard done < count else { return done }
-        return done + (try self.copyByHand(source, from + Int64(done), target, to + Int64(done), count - done))
-    }
-
-    /// Through memory, as a client would. Backwards where the target lies behind the source in the same file.
-    private func copyByHand(
-        _ source: OpenFile, _ from: Int64, _ target: OpenFile, _ to: Int64, _ count: Int
-    ) throws(FileError) -> Int {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(count, 1 << 20), alignment: 16)
-        defer { buffer.deallocate() }
-        let available = (try FileStatus(source.handle)).size
-        guard UInt64(from) < available else { return 0 }
-        let total = min(count, Int(clamping: available - UInt64(from)))
-        let backwards = source.identity == target.identity && to > from
-        var done = 0
-        while done < total {
-            let length = min(buffer.count, total - done)
-            let at = backwards ? total - done - length : done
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
-            let got = try source.read(into: part, at: UInt64(from) + UInt64(at))
-            try target.write(UnsafeRawBufferPointer(rebasing: part[..<got]), at: UInt64(to) + UInt64(at))
-            done += length
-        }
-        return total
-    }
-
-    /// FSCTL_DUPLICATE_EXTENTS_TO_FILE, [MS-FSCC] 2.3.8: the blocks become shared. STATUS_NOT_SUPPORTED where the file system
-    /// cannot.
-    package func cloneRange(
-        from source: OpenFile, at sourceOffset: UInt64, to target: OpenFile, at targetOffset: UInt64, count: UInt64
-    ) throws(FileError) {
-        try self.requireWritable()
-        guard source.hasData, target.hasData else { throw FileError(.invalidDeviceRequest, "clone what has no data") }
-        _ = try Self.offset(sourceOffset, count)
-        _ = try Self.offset(targetOffset, count)
-        try check(
-            clinux_clone_range(source.descriptor, sourceOffset, target.descriptor, targetOffset, count), "clone a range"
-        )
     }
 }

@@ -29,7 +29,7 @@ package final class DirectoryCursor: Sendable {
 
     /// From the beginning. An empty pattern is `*`.
     package func restart(pattern: [UInt16]) throws(FileError) {
-        let isCaseSensitive = self.file.volume.options.isCaseSensitive
+        let isCaseSensitive = self.file.volume.options.isCaseSensitive || self.file.isPOSIX
         try self.state.withLock { state throws(FileError) in
             try state.reader.restart()
             state.pattern = NamePattern(pattern, isCaseSensitive: isCaseSensitive)
@@ -109,7 +109,8 @@ package final class DirectoryCursor: Sendable {
         }
         let directory = self.file.handle.number
         if let entry = try self.entry(name) { return entry }
-        guard !self.file.volume.options.isCaseSensitive,
+        if self.file.isPOSIX, let original = POSIXSpelling.original(name) { return try self.entry(original) }
+        guard !self.file.volume.options.isCaseSensitive, !self.file.isPOSIX,
             let spelling = try self.file.volume.indexes.spelling(of: name, in: directory)
         else { return nil }
         return try self.entry(spelling)

@@ -64,7 +64,7 @@ extension Volume {
         guard file.identity != (try FileIdentity(self.root.number, filesystem: self.filesystemID)) else {
             throw FileError(.cannotDelete, "delete the share's root")
         }
-        if try file.information().attributes.contains(.readOnly) {
+        if try file.information().isReadOnly(toPOSIX: file.isPOSIX) {
             throw FileError(.cannotDelete, "delete a read-only file")
         }
         guard file.isDirectory else { return }
@@ -102,9 +102,9 @@ extension Volume {
         guard !file.isStream, path.stream == nil else { throw FileError(.notSupported, "rename a stream") }
         let oldPath = try file.currentPath()
         let source = try file.place()
-        let target = try self.target(path, isDirectory: file.isDirectory)
+        let target = try self.target(path, of: file)
         defer { file.noteChangedDirectory(of: oldPath) }
-        let newName = path.name
+        let newName = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
         guard let existing = target.existing else {
             return try self.move(
@@ -117,10 +117,12 @@ extension Volume {
             return try self.move(source.parent.number, existing, source.parent.number, newName, 0, true)
         }
         guard replaceExisting else { throw FileError(.objectNameCollision, "rename onto a name that exists") }
-        try self.checkReplaceable(target.parent.number, existing)
-        guard !file.isDirectory else { throw FileError(.accessDenied, "replace by a directory") }
+        try self.checkReplaceable(target.parent.number, existing, isPOSIX: file.isPOSIX)
+        guard !file.isDirectory || file.isPOSIX else { throw FileError(.accessDenied, "replace by a directory") }
         let status = try FileStatus(directory: target.parent.number, entry: existing)
         if status?.inode == file.fileID {
+            // rename(2) of POSIX leaves both.
+            if file.isPOSIX { return }
             // Two links of one file: rename(2) would leave both.
             let (parent, name) = (target.parent.number, existing)
             _ = try self.indexes.change(parent, removing: name) { () throws(FileError) -> Int in
@@ -140,18 +142,18 @@ extension Volume {
         try self.requireWritable()
         guard !file.isStream, path.stream == nil else { throw FileError(.invalidParameter, "link a stream") }
         guard !file.isDirectory else { throw FileError(.fileIsADirectory, "link a directory") }
-        let target = try self.target(path, isDirectory: false)
+        let target = try self.target(path, of: file)
         let parent = target.parent.number
         if let existing = target.existing {
             guard replaceExisting else { throw FileError(.objectNameCollision, "link to a name that exists") }
-            try self.checkReplaceable(parent, existing)
+            try self.checkReplaceable(parent, existing, isPOSIX: file.isPOSIX)
             // The file's own name, as it is.
             if let status = try FileStatus(directory: parent, entry: existing), status.inode == file.fileID { return }
             _ = try self.indexes.change(parent, removing: existing) { () throws(FileError) -> Int in
                 try check(withTerminated(existing) { clinux_unlinkat(parent, $0, 0) }, "replace a name by a link")
             }
         }
-        let name = path.name
+        let name = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
         let number = file.handle.number
         _ = try self.indexes.change(parent, adding: name) { () throws(FileError) -> Int in
             try check(withTerminated(name) { clinux_link_descriptor(number, parent, $0) }, "link")
@@ -164,26 +166,34 @@ extension Volume {
         var existing: [UInt8]?
     }
 
-    private func target(_ path: NTPath, isDirectory: Bool) throws(FileError) -> Target {
+    private func target(_ path: NTPath, of file: OpenFile) throws(FileError) -> Target {
         guard !path.isRoot else { throw FileError(.objectNameInvalid, "the share's root as a new name") }
-        guard !path.isReserved else { throw FileError(.objectNameInvalid, "a name that Windows reserves") }
-        guard isDirectory || !path.requiresDirectory else {
+        guard !path.isReserved || file.isPOSIX else {
+            throw FileError(.objectNameInvalid, "a name that Windows reserves")
+        }
+        guard file.isDirectory || !path.requiresDirectory else {
             throw FileError(.objectNameInvalid, "a file by a directory's name")
         }
-        let parent = try self.findDirectory(path.parentBytes)
+        let parent = try self.findDirectory(path.parentBytes, isPOSIX: file.isPOSIX)
         let name = path.name
         if try FileStatus(directory: parent.number, entry: name) != nil {
             return Target(parent: parent, existing: name)
+        }
+        if file.isPOSIX {
+            let original = POSIXSpelling.made(name)
+            let exists = try FileStatus(directory: parent.number, entry: original) != nil
+            return Target(parent: parent, existing: exists ? original : nil)
         }
         let spelling = self.options.isCaseSensitive ? nil : try self.indexes.spelling(of: name, in: parent.number)
         return Target(parent: parent, existing: spelling)
     }
 
-    /// [MS-FSA] 2.1.5.15.11: a directory or a read-only file is not replaced.
-    private func checkReplaceable(_ parent: Int32, _ name: [UInt8]) throws(FileError) {
+    /// [MS-FSA] 2.1.5.15.11: a directory or a read-only file is not replaced. By a POSIX open an empty directory is, by
+    /// another: rename(2) sees to that.
+    private func checkReplaceable(_ parent: Int32, _ name: [UInt8], isPOSIX: Bool) throws(FileError) {
         guard let status = try FileStatus(directory: parent, entry: name) else { return }
         let dos = withTerminated(name) { DOSAttributes.read(directory: parent, entry: $0) }
-        guard !status.isDirectory, !FileInformation(status, dos).attributes.contains(.readOnly) else {
+        guard !status.isDirectory || isPOSIX, !FileInformation(status, dos).isReadOnly(toPOSIX: isPOSIX) else {
             throw FileError(.accessDenied, "replace a directory or a read-only file")
         }
     }
@@ -195,6 +205,7 @@ extension Volume {
             var result = Self.renameat(from, oldName, to, newName, flags)
             // A file system that cannot refuse to replace; the target was not there a moment ago.
             if flags != 0, failed(result, EINVAL) { result = Self.renameat(from, oldName, to, newName, 0) }
+            if failed(result, ENOTDIR) { throw FileError(.notADirectory, "replace a file by a directory") }
             // A directory into itself or below.
             if failed(result, EINVAL) { throw FileError(.accessDenied, "move a directory into itself") }
             return try check(result, "rename")

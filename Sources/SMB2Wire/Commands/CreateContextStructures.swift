@@ -209,8 +209,7 @@ enum CreateContextName: Equatable {
     /// B982D0B7 3B56074F A07B524A 8116A010.
     static let appInstanceVersion = CreateContextName.guid(
         GUID(low: 0x4F07_563B_B7D0_82B9, high: 0x10A0_1681_4A52_7BA0))
-    /// 93AD2550 9CB411E7 B42383DE 968BCD7C.
-    static let posix = CreateContextName.guid(GUID(low: 0xE711_B49C_5025_AD93, high: 0x7CCD_8B96_DE83_23B4))
+    static let posix = CreateContextName.guid(POSIXExtensions.identifier)
     /// 9CCBCF9E 04C1E643 980E158D A1F6EC83.
     static let sharedVirtualDisk = CreateContextName.guid(
         GUID(low: 0x43E6_C104_9ECF_CB9C, high: 0x83EC_F6A1_8D15_0E98))

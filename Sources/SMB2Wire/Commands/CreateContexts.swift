@@ -29,8 +29,8 @@ package struct CreateContexts: Equatable, Sendable {
     package var appInstanceVersion: AppInstanceVersion?
     /// AAPL, Apple's extension: opaque, relative to the SMB2 header.
     package var apple: Range<Int>?
-    /// The POSIX extension: opaque, relative to the SMB2 header.
-    package var posix: Range<Int>?
+    /// The POSIX extensions: a POSIX open is asked for.
+    package var posix: POSIXCreateRequest?
     /// 2.2.13.2.14, SVHDX_OPEN_DEVICE_CONTEXT: recognised, so that the open can be refused.
     package var sharedVirtualDisk = false
 
@@ -106,7 +106,7 @@ package struct CreateContexts: Equatable, Sendable {
             self.apple = data
         case .posix:
             guard self.posix == nil else { throw .invalidValue("repeated create context") }
-            self.posix = data
+            self.posix = try POSIXCreateRequest(data: message.extracting(data))
         case .sharedVirtualDisk:
             self.sharedVirtualDisk = true
         default:
@@ -121,7 +121,7 @@ package struct CreateContexts: Equatable, Sendable {
         guard data.count == length || data.count == other else { throw .invalidValue("create context length") }
     }
 
-    /// Appends the chain. `apple`, `posix` and `sharedVirtualDisk` are opaque and are not written.
+    /// Appends the chain. `apple` and `sharedVirtualDisk` are opaque and are not written.
     package func encode(into writer: inout WireWriter, extendedAttributes: [UInt8], securityDescriptor: [UInt8]) {
         var previous: Int?
         if !extendedAttributes.isEmpty {
@@ -181,6 +181,9 @@ package struct CreateContexts: Equatable, Sendable {
                 writer.append(version.low)
             }
         }
+        if let posix = self.posix {
+            RawCreateContext.encode(.posix, into: &writer, previous: &previous) { $0.append(posix.mode) }
+        }
     }
 }
 
@@ -216,6 +219,8 @@ package struct CreateResponseContexts: Equatable, Sendable {
     package var lease: LeaseContext?
     /// DH2Q, 2.2.14.2.12.
     package var durableV2: DurableResponseV2?
+    /// The POSIX extensions: it is a POSIX open.
+    package var posix: POSIXAttributes?
 
     package init() {}
 
@@ -248,6 +253,8 @@ package struct CreateResponseContexts: Equatable, Sendable {
                 self.durableV2 = DurableResponseV2(
                     timeoutMilliseconds: message.load(UInt32.self, at: start),
                     flags: message.load(UInt32.self, at: start + 4))
+            case .posix:
+                self.posix = try POSIXAttributes(parsing: message.extracting(context.data))
             default:
                 break
             }
@@ -280,6 +287,9 @@ package struct CreateResponseContexts: Equatable, Sendable {
                 writer.append(durable.timeoutMilliseconds)
                 writer.append(durable.flags)
             }
+        }
+        if let posix = self.posix {
+            RawCreateContext.encode(.posix, into: &writer, previous: &previous) { posix.encode(into: &$0) }
         }
     }
 }

@@ -25,6 +25,7 @@ package struct ControlCode: RawRepresentable, Hashable, Sendable {
     package static let setIntegrityInformation = ControlCode(rawValue: 0x0009_C280)
     package static let queryFileRegions = ControlCode(rawValue: 0x0009_0284)
     package static let duplicateExtentsToFile = ControlCode(rawValue: 0x0009_8344)
+    package static let duplicateExtentsToFileEx = ControlCode(rawValue: 0x0009_83E8)
     package static let pipePeek = ControlCode(rawValue: 0x0011_400C)
     package static let pipeWait = ControlCode(rawValue: 0x0011_0018)
     package static let pipeTransceive = ControlCode(rawValue: 0x0011_C017)
@@ -36,6 +37,14 @@ package struct ControlCode: RawRepresentable, Hashable, Sendable {
     package static let lmrRequestResiliency = ControlCode(rawValue: 0x0014_01D4)
     package static let queryNetworkInterfaceInfo = ControlCode(rawValue: 0x0014_01FC)
     package static let validateNegotiateInfo = ControlCode(rawValue: 0x0014_0204)
+
+    /// [MS-SMB2] 3.3.5.15: the FileId of these is all ones.
+    package var concernsNoFile: Bool {
+        switch self {
+        case .dfsGetReferrals, .dfsGetReferralsEx, .pipeWait, .queryNetworkInterfaceInfo, .validateNegotiateInfo: true
+        default: false
+        }
+    }
 }
 
 /// SMB2 IOCTL Request, [MS-SMB2] 2.2.31.

@@ -14,8 +14,10 @@ package enum DirectoryInformationClass: UInt8, Sendable, CaseIterable {
     case idFullDirectory = 0x26
     /// FileIdExtdDirectoryInformation, 2.4.19.
     case idExtendedDirectory = 0x3C
+    /// SMB2_FIND_POSIX_INFORMATION of the POSIX extensions.
+    case posix = 0x64
 
-    /// Where the name starts.
+    /// Where the name starts; in the POSIX level two SIDs and the name's length come first.
     package var fixedByteCount: Int {
         switch self {
         case .directory: 64
@@ -25,6 +27,7 @@ package enum DirectoryInformationClass: UInt8, Sendable, CaseIterable {
         case .idBothDirectory: 104
         case .idFullDirectory: 80
         case .idExtendedDirectory: 88
+        case .posix: 8 + POSIXInformation.fixedByteCount
         }
     }
 }
@@ -39,6 +42,10 @@ package struct DirectoryEntry: Equatable, Sendable {
     /// 64 bits of file id; the extended level has 128.
     package var fileID: UInt64
     package var fileIDHigh: UInt64
+    /// Shown by the POSIX level, which cannot do without.
+    package var posix: POSIXAttributes?
+    /// Likewise: the file system that has the file.
+    package var deviceID: UInt32 = 0
 
     package init(
         fileIndex: UInt32 = 0, information: NetworkOpenInformation, eaSize: UInt32 = 0, reparseTag: UInt32 = 0,
@@ -81,7 +88,7 @@ package struct DirectoryEntryWriter {
     package mutating func append(
         _ entry: DirectoryEntry, name: RawSpan, into writer: inout WireWriter
     ) -> Outcome {
-        guard let place = self.begin(&writer) else { return .full }
+        guard let place = self.begin(entry, &writer) else { return .full }
         guard let nameLength = writer.append(utf16FromUTF8: name) else {
             writer.truncate(to: place.before)
             return .unrepresentable
@@ -93,13 +100,13 @@ package struct DirectoryEntryWriter {
     package mutating func append(
         _ entry: DirectoryEntry, utf16 name: [UInt16], into writer: inout WireWriter
     ) -> Outcome {
-        guard let place = self.begin(&writer) else { return .full }
+        guard let place = self.begin(entry, &writer) else { return .full }
         for unit in name { writer.append(unit) }
         return self.finish(entry, place, nameLength: name.count * 2, into: &writer)
     }
 
     /// Where an entry starts, and where the list ended before its padding; nil where its fixed part does not fit.
-    private func begin(_ writer: inout WireWriter) -> (before: Int, at: Int)? {
+    private func begin(_ entry: DirectoryEntry, _ writer: inout WireWriter) -> (before: Int, at: Int)? {
         let before = writer.count
         if self.previous != nil { writer.align(to: 8, from: self.start) }
         let at = writer.count
@@ -108,7 +115,16 @@ package struct DirectoryEntryWriter {
             writer.truncate(to: before)
             return nil
         }
-        writer.claim(fixed)
+        guard self.informationClass == .posix else {
+            writer.claim(fixed)
+            return (before, at)
+        }
+        guard let posix = entry.posix else { preconditionFailure("a POSIX entry without POSIX attributes") }
+        writer.claim(8)
+        POSIXInformation(
+            information: entry.information, fileID: entry.fileID, deviceID: entry.deviceID, attributes: posix
+        ).encode(into: &writer)
+        writer.claim(4)
         return (before, at)
     }
 
@@ -128,6 +144,10 @@ package struct DirectoryEntryWriter {
 
     private func store(_ entry: DirectoryEntry, nameLength: UInt32, into writer: inout WireWriter, at: Int) {
         writer.store(entry.fileIndex, at: at + 4)
+        guard self.informationClass != .posix else {
+            writer.store(nameLength, at: writer.count - Int(nameLength) - 4)
+            return
+        }
         guard self.informationClass != .names else {
             writer.store(nameLength, at: at + 8)
             return
@@ -143,7 +163,7 @@ package struct DirectoryEntryWriter {
         writer.store(nameLength, at: at + 60)
         let eaSize = entry.reparseTag != 0 ? entry.reparseTag : entry.eaSize
         switch self.informationClass {
-        case .directory, .names:
+        case .directory, .names, .posix:
             break
         case .fullDirectory, .bothDirectory:
             writer.store(eaSize, at: at + 64)
@@ -193,6 +213,7 @@ package struct ParsedDirectoryEntry: Equatable, Sendable {
     private static func parse(
         _ data: RawSpan, at: Int, _ informationClass: DirectoryInformationClass
     ) throws(WireError) -> ParsedDirectoryEntry {
+        guard informationClass != .posix else { return try Self.parsePOSIX(data, at: at) }
         let start = at + informationClass.fixedByteCount
         let nameLength = Int(data.load(UInt32.self, at: informationClass == .names ? at + 8 : at + 60))
         let range = try data.range(offset: start, length: nameLength, notBefore: start, "directory entry name")
@@ -212,7 +233,7 @@ package struct ParsedDirectoryEntry: Equatable, Sendable {
         var entry = DirectoryEntry(
             fileIndex: data.load(UInt32.self, at: at + 4), information: information, fileID: 0)
         switch informationClass {
-        case .directory, .names: break
+        case .directory, .names, .posix: break
         default:
             entry.eaSize = data.load(UInt32.self, at: at + 64)
             if informationClass != .idExtendedDirectory, information.attributes.contains(.reparsePoint) {
@@ -229,5 +250,20 @@ package struct ParsedDirectoryEntry: Equatable, Sendable {
         default: break
         }
         return ParsedDirectoryEntry(name: name, entry: entry)
+    }
+
+    private static func parsePOSIX(_ data: RawSpan, at: Int) throws(WireError) -> ParsedDirectoryEntry {
+        let posix = try POSIXInformation(parsing: data.extracting(at + 8..<data.byteCount))
+        let lengthAt = at + 8 + posix.byteCount
+        guard data.byteCount - lengthAt >= 4 else { throw .truncated("directory entry name") }
+        let length = Int(data.load(UInt32.self, at: lengthAt))
+        let range = try data.range(
+            offset: lengthAt + 4, length: length, notBefore: lengthAt + 4, "directory entry name")
+        var entry = DirectoryEntry(
+            fileIndex: data.load(UInt32.self, at: at + 4), information: posix.information,
+            reparseTag: posix.attributes.reparseTag, fileID: posix.fileID)
+        entry.posix = posix.attributes
+        entry.deviceID = posix.deviceID
+        return ParsedDirectoryEntry(name: try UTF16LE.decode(data.extracting(range)), entry: entry)
     }
 }

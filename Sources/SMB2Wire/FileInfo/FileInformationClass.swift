@@ -31,6 +31,8 @@ package enum FileInformationClass: UInt8, Sendable, CaseIterable {
     case dispositionEx = 64
     case renameEx = 65
     case linkEx = 72
+    /// FilePosixInformation of the POSIX extensions.
+    case posix = 100
 
     /// The length of the class's fixed part: a buffer of fewer bytes is STATUS_INFO_LENGTH_MISMATCH ([MS-SMB2] 3.3.5.20.1,
     /// 3.3.5.21.1), one that holds it but not the variable part gets STATUS_BUFFER_OVERFLOW and what fits.
@@ -54,6 +56,7 @@ package enum FileInformationClass: UInt8, Sendable, CaseIterable {
         case .networkOpen: NetworkOpenInformation.byteCount
         case .attributeTag: AttributeTagInformation.byteCount
         case .id: IDInformation.byteCount
+        case .posix: POSIXInformation.fixedByteCount
         }
     }
 }

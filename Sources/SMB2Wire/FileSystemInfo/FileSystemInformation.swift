@@ -11,6 +11,8 @@ package enum FileSystemInformationClass: UInt8, Sendable, CaseIterable {
     case driverPath = 9
     case volumeFlags = 10
     case sectorSize = 11
+    /// FileFsPosixInformation of the POSIX extensions.
+    case posix = 100
 
     /// As `FileInformationClass.fixedByteCount`.
     package var fixedByteCount: Int {
@@ -26,6 +28,7 @@ package enum FileSystemInformationClass: UInt8, Sendable, CaseIterable {
         case .driverPath: 12
         case .volumeFlags: 4
         case .sectorSize: SectorSizeInformation.byteCount
+        case .posix: POSIXVolumeInformation.byteCount
         }
     }
 }

@@ -17,6 +17,12 @@ package struct NDRReader: ~Escapable {
         self.offset = aligned
     }
 
+    package mutating func uint8() throws(WireError) -> UInt8 {
+        guard self.remaining >= 1 else { throw .truncated("NDR small") }
+        defer { self.offset += 1 }
+        return self.stub.load(UInt8.self, at: self.offset)
+    }
+
     package mutating func uint16() throws(WireError) -> UInt16 {
         try self.align(to: 2)
         guard self.remaining >= 2 else { throw .truncated("NDR short") }
@@ -34,7 +40,18 @@ package struct NDRReader: ~Escapable {
     /// Whether a unique pointer points to something; what it points to comes later, or next for a parameter.
     package mutating func pointer() throws(WireError) -> Bool { try self.uint32() != 0 }
 
-    /// A conformant and varying string of wide characters with its terminator, C706 14.3.4.2.
+    /// The number of elements of a conformant array: at most `limit`, and no more than the bytes that are left can hold
+    /// at `elementByteCount` each, so that whoever reserves room for them reserves no more than was sent.
+    package mutating func count(
+        limit: Int = Self.maximumElements, elementByteCount: Int
+    ) throws(WireError) -> Int {
+        let count = try self.uint32()
+        guard count <= UInt32(limit) else { throw .limitExceeded("NDR array") }
+        guard Int(count) * elementByteCount <= self.remaining else { throw .truncated("NDR array") }
+        return Int(count)
+    }
+
+    /// A conformant and varying array of wide characters, C706 14.3.4: a terminator is cut off.
     package mutating func string() throws(WireError) -> String {
         let maximum = try self.uint32()
         guard try self.uint32() == 0 else { throw .invalidValue("NDR string offset") }
@@ -57,11 +74,75 @@ package struct NDRReader: ~Escapable {
 
     /// The bytes of a conformant array.
     package mutating func conformantBytes() throws(WireError) -> [UInt8] {
-        let count = try self.uint32()
-        guard count <= UInt32(Self.maximumElements) else { throw .limitExceeded("NDR array") }
-        guard Int(count) <= self.remaining else { throw .truncated("NDR array") }
-        defer { self.offset += Int(count) }
-        return self.stub.bytes(in: self.offset..<self.offset + Int(count))
+        let count = try self.count(elementByteCount: 1)
+        return try self.bytes(count)
+    }
+
+    package mutating func bytes(_ count: Int) throws(WireError) -> [UInt8] {
+        guard count <= self.remaining else { throw .truncated("NDR bytes") }
+        defer { self.offset += count }
+        return self.stub.bytes(in: self.offset..<self.offset + count)
+    }
+
+    /// RPC_SID, [MS-DTYP] 2.4.2.3: the number of sub-authorities as the array's, and then the SID.
+    package mutating func sid() throws(WireError) -> SID {
+        let count = try self.count(limit: SID.maximumSubAuthorities, elementByteCount: 4)
+        let byteCount = 8 + 4 * count
+        guard byteCount <= self.remaining else { throw .truncated("RPC_SID") }
+        let sid = try SID(parsing: self.stub.extracting(self.offset..<self.offset + byteCount))
+        guard sid.subAuthorities.count == count else { throw .invalidValue("RPC_SID") }
+        self.offset += byteCount
+        return sid
+    }
+
+    /// A context handle, C706 14.2.16.6 and appendix N: attributes, and a UUID.
+    package mutating func contextHandle() throws(WireError) -> RPCContextHandle {
+        let attributes = try self.uint32()
+        guard self.remaining >= GUID.byteCount else { throw .truncated("context handle") }
+        defer { self.offset += GUID.byteCount }
+        return RPCContextHandle(attributes: attributes, uuid: GUID(loading: self.stub, at: self.offset))
+    }
+
+    /// The fixed part of RPC_UNICODE_STRING, [MS-DTYP] 2.3.10: whether a buffer comes among the deferred parts.
+    package mutating func unicodeStringHeader() throws(WireError) -> Bool {
+        try self.align(to: 4)
+        let length = try self.uint16()
+        let maximum = try self.uint16()
+        guard length <= maximum, length & 1 == 0 else { throw .invalidValue("RPC_UNICODE_STRING") }
+        let isPresent = try self.pointer()
+        guard isPresent || length == 0 else { throw .invalidValue("RPC_UNICODE_STRING without a buffer") }
+        return isPresent
+    }
+
+    /// An RPC_UNICODE_STRING that is a parameter.
+    package mutating func unicodeString() throws(WireError) -> String {
+        try self.unicodeStringHeader() ? try self.string() : ""
+    }
+
+    /// The elements of a conformant array of RPC_UNICODE_STRING, with what they point to.
+    package mutating func unicodeStrings(_ count: Int) throws(WireError) -> [String] {
+        var present: [Bool] = []
+        present.reserveCapacity(count)
+        for _ in 0..<count { present.append(try self.unicodeStringHeader()) }
+        var strings: [String] = []
+        strings.reserveCapacity(count)
+        for isPresent in present { strings.append(isPresent ? try self.string() : "") }
+        return strings
+    }
+}
+
+/// What a call of one kind leaves with the server for calls of another: a policy, a domain, a user that was opened.
+package struct RPCContextHandle: Hashable, Sendable {
+    package static let byteCount = 20
+    /// What a close leaves in its parameter.
+    package static let null = RPCContextHandle(attributes: 0, uuid: .zero)
+
+    package var attributes: UInt32
+    package var uuid: GUID
+
+    package init(attributes: UInt32 = 0, uuid: GUID) {
+        self.attributes = attributes
+        self.uuid = uuid
     }
 }
 
@@ -76,6 +157,8 @@ package struct NDRWriter {
 
     package mutating func align(to alignment: Int) { self.writer.align(to: alignment, from: 0) }
 
+    package mutating func append(_ value: UInt8) { self.writer.append(value) }
+
     package mutating func append(_ value: UInt16) {
         self.align(to: 2)
         self.writer.append(value)
@@ -84,6 +167,14 @@ package struct NDRWriter {
     package mutating func append(_ value: UInt32) {
         self.align(to: 4)
         self.writer.append(value)
+    }
+
+    package mutating func append(_ status: NTStatus) { self.append(status.rawValue) }
+
+    /// A 64-bit value as OLD_LARGE_INTEGER, [MS-SAMR] 2.2.10.2: two longs, aligned like one.
+    package mutating func append(halves value: UInt64) {
+        self.append(UInt32(truncatingIfNeeded: value))
+        self.append(UInt32(truncatingIfNeeded: value >> 32))
     }
 
     /// A unique pointer: a referent of its own, or null.
@@ -106,8 +197,56 @@ package struct NDRWriter {
         self.writer.append(UInt16(0))
     }
 
+    /// A unique pointer that is a parameter, to a string.
+    package mutating func append(uniqueString string: String?) {
+        self.appendPointer(string != nil)
+        if let string { self.append(string: string) }
+    }
+
     package mutating func append(conformantBytes bytes: [UInt8]) {
         self.append(UInt32(bytes.count))
         self.writer.append(bytes)
+    }
+
+    package mutating func append(bytes: [UInt8]) { self.writer.append(bytes) }
+
+    /// RPC_SID, [MS-DTYP] 2.4.2.3.
+    package mutating func append(_ sid: SID) {
+        self.append(UInt32(sid.subAuthorities.count))
+        sid.encode(into: &self.writer)
+    }
+
+    package mutating func append(_ handle: RPCContextHandle) {
+        self.append(handle.attributes)
+        self.writer.append(handle.uuid)
+    }
+
+    /// The longest text that RPC_UNICODE_STRING can say the length of.
+    private static let maximumUnicodeUnits = 32_766
+
+    /// The fixed part of RPC_UNICODE_STRING, [MS-DTYP] 2.3.10; nil: a null pointer.
+    package mutating func appendHeader(unicode text: String?) {
+        self.align(to: 4)
+        let byteCount = UInt16(2 * min(text?.utf16.count ?? 0, Self.maximumUnicodeUnits))
+        self.append(byteCount)
+        self.append(byteCount)
+        self.appendPointer(text != nil)
+    }
+
+    /// What the fixed part points to.
+    package mutating func appendBody(unicode text: String?) {
+        guard let text else { return }
+        let units = text.utf16.prefix(Self.maximumUnicodeUnits)
+        self.append(UInt32(units.count))
+        self.append(UInt32(0))
+        self.append(UInt32(units.count))
+        for unit in units { self.writer.append(unit) }
+    }
+
+    /// A conformant array of RPC_UNICODE_STRING.
+    package mutating func append(unicodeStrings texts: [String]) {
+        self.append(UInt32(texts.count))
+        for text in texts { self.appendHeader(unicode: text) }
+        for text in texts { self.appendBody(unicode: text) }
     }
 }

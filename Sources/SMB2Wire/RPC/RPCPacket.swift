@@ -74,6 +74,15 @@ package struct RPCSyntax: Hashable, Sendable {
     /// The server service, [MS-SRVS] 1.9: 4b324fc8-1670-01d3-1278-5a47bf6ee188, version 3.0.
     package static let srvsvc = RPCSyntax(
         GUID(0x4B32_4FC8, 0x1670, 0x01D3, (0x12, 0x78, 0x5A, 0x47, 0xBF, 0x6E, 0xE1, 0x88)), version: 3)
+    /// [MS-WKST] 1.9: 6bffd098-a112-3610-9833-46c3f87e345a, version 1.0.
+    package static let wkssvc = RPCSyntax(
+        GUID(0x6BFF_D098, 0xA112, 0x3610, (0x98, 0x33, 0x46, 0xC3, 0xF8, 0x7E, 0x34, 0x5A)), version: 1)
+    /// [MS-LSAT] 1.9: 12345778-1234-abcd-ef00-0123456789ab, version 0.0.
+    package static let lsarpc = RPCSyntax(
+        GUID(0x1234_5778, 0x1234, 0xABCD, (0xEF, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB)), version: 0)
+    /// [MS-SAMR] 1.9: 12345778-1234-abcd-ef00-0123456789ac, version 1.0.
+    package static let samr = RPCSyntax(
+        GUID(0x1234_5778, 0x1234, 0xABCD, (0xEF, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAC)), version: 1)
 
     package var uuid: GUID
     /// Major in the low half, minor in the high.
@@ -357,6 +366,8 @@ package struct RPCFault: Equatable, Sendable {
     package static let unknownInterface: UInt32 = 0x1C01_0003
     package static let protocolError: UInt32 = 0x1C01_000B
     package static let invalidTag: UInt32 = 0x1C00_0006
+    /// nca_s_fault_context_mismatch: a context handle that is not one of ours.
+    package static let contextMismatch: UInt32 = 0x1C00_001A
     /// ERROR_ACCESS_DENIED and RPC_X_BAD_STUB_DATA, [MS-RPCE] 3.3.3.5.
     package static let accessDenied: UInt32 = 0x0000_0005
     package static let badStubData: UInt32 = 0x0000_06F7

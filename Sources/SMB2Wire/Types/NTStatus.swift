@@ -15,6 +15,7 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let moreEntries = NTStatus(rawValue: 0x0000_0105)
     package static let notifyCleanup = NTStatus(rawValue: 0x0000_010B)
     package static let notifyEnumDir = NTStatus(rawValue: 0x0000_010C)
+    package static let someNotMapped = NTStatus(rawValue: 0x0000_0107)
     package static let bufferOverflow = NTStatus(rawValue: 0x8000_0005)
     package static let noMoreFiles = NTStatus(rawValue: 0x8000_0006)
     package static let deviceBusy = NTStatus(rawValue: 0x8000_0011)
@@ -58,6 +59,9 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let deletePending = NTStatus(rawValue: 0xC000_0056)
     package static let invalidOwner = NTStatus(rawValue: 0xC000_005A)
     package static let privilegeNotHeld = NTStatus(rawValue: 0xC000_0061)
+    package static let noSuchGroup = NTStatus(rawValue: 0xC000_0066)
+    package static let noSuchDomain = NTStatus(rawValue: 0xC000_00DF)
+    package static let noSuchAlias = NTStatus(rawValue: 0xC000_0151)
     package static let noSuchUser = NTStatus(rawValue: 0xC000_0064)
     package static let wrongPassword = NTStatus(rawValue: 0xC000_006A)
     package static let logonFailure = NTStatus(rawValue: 0xC000_006D)
@@ -137,9 +141,14 @@ package struct NTStatus: RawRepresentable, Hashable, Sendable {
     package static let ioReparseTagNotHandled = NTStatus(rawValue: 0xC000_0279)
     package static let directoryIsAReparsePoint = NTStatus(rawValue: 0xC000_0281)
     package static let objectidNotFound = NTStatus(rawValue: 0xC000_02F0)
+    package static let hashNotSupported = NTStatus(rawValue: 0xC000_A100)
+    package static let invalidToken = NTStatus(rawValue: 0xC000_0465)
+    package static let offloadReadFileNotSupported = NTStatus(rawValue: 0xC000_A2A3)
+    package static let offloadWriteFileNotSupported = NTStatus(rawValue: 0xC000_A2A4)
     package static let networkSessionExpired = NTStatus(rawValue: 0xC000_035C)
     package static let authenticationFirewallFailed = NTStatus(rawValue: 0xC000_0413)
     package static let ntlmBlocked = NTStatus(rawValue: 0xC000_0418)
+    package static let requestOutOfSequence = NTStatus(rawValue: 0xC000_042A)
     package static let serverUnavailable = NTStatus(rawValue: 0xC000_0466)
     package static let fileNotAvailable = NTStatus(rawValue: 0xC000_0467)
     package static let reparsePointEncountered = NTStatus(rawValue: 0xC000_050B)
@@ -208,6 +217,10 @@ extension NTStatus: CustomStringConvertible {
         case .passwordExpired: "STATUS_PASSWORD_EXPIRED"
         case .accountDisabled: "STATUS_ACCOUNT_DISABLED"
         case .noneMapped: "STATUS_NONE_MAPPED"
+        case .someNotMapped: "STATUS_SOME_NOT_MAPPED"
+        case .noSuchGroup: "STATUS_NO_SUCH_GROUP"
+        case .noSuchDomain: "STATUS_NO_SUCH_DOMAIN"
+        case .noSuchAlias: "STATUS_NO_SUCH_ALIAS"
         case .invalidAcl: "STATUS_INVALID_ACL"
         case .invalidSid: "STATUS_INVALID_SID"
         case .invalidSecurityDescr: "STATUS_INVALID_SECURITY_DESCR"
@@ -238,6 +251,7 @@ extension NTStatus: CustomStringConvertible {
         case .badDeviceType: "STATUS_BAD_DEVICE_TYPE"
         case .badNetworkName: "STATUS_BAD_NETWORK_NAME"
         case .requestNotAccepted: "STATUS_REQUEST_NOT_ACCEPTED"
+        case .requestOutOfSequence: "STATUS_REQUEST_OUT_OF_SEQUENCE"
         case .notSameDevice: "STATUS_NOT_SAME_DEVICE"
         case .fileRenamed: "STATUS_FILE_RENAMED"
         case .pipeEmpty: "STATUS_PIPE_EMPTY"
@@ -278,6 +292,10 @@ extension NTStatus: CustomStringConvertible {
         case .ioReparseTagNotHandled: "STATUS_IO_REPARSE_TAG_NOT_HANDLED"
         case .directoryIsAReparsePoint: "STATUS_DIRECTORY_IS_A_REPARSE_POINT"
         case .objectidNotFound: "STATUS_OBJECTID_NOT_FOUND"
+        case .hashNotSupported: "STATUS_HASH_NOT_SUPPORTED"
+        case .invalidToken: "STATUS_INVALID_TOKEN"
+        case .offloadReadFileNotSupported: "STATUS_OFFLOAD_READ_FILE_NOT_SUPPORTED"
+        case .offloadWriteFileNotSupported: "STATUS_OFFLOAD_WRITE_FILE_NOT_SUPPORTED"
         case .networkSessionExpired: "STATUS_NETWORK_SESSION_EXPIRED"
         case .authenticationFirewallFailed: "STATUS_AUTHENTICATION_FIREWALL_FAILED"
         case .ntlmBlocked: "STATUS_NTLM_BLOCKED"

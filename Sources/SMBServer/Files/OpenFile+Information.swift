@@ -79,23 +79,8 @@ extension OpenFile {
         return (ranges.map { FileRange(offset: $0.lowerBound, length: $0.upperBound - $0.lowerBound) }, isComplete)
     }
 
-    package func copy(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) -> UInt64 {
-        try files { () throws(FileError) in
-            UInt64(
-                try self.volume.copyRange(
-                    from: OpenFile.of(source), at: sourceOffset, to: self, at: offset, count: Int(clamping: count)))
-        }
-    }
-
-    package func clone(
-        from source: any FileHandle, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-    ) throws(SMBError) {
-        try files { () throws(FileError) in
-            try self.volume.cloneRange(
-                from: OpenFile.of(source), at: sourceOffset, to: self, at: offset, count: count)
-        }
+    package func trimRange(_ range: Range<UInt64>) throws(SMBError) {
+        try files { () throws(FileError) in try self.trim(range) }
     }
 }
 

@@ -32,6 +32,9 @@ extension FileFacts {
         self.fileID = information.fileID
         self.isDirectory = information.isDirectory
         self.reparseTag = information.reparseTag
+        self.mode = information.mode
+        self.uid = information.uid
+        self.gid = information.gid
     }
 }
 
@@ -57,7 +60,7 @@ extension OpenFile: FileHandle, SyncTarget {
     /// A read-only file is not written through a new handle, whatever else allows it. [MS-FSA] 2.1.5.1.2.
     package func maximalAccess(for user: User) throws(SMBError) -> AccessMask {
         let information = try files { () throws(FileError) in try self.information() }
-        guard information.attributes.contains(.readOnly), !information.isDirectory else { return .fileAll }
+        guard information.isReadOnly(toPOSIX: self.isPOSIX), !information.isDirectory else { return .fileAll }
         return AccessMask.fileAll.subtracting([.writeData, .appendData])
     }
 
@@ -87,6 +90,7 @@ extension Volume: FileSystem {
         }
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
+        open.posix = request.posixMode.map { POSIXOpen(mode: $0) }
         open.creationMark = request.creation.map {
             CreationMark(createGUID: $0.createGUID, clientGUID: $0.clientGUID, isReplay: $0.isReplay)
         }
@@ -126,6 +130,10 @@ extension Volume: FileSystem {
                 handle: key.identity.handle)
             return try self.reopen(identity, path: try NTPath(path), access: access)
         }
+    }
+
+    package func makeUnnamedFile() throws(SMBError) -> any FileHandle {
+        try files { () throws(FileError) in try self.makeUnnamed() }
     }
 
     package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {

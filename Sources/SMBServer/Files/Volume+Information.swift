@@ -6,12 +6,15 @@ import StateRecords
 extension Volume {
     package func volumeFacts() throws(SMBError) -> VolumeFacts {
         let space = try files { () throws(FileError) in try self.space() }
-        return VolumeFacts(
+        var facts = VolumeFacts(
             label: self.options.label, serialNumber: self.serialNumber, creationTime: self.creationTime,
             attributes: self.attributeFlags, fileSystemName: "NTFS", objectID: self.filesystemID,
             totalUnits: space.totalUnits, availableUnits: space.availableUnits, freeUnits: space.freeUnits,
             sectorsPerUnit: space.sectorsPerUnit, bytesPerSector: space.bytesPerSector,
             maximumNameLength: space.maximumNameLength)
+        facts.totalNodes = space.totalInodes
+        facts.freeNodes = space.freeInodes
+        return facts
     }
 
     package func findFile(_ path: String) throws(SMBError) -> FileKey? {

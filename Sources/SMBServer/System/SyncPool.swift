@@ -6,17 +6,9 @@ import SMBServerCore
 final class SyncPool: Sendable {
     static let threadCount = 4
 
-    struct Waiter: Sendable {
-        var loop: Loop
-        var connection: Connection.ID
-        var frame: UInt64
-        /// Which reply of the frame.
-        var reply: Int
-    }
-
     private final class Queue: @unchecked Sendable {
         // Guarded by the signal's lock.
-        var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [Waiter])] = [:]
+        var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [FrameWaiter])] = [:]
         /// Files with waiters and no thread, in the order in which they came.
         var ready: [ObjectIdentifier] = []
         var busy: Set<ObjectIdentifier> = []
@@ -30,7 +22,7 @@ final class SyncPool: Sendable {
     }
 
     /// - Parameter includesName: the file is new or renamed: its directory entry must be stable too.
-    func submit(_ file: any SyncTarget, includesName: Bool, _ waiter: Waiter) {
+    func submit(_ file: any SyncTarget, includesName: Bool, _ waiter: FrameWaiter) {
         let id = ObjectIdentifier(file)
         self.signal.withLock {
             if self.queue.waiting[id] != nil {
@@ -60,8 +52,7 @@ final class SyncPool: Sendable {
             }
             let status = job.file.bringToStorage(includingName: job.includesName)
             for waiter in job.waiters {
-                waiter.loop.post(
-                    .synced(connection: waiter.connection, frame: waiter.frame, reply: waiter.reply, status: status))
+                waiter.loop.post(.synced(waiter, status))
             }
             self.signal.withLock {
                 self.queue.busy.remove(id)
@@ -72,6 +63,15 @@ final class SyncPool: Sendable {
             }
         }
     }
+}
+
+/// Which reply waits for a disk.
+struct FrameWaiter: Sendable {
+    var loop: Loop
+    var connection: Connection.ID
+    var frame: UInt64
+    /// Which reply of the frame.
+    var reply: Int
 }
 
 /// What can be flushed.

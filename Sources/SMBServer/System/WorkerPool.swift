@@ -1,9 +1,7 @@
 import Synchronization
 
-/// A few threads for what an event loop must not wait for. First come, first served; who submits keeps to a limit of his own.
+/// A few threads for what an event loop must not wait for. First come, first served.
 final class WorkerPool: Sendable {
-    static let threadCount = 8
-
     private final class Queue: @unchecked Sendable {
         // Guarded by the signal's lock. Taken from `next` on, so that taking one does not move the rest.
         var jobs: [(@Sendable () -> Void)?] = []
@@ -28,14 +26,21 @@ final class WorkerPool: Sendable {
     /// Jobs that have been done.
     var finished: UInt64 { self.done.load(ordering: .relaxed) }
 
-    init(_ name: String) {
-        for index in 0..<Self.threadCount { Thread.start("\(name)-\(index)") { [self] in self.run() } }
+    /// Jobs that wait for a thread; more are refused.
+    private let waitingLimit: Int
+
+    init(_ name: String, threads: Int, waitingLimit: Int) {
+        self.waitingLimit = waitingLimit
+        for index in 0..<threads { Thread.start("\(name)-\(index)") { [self] in self.run() } }
     }
 
-    func submit(_ job: @escaping @Sendable () -> Void) {
+    /// False: too many wait already.
+    func submit(_ job: @escaping @Sendable () -> Void) -> Bool {
         self.signal.withLock {
+            guard self.queue.jobs.count - self.queue.next < self.waitingLimit else { return false }
             self.queue.jobs.append(job)
             self.signal.wake()
+            return true
         }
     }
 

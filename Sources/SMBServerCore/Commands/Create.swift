@@ -6,8 +6,9 @@ extension ServerState {
     mutating func create(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
-        let create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
+        var create = try parsing { () throws(WireError) in try CreateRequest(parsing: message) }
         let tree = try self.tree(request)
+        if !self.offersPOSIX(tree, request) { create.contexts.posix = nil }
         var path: String
         do throws(WireError) { path = try UTF16LE.decode(message.extracting(create.name)) } catch {
             throw SMBError(.objectNameInvalid, "\(error)")
@@ -15,8 +16,11 @@ extension ServerState {
         guard let fileSystem = tree.share.fileSystem else {
             return try self.createPipe(path, create, tree, &request, into: &writer)
         }
+        if create.contexts.posix != nil { path = POSIXNames.mapped(path: path) }
         if create.contexts.durableReconnectV2 != nil || create.contexts.durableReconnect != nil {
-            return try self.reclaim(create, path, tree, &request, into: &writer)
+            let outcome = try self.reclaim(create, path, tree, &request, into: &writer)
+            if create.contexts.posix != nil { self.actAsPOSIX(request.fileID) }
+            return outcome
         }
         guard create.impersonationLevel != nil else { throw SMBError(.badImpersonationLevel) }
         if let durable = create.contexts.durableRequestV2 {
@@ -30,6 +34,8 @@ extension ServerState {
         let lease = self.requestedLease(create, request)
         if let lease { try self.checkLeaseKey(lease, path, fileSystem) }
 
+        // Before the file is made.
+        guard !self.opens.isFull else { throw SMBError(.tooManyOpenedFiles, "table of opens") }
         let creation = self.creation(create.contexts, tree, request)
         let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
         var open = Open(
@@ -40,6 +46,7 @@ extension ServerState {
             fileAttributes: opened.facts.attributes)
         open.createAction = opened.action
         open.isDirectory = opened.facts.isDirectory
+        open.isPOSIX = create.contexts.posix != nil
         open.deleteOnClose = create.options.contains(.deleteOnClose)
         open.mode = create.options.intersection(.modeBits).rawValue
         open.channelSequence = request.dialect >= .smb30 ? request.header.channelSequence : 0
@@ -116,6 +123,7 @@ extension ServerState {
             attributes: create.fileAttributes)
         wish.allocationSize = create.contexts.allocationSize ?? 0
         wish.creation = creation
+        wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
@@ -204,6 +212,7 @@ extension ServerState {
         if create.contexts.queryOnDiskID {
             contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
+        if open.isPOSIX { contexts.posix = opened.facts.posix }
         let caching = self.caching(of: key)
         contexts.lease = caching.lease
         if create.contexts.durableRequest, open.isDurable { contexts.durable = true }
@@ -230,7 +239,7 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         var name = path.lowercased()
         if name.utf8.first == UInt8(ascii: "\\") { name.removeFirst() }
-        let pipe = try self.openPipe(name)
+        let pipe = try self.openPipe(name, for: tree.user)
         let open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user, object: .pipe(pipe),

@@ -123,7 +123,8 @@ extension ServerState {
     /// next in either order: the client waits a moment for the end of its old one.
     private mutating func requireDisconnected(_ open: Open, _ request: Request) throws(SMBError) {
         guard open.session != nil else { return }
-        guard open.connection != request.connection, self.carriedOut == nil, self.reclaims.count < Limits.pending else {
+        guard open.connection != request.connection, self.carriedOut == nil, self.reclaims.count < Limits.reclaims
+        else {
             throw SMBError(.objectNameNotFound, "handle \(open.persistentID) is in use")
         }
         self.reclaims.append((self.now &+ Limits.reclaimMilliseconds, open.file))

@@ -16,6 +16,9 @@ extension ServerState {
             request,
             payload: max(
                 ioctl.input.count, Int(ioctl.maximumOutputResponse) + Int(ioctl.maximumInputResponse)))
+        if ioctl.code.concernsNoFile, ioctl.fileID != .related {
+            throw SMBError(.invalidParameter, "a file's id where none belongs")
+        }
         switch ioctl.code {
         case .validateNegotiateInfo:
             return try self.validateNegotiate(ioctl, message.extracting(ioctl.input), request, into: &writer)

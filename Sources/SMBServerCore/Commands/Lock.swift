@@ -51,6 +51,7 @@ extension ServerState {
                 failure = .rangeNotLocked
                 break
             }
+            self.usage.locks -= 1
         }
         self.retryLocks(of: file)
         guard let failure else { return }
@@ -93,7 +94,7 @@ extension ServerState {
                 failure = .lockNotGranted
                 break
             }
-            guard self.files[file]?.locks.add(wanted) == true else {
+            guard self.take(wanted, in: file) else {
                 failure = .insufficientResources
                 break
             }
@@ -101,9 +102,19 @@ extension ServerState {
         }
         guard let failure else { return nil }
         for lock in taken.reversed() {
-            _ = self.files[file]?.locks.removeLast(lock)
+            if self.files[file]?.locks.removeLast(lock) == true { self.usage.locks -= 1 }
         }
         throw SMBError(failure)
+    }
+
+    /// False when there are too many locks, in the file or in all.
+    private mutating func take(_ lock: ByteRangeLock, in file: UInt64) -> Bool {
+        guard self.usage.locks < Int(self.configuration.limits[.locks]), self.files[file]?.locks.add(lock) == true
+        else {
+            return false
+        }
+        self.usage.locks += 1
+        return true
     }
 
     /// Something was unlocked: grants what waited for it, the oldest first.
@@ -112,7 +123,7 @@ extension ServerState {
             guard let pending = self.pending[id], case .lock(let wanted, let index, let number) = pending.kind,
                 self.files[file]?.locks.refuses(wanted) == false
             else { continue }
-            guard self.files[file]?.locks.add(wanted) == true else {
+            guard self.take(wanted, in: file) else {
                 self.complete(id, status: .insufficientResources)
                 continue
             }

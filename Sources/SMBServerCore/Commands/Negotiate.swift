@@ -46,6 +46,7 @@ extension ServerState {
         if connection.dialect >= .smb21 { capabilities.formUnion([.largeMTU, .leasing]) }
         if connection.is3 {
             if connection.clientCapabilities.contains(.directoryLeasing) { capabilities.insert(.directoryLeasing) }
+            if connection.clientCapabilities.contains(.multiChannel) { capabilities.insert(.multiChannel) }
             if connection.clientCapabilities.contains(.persistentHandles) { capabilities.insert(.persistentHandles) }
             if connection.dialect < .smb311, connection.cipher != nil { capabilities.insert(.encryption) }
         }
@@ -84,6 +85,10 @@ extension ServerState {
         {
             connection.signingAlgorithm = algorithm
             answer.signingAlgorithms = [algorithm]
+        }
+        if offered.posix == POSIXExtensions.negotiateData {
+            connection.isPOSIX = true
+            answer.posix = offered.posix
         }
         return answer
     }

@@ -2,29 +2,23 @@ import SMB2Wire
 
 /// Named pipes on IPC$. [MS-SMB2] 3.3.5.9 (open), 3.3.5.12 (read), 3.3.5.13 (write), 3.3.5.15.10 (transceive).
 extension ServerState {
-    /// Opens the pipe `name` (lower case). Which services exist is decided here.
-    func openPipe(_ name: String) throws(SMBError) -> NamedPipe {
-        guard name == "srvsvc" else { throw SMBError(.objectNameNotFound, "no pipe \(name)") }
-        let shares = self.shares.values.sorted { $0.name.lowercased() < $1.name.lowercased() }.map { share in
-            SrvsvcShare(
-                name: share.name,
-                type: share.isPipes ? SrvsvcShare.ipc | SrvsvcShare.special : SrvsvcShare.diskTree,
-                comment: share.comment, path: share.isPipes ? "" : "C:\\\(share.name)")
-        }
-        return NamedPipe(
-            name: name,
-            endpoint: SrvsvcEndpoint(
-                shares: shares, server: SrvsvcServer(name: self.configuration.serverName, comment: "Holdfast")))
+    /// Opens the pipe `name` (lower case) for `user`. Which services exist is decided in `PipeService`; an anonymous user
+    /// gets none of them.
+    func openPipe(_ name: String, for user: User) throws(SMBError) -> NamedPipe {
+        guard let service = PipeService(rawValue: name) else { throw SMBError(.objectNameNotFound, "no pipe \(name)") }
+        guard !user.isAnonymous else { throw SMBError(.accessDenied, "anonymous on pipe \(name)") }
+        return NamedPipe(name: name, endpoint: PipeEndpoint(service))
     }
 
     /// Bytes for the pipe's service; its answers wait to be read.
     mutating func writePipe(_ key: UInt64, _ message: RawSpan) throws(SMBError) {
-        guard case .pipe(var pipe)? = self.opens[key]?.object else { throw SMBError(.fileClosed) }
+        guard let open = self.opens[key], case .pipe(var pipe) = open.object else { throw SMBError(.fileClosed) }
         let answers: [[UInt8]]
-        do throws(WireError) { answers = try pipe.endpoint.receive(message) } catch {
+        do throws(WireError) { answers = try pipe.endpoint.receive(message, from: open.owner, at: self) } catch {
             throw SMBError(.pipeBroken, "\(pipe.name): \(error)")
         }
-        guard pipe.answers.count <= NamedPipe.unreadLimit - answers.count else {
+        let byteCount = (pipe.answers + answers).reduce(0) { $0 + $1.count }
+        guard pipe.answers.count <= NamedPipe.unreadLimit - answers.count, byteCount <= NamedPipe.unreadByteLimit else {
             throw SMBError(.pipeBusy, "\(pipe.name): answers that nobody reads")
         }
         pipe.answers += answers
@@ -57,7 +51,9 @@ extension ServerState {
         _ ioctl: IoctlRequest, _ input: RawSpan, _ request: Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         let wait = try parsing { () throws(WireError) in try PipeWaitRequest(parsing: input) }
-        _ = try self.openPipe(wait.name.lowercased())
+        guard PipeService(rawValue: wait.name.lowercased()) != nil else {
+            throw SMBError(.objectNameNotFound, "no pipe \(wait.name)")
+        }
         IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: RawSpan())
         return self.reply(request, into: &writer)
     }

@@ -16,7 +16,9 @@ extension ServerState {
             throw SMBError(.invalidParameter, "output of \(limit) bytes")
         }
         try self.checkCharge(request, payload: limit)
-        guard let level = query.informationClass else { throw SMBError(.invalidInfoClass) }
+        guard let level = query.informationClass, level != .posix || open.isPOSIX else {
+            throw SMBError(.invalidInfoClass)
+        }
         guard limit >= level.fixedByteCount else { throw SMBError(.infoLengthMismatch) }
 
         let isFirst = open.enumeration == nil || !query.flags.isDisjoint(with: [.restartScans, .reopen])
@@ -35,9 +37,14 @@ extension ServerState {
         var entries = DirectoryEntryWriter(level, limit: limit, writer: writer)
         while let item = try enumeration.next() {
             let information = item.facts.networkOpen
-            let entry = DirectoryEntry(
+            var entry = DirectoryEntry(
                 information: information, reparseTag: item.facts.reparseTag, fileID: item.facts.fileID)
-            if entries.append(entry, utf16: item.name, into: &writer) == .full {
+            if level == .posix {
+                entry.posix = item.facts.posix
+                entry.deviceID = Self.deviceID(open.share)
+            }
+            let name = open.isPOSIX ? POSIXNames.unmapped(item.name) : item.name
+            if entries.append(entry, utf16: name, into: &writer) == .full {
                 enumeration.unread(item)
                 break
             }

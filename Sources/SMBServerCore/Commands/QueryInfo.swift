@@ -101,6 +101,9 @@ extension ServerState {
             IDInformation(
                 volumeSerialNumber: open.share.fileSystem?.volumeID ?? 0, fileIDLow: try handle.facts().fileID
             ).encode(into: &answer)
+        case .posix:
+            guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
+            Self.posixInformation(try handle.facts(), open.share).encode(into: &answer)
         case .fullEA: try self.queryExtendedAttributes(query, message, handle, limit: limit, into: &answer)
         case .rename, .renameEx, .link, .linkEx, .disposition, .dispositionEx, .allocation, .endOfFile,
             .validDataLength, .pipe, .pipeLocal, .pipeRemote:
@@ -185,8 +188,17 @@ extension ServerState {
             answer.claim(48)
         case .sectorSize:
             let sector = facts.bytesPerSector
-            // Logical, physical for atomicity, for performance, effective; aligned device and partition. 2.5.8.
-            for value in [sector, sector, sector, sector, 0x0000_0003, 0, 0] { answer.append(value) }
+            // Logical, physical for atomicity, for performance, effective; aligned device and partition, FILE_LEVEL_TRIM
+            // works. 2.5.8.
+            for value in [sector, sector, sector, sector, 0x0000_000B, 0, 0] { answer.append(value) }
+        case .posix:
+            guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
+            let blockSize = facts.sectorsPerUnit * facts.bytesPerSector
+            POSIXVolumeInformation(
+                optimalTransferSize: UInt32(Limits.transfer), blockSize: blockSize, totalBlocks: facts.totalUnits,
+                freeBlocks: facts.freeUnits, availableBlocks: facts.availableUnits, totalNodes: facts.totalNodes,
+                freeNodes: facts.freeNodes, fileSystemID: fileSystem.volumeID
+            ).encode(into: &answer)
         case .label, .driverPath, .volumeFlags: throw SMBError(.invalidInfoClass)
         }
     }

@@ -5,20 +5,21 @@ extension ServerState {
     mutating func rename(
         _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
-        let (target, replaces) = try Self.target(data, isEx: isEx)
+        let (target, replaces) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.path.isEmpty else { throw SMBError(.accessDenied, "the root has no name") }
         guard handle.fileKey.stream.isEmpty, !target.contains(":") else {
             throw SMBError(.notSupported, "renaming a stream")
         }
-        if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share) }
+        if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share, open) }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
-        try self.requireDirectory(of: target, fileSystem)
-        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try self.requireDirectory(of: target, fileSystem, open)
+        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
 
+        if open.isDirectory, open.isPOSIX { self.moveOpens(beneath: open.path, to: target, in: open.share) }
         for other in self.files[open.file]?.opens ?? [] {
             self.opens[other]?.path = target
             self.persist(other, awaited: true)
@@ -28,52 +29,62 @@ extension ServerState {
     mutating func link(
         _ data: RawSpan, isEx: Bool, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
-        let (target, replaces) = try Self.target(data, isEx: isEx)
+        let (target, replaces) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
-        try self.requireDirectory(of: target, fileSystem)
-        try self.requireReplaceable(target, replaces, handle, fileSystem)
+        try self.requireDirectory(of: target, fileSystem, open)
+        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: target, by: open)
     }
 
     /// The new name: a path from the share's root. A root directory handle cannot be named over SMB2. [MS-SMB2] 3.3.5.21.1.
-    private static func target(_ data: RawSpan, isEx: Bool) throws(SMBError) -> (path: String, replaces: Bool) {
+    private static func target(
+        _ data: RawSpan, isEx: Bool, _ open: Open
+    ) throws(SMBError) -> (path: String, replaces: Bool) {
         let rename = try parsing { () throws(WireError) in try RenameInformation(parsing: data, isEx: isEx) }
         guard rename.rootDirectory == 0 else { throw SMBError(.invalidParameter, "root directory") }
         var path = try parsing { () throws(WireError) in try UTF16LE.decode(data.extracting(rename.name)) }
         guard !path.isEmpty else { throw SMBError(.infoLengthMismatch, "no name") }
         if path.hasPrefix("\\") { path.removeFirst() }
         guard !path.isEmpty else { throw SMBError(.objectNameInvalid) }
-        return (path, rename.replaceIfExists)
+        return (open.isPOSIX ? POSIXNames.mapped(path: path) : path, rename.replaceIfExists)
     }
 
     /// [MS-FSA] 2.1.5.15.11, 2.1.5.15.6: the directory of the new name is opened to add an entry, sharing reading and writing:
     /// whoever has it open to delete it, or without letting others write, is in the way.
-    private mutating func requireDirectory(of target: String, _ fileSystem: any FileSystem) throws(SMBError) {
+    private mutating func requireDirectory(
+        of target: String, _ fileSystem: any FileSystem, _ open: Open
+    ) throws(SMBError) {
         let parent = target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? ""
-        guard let key = try fileSystem.findFile(parent) else { throw SMBError(.objectPathNotFound) }
+        let found = open.isPOSIX ? try fileSystem.findFileExactly(parent) : try fileSystem.findFile(parent)
+        guard let key = found else { throw SMBError(.objectPathNotFound) }
         try self.checkShareMode(key, access: .writeData, share: [.read, .write])
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
     private mutating func requireReplaceable(
-        _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem
+        _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem, _ open: Open
     ) throws(SMBError) {
-        guard let existing = try fileSystem.findFile(target), existing.identity != handle.fileKey.identity else {
-            return
-        }
+        let found = open.isPOSIX ? try fileSystem.findFileExactly(target) : try fileSystem.findFile(target)
+        guard let existing = found, existing.identity != handle.fileKey.identity else { return }
         guard replaces else { throw SMBError(.objectNameCollision) }
         if let entry = self.fileIndex[existing] { try self.breakCaching(of: entry, by: nil, .rename) }
-        if self.fileIndex.contains(where: { $0.key.identity == existing.identity }) {
+        let isInTheWay = self.fileIndex.contains {
+            $0.key.identity == existing.identity && !(open.isPOSIX && self.isReplaceableByPOSIX($0.value))
+        }
+        if isInTheWay {
             throw SMBError(.accessDenied, "the file to be replaced is open")
         }
     }
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
     /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
-    private mutating func requireNothingOpen(beneath path: String, in share: Share) throws(SMBError) {
+    /// A POSIX open moves what connected clients have open along.
+    private mutating func requireNothingOpen(
+        beneath path: String, in share: Share, _ mover: Open
+    ) throws(SMBError) {
         let prefix = path.lowercased() + "\\"
         func isBeneath(_ open: Open) -> Bool {
             open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
@@ -83,7 +94,9 @@ extension ServerState {
         // Those who only cache that they have it open close it.
         for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
         var isFree = true
-        self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
+        self.opens.forEach { _, open in
+            if isBeneath(open), !mover.isPOSIX || open.session == nil { isFree = false }
+        }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
     }
 }

@@ -8,21 +8,22 @@ extension ServerState {
         let setup = try parsing { () throws(WireError) in try SessionSetupRequest(parsing: message) }
         guard let connection = self.connections[request.connection] else { throw SMBError(.connectionDisconnected) }
         guard !setup.isBinding else {
-            // 3.3.5.5: no channels here (SMB2_GLOBAL_CAP_MULTI_CHANNEL is not offered).
-            guard connection.is3 else { throw SMBError(.requestNotAccepted, "binding before 3.0") }
-            guard self.sessions[request.session] != nil else { throw SMBError(.userSessionDeleted) }
-            throw SMBError(.requestNotAccepted, "no multichannel")
+            try self.checkBinding(request, connection)
+            return .authenticate(
+                Authentication(
+                    request: request, session: request.session, token: setup.securityBuffer, isReauthentication: false,
+                    isBinding: true, previousSession: 0))
         }
         let isReauthentication: Bool
         if request.session == 0 {
             guard connection.sessions.count < Limits.sessionsPerConnection,
                 let id = self.sessions.insert(Session(connection: request.connection, createdAt: self.now))
-            else { throw SMBError(.insufficientResources, "too many sessions") }
+            else { throw SMBError(.requestNotAccepted, "too many sessions") }
             self.connections[request.connection]?.sessions.append(id)
             request.session = id
             isReauthentication = false
         } else {
-            guard let session = self.sessions[request.session], session.connection == request.connection else {
+            guard let session = self.sessions[request.session], session.channels.contains(request.connection) else {
                 throw SMBError(.userSessionDeleted)
             }
             isReauthentication = session.state != .inProgress
@@ -54,6 +55,10 @@ extension ServerState {
             case .more(let token):
                 SessionSetupResponse(flags: []).encode(into: &writer, token: token.span.bytes)
                 outcome = self.reply(request, status: .moreProcessingRequired, into: &writer)
+            case .success(let token, let userName, let isAnonymous) where authentication.isBinding:
+                try self.bind(authentication, userName: userName, isAnonymous: isAnonymous)
+                SessionSetupResponse(flags: []).encode(into: &writer, token: token.span.bytes)
+                outcome = self.reply(request, into: &writer)
             case .success(let token, let userName, let isAnonymous):
                 let flags = try self.authenticated(authentication, userName: userName, isAnonymous: isAnonymous)
                 SessionSetupResponse(flags: flags).encode(into: &writer, token: token.span.bytes)
@@ -67,7 +72,8 @@ extension ServerState {
         } catch {
             outcome = .reply(self.fail(&request, error, into: &writer))
             self.note(error)
-            self.endSession(id, keepsDurable: false)
+            // The other channels of a session have nothing to do with one that could not be added.
+            if !authentication.isBinding { self.endSession(id, keepsDurable: false) }
         }
         _ = self.settle(&outcome, &request, into: &writer)
         self.carryOutWoken()
@@ -78,7 +84,8 @@ extension ServerState {
         _ authentication: Authentication, userName: String, isAnonymous: Bool
     ) throws(SMBError) -> SessionSetupResponse.Flags {
         let id = authentication.session
-        guard let session = self.sessions[id], let connection = self.connections[session.connection] else {
+        guard let session = self.sessions[id], let connection = self.connections[authentication.request.connection]
+        else {
             throw SMBError(.userSessionDeleted)
         }
         let user: User

@@ -132,6 +132,7 @@ extension ServerState {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(data.byteCount)
         for offset in 0..<data.byteCount { bytes.append(data.load(UInt8.self, at: offset)) }
-        try handle.setSecurityDescriptor(bytes, parts)
+        let rest = open.isPOSIX ? try self.setPOSIXSecurity(bytes, parts, handle) : parts
+        if !rest.isEmpty { try handle.setSecurityDescriptor(bytes, rest) }
     }
 }

@@ -20,12 +20,14 @@ extension ServerState {
                 throw SMBError(.accessDenied, "\(name) needs a client that encrypts")
             }
         }
-        guard
+        // The status that 3.3.5.7 gives for a share's own limit of uses.
+        guard self.usage.treeConnects < Int(self.configuration.limits[.treeConnects]),
             let tree = self.sessions[request.session]?.trees.insert(
                 TreeConnect(share: share, user: user, maximalAccess: share.maximalAccess)),
             // The tree's id is its slot: the generation would not fit into 32 bits.
             let id = UInt32(exactly: tree)
-        else { throw SMBError(.insufficientResources, "too many tree connects") }
+        else { throw SMBError(.requestNotAccepted, "too many tree connects") }
+        self.usage.treeConnects += 1
         request.treeID = id
 
         var flags: TreeConnectResponse.ShareFlags = .manualCaching

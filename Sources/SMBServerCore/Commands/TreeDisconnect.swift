@@ -11,7 +11,7 @@ extension ServerState {
             self.closeOpen(key)
         }
         self.cancelPending(status: .networkNameDeleted) { $0.session == session && $0.treeID == tree && $0.open == 0 }
-        self.sessions[session]?.trees.remove(UInt64(tree))
+        if self.sessions[session]?.trees.remove(UInt64(tree)) != nil { self.usage.treeConnects -= 1 }
         TreeDisconnectResponse().encode(into: &writer)
         return self.reply(request, into: &writer)
     }

@@ -1,4 +1,5 @@
-"""cluster/lab calls this for all that needs the laboratory: up, status, shell, kill, revive, move, down, demo, bench."""
+"""cluster/lab calls this for all that needs the laboratory: up, status, shell, kill, revive, move, down, demo, bench,
+torture."""
 
 import json
 import os
@@ -130,9 +131,15 @@ def bench(laboratory, words):
     return comparison.play(laboratory.record.identity, laboratory.binaries, words)
 
 
+def torture(laboratory, words):
+    from . import torture as suites
+
+    return suites.play(laboratory, laboratory.binaries, words)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo, "restart": restart, "faults": faults, "bench": bench,
+    "demo": demo, "restart": restart, "faults": faults, "bench": bench, "torture": torture,
 }
 
 

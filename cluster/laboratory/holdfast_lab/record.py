@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -57,7 +58,8 @@ class Record:
 
     def __init__(self, identity):
         self.identity = identity
-        self.root = Path("/run/holdfast-lab")
+        # Others than root cannot have namespaces, but may torture a server of their own.
+        self.root = Path("/run/holdfast-lab" if os.geteuid() == 0 else f"{tempfile.gettempdir()}/holdfast-lab-{os.geteuid()}")
         self.directory = self.root / identity
         self.started = self.directory / "started.jsonl"
         self.lock_file = None
@@ -109,9 +111,10 @@ class Record:
             if entry["kind"] == "namespace" and Path("/run/netns", entry["name"]).exists():
                 run("ip", "netns", "delete", entry["name"], check=False)
             elif entry["kind"] == "directory":
+                self.unmount_below(entry["path"])
                 shutil.rmtree(entry["path"], ignore_errors=True)
         if self.directory.exists():
-            self.unmount_leftovers()
+            self.unmount_below(self.directory)
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def detach_loops(self):
@@ -124,8 +127,9 @@ class Record:
             if backing.startswith(f"{self.directory}/"):
                 run("losetup", "--detach", f"/dev/{device.name}", check=False)
 
-    def unmount_leftovers(self):
+    @staticmethod
+    def unmount_below(directory):
         for line in Path("/proc/self/mounts").read_text().splitlines()[::-1]:
             place = line.split()[1]
-            if place.startswith(f"{self.directory}/"):
+            if place.startswith(f"{directory}/"):
                 run("umount", "--lazy", place, check=False)

@@ -1,16 +1,23 @@
-/// The calls of the server service that list shares, [MS-SRVS] 3.1.4.
+/// The calls of the server service that are served, [MS-SRVS] 3.1.4.
 package enum SrvsvcOperation {
+    package static let netrConnectionEnum: UInt16 = 8
+    package static let netrFileEnum: UInt16 = 9
+    package static let netrSessionEnum: UInt16 = 12
     package static let netrShareEnum: UInt16 = 15
     package static let netrShareGetInfo: UInt16 = 16
     package static let netrServerGetInfo: UInt16 = 21
+    package static let netrRemoteTOD: UInt16 = 28
+    /// NetrShareEnumSticky: the shares that the next start will have; here the same.
+    package static let netrShareEnumSticky: UInt16 = 36
 }
 
-/// What [MS-SRVS] calls answer with, [MS-ERREF] 2.2.
-package enum SrvsvcStatus {
+/// What the calls of [MS-SRVS] and [MS-WKST] answer with, [MS-ERREF] 2.2.
+package enum Win32Error {
     package static let success: UInt32 = 0
     package static let accessDenied: UInt32 = 5
     /// ERROR_INVALID_LEVEL.
     package static let invalidLevel: UInt32 = 124
+    package static let moreData: UInt32 = 234
     /// NERR_NetNameNotFound.
     package static let netNameNotFound: UInt32 = 2310
 }
@@ -47,7 +54,7 @@ package struct SrvsvcShare: Equatable, Sendable {
     }
 }
 
-/// SERVER_INFO_101, [MS-SRVS] 2.2.4.41.
+/// SERVER_INFO_100 to 102, [MS-SRVS] 2.2.4.40 to 2.2.4.42.
 package struct SrvsvcServer: Equatable, Sendable {
     /// PLATFORM_ID_NT.
     package static let platformNT: UInt32 = 500
@@ -58,8 +65,13 @@ package struct SrvsvcServer: Equatable, Sendable {
     package var comment: String
     package var versionMajor: UInt32
     package var versionMinor: UInt32
+    package var maximumUsers: UInt32
 
-    package init(name: String, comment: String, versionMajor: UInt32 = 10, versionMinor: UInt32 = 0) {
+    package init(
+        name: String, comment: String, versionMajor: UInt32 = 10, versionMinor: UInt32 = 0,
+        maximumUsers: UInt32 = 16_384
+    ) {
+        self.maximumUsers = maximumUsers
         self.name = name
         self.comment = comment
         self.versionMajor = versionMajor
@@ -183,7 +195,7 @@ package struct NetrShareEnum: Equatable, Sendable {
         writer.append(UInt32(isSupported ? shares.count : 0))
         writer.appendPointer(self.resumeHandle != nil)
         if self.resumeHandle != nil { writer.append(UInt32(0)) }
-        writer.append(isSupported ? SrvsvcStatus.success : SrvsvcStatus.invalidLevel)
+        writer.append(isSupported ? Win32Error.success : Win32Error.invalidLevel)
     }
 
     /// The answer's shares of level 1, for a client.
@@ -212,7 +224,7 @@ package struct NetrShareEnum: Equatable, Sendable {
         }
         _ = try reader.uint32()
         if try reader.pointer() { _ = try reader.uint32() }
-        guard try reader.uint32() == SrvsvcStatus.success else { throw .invalidValue("NetrShareEnum status") }
+        guard try reader.uint32() == Win32Error.success else { throw .invalidValue("NetrShareEnum status") }
         return shares
     }
 }
@@ -244,16 +256,16 @@ package struct NetrShareGetInfo: Equatable, Sendable {
     /// `share` is nil where no share has this name.
     package func answer(_ share: SrvsvcShare?, into writer: inout NDRWriter) {
         writer.append(self.level)
-        var status = SrvsvcStatus.netNameNotFound
+        var status = Win32Error.netNameNotFound
         if let share {
             if [0, 1, 2, 501, 502, 1004, 1005, 1006].contains(self.level) {
                 writer.appendPointer(true)
                 _ = writer.appendFixed(share, level: self.level)
                 writer.appendDeferred(share, level: self.level)
-                writer.append(SrvsvcStatus.success)
+                writer.append(Win32Error.success)
                 return
             }
-            status = SrvsvcStatus.invalidLevel
+            status = Win32Error.invalidLevel
         }
         writer.appendPointer(false)
         writer.append(status)
@@ -280,22 +292,32 @@ package struct NetrServerGetInfo: Equatable, Sendable {
 
     package func answer(_ server: SrvsvcServer, into writer: inout NDRWriter) {
         writer.append(self.level)
-        guard self.level == 100 || self.level == 101 else {
+        guard (100...102).contains(self.level) else {
             writer.appendPointer(false)
-            writer.append(SrvsvcStatus.invalidLevel)
+            writer.append(Win32Error.invalidLevel)
             return
         }
         writer.appendPointer(true)
         writer.append(SrvsvcServer.platformNT)
         writer.appendPointer(true)
-        if self.level == 101 {
+        if self.level >= 101 {
             writer.append(server.versionMajor)
             writer.append(server.versionMinor)
             writer.append(SrvsvcServer.serverType)
             writer.appendPointer(true)
         }
+        if self.level == 102 {
+            writer.append(server.maximumUsers)
+            writer.append(UInt32(15))  // minutes until an idle session is disconnected
+            writer.append(UInt32(0))  // hidden: no
+            writer.append(UInt32(240))  // announce, anndelta: the defaults of browsing, which is not done here
+            writer.append(UInt32(3000))
+            writer.append(UInt32(0))  // licenses
+            writer.appendPointer(true)
+        }
         writer.append(string: server.name)
-        if self.level == 101 { writer.append(string: server.comment) }
-        writer.append(SrvsvcStatus.success)
+        if self.level >= 101 { writer.append(string: server.comment) }
+        if self.level == 102 { writer.append(string: "C:\\") }
+        writer.append(Win32Error.success)
     }
 }

@@ -1,14 +1,17 @@
 import SMB2Wire
 
-/// One open of the pipe `srvsvc`: bytes of PDUs in, PDUs out. [MS-SRVS] over [MS-RPCE], without authentication of its own:
-/// whoever reached the pipe is authenticated by SMB.
+/// One open of a pipe: bytes of PDUs in, PDUs out. [MS-RPCE] over [MS-SMB2], without authentication of its own: whoever
+/// reached the pipe is authenticated by SMB.
 ///
 /// A malformed PDU throws: close the pipe (STATUS_PIPE_BROKEN); a call that cannot be served answers with a fault.
-package struct SrvsvcEndpoint: Sendable {
+package struct PipeEndpoint: Sendable {
     /// Stub data of one call over all its fragments; the calls served here need a few hundred bytes.
     package static let maximumStubByteCount = 64 << 10
-    /// Bytes of a PDU that is not whole yet.
-    package static let maximumPendingByteCount = RPCHeader.maximumFragmentByteCount
+    /// What the calls of one write may answer; more than that breaks the pipe. A long listing has 200 kB.
+    package static let maximumAnswerByteCount = 2 << 20
+
+    /// Calls that one write may have carried out; some of them look at every session or every open.
+    package static let maximumCalls = 64
 
     /// A call whose last fragment has not come.
     private struct Call: Sendable {
@@ -18,49 +21,59 @@ package struct SrvsvcEndpoint: Sendable {
         var stub: [UInt8]
     }
 
-    private var shares: [SrvsvcShare]
-    private var server: SrvsvcServer
+    package let service: PipeService
+    /// The beginning of a PDU that is not whole yet: less than a fragment.
     private var pending: [UInt8] = []
+    private var handles = ContextHandles()
     /// The presentation contexts accepted so far, at most `RPCBind.maximumContexts`; more are rejected.
     private var contexts: Set<UInt16> = []
     private var call: Call?
     private var maximumFragment = RPCHeader.maximumFragmentByteCount
+    /// Calls of the present write that reached the service.
+    private var served = 0
 
-    /// `shares` as they are at the open; a pipe lives for one listing.
-    package init(shares: [SrvsvcShare], server: SrvsvcServer) {
-        self.shares = shares
-        self.server = server
-    }
+    package init(_ service: PipeService) { self.service = service }
 
     /// Takes what a write or a transceive brought: any part of a PDU, or several. Returns the PDUs to answer with, each a
     /// message of the pipe.
-    package mutating func receive(_ bytes: RawSpan) throws(WireError) -> [[UInt8]] {
-        self.pending += bytes.copied
+    package mutating func receive(
+        _ bytes: RawSpan, from caller: User, at server: borrowing ServerState
+    ) throws(WireError) -> [[UInt8]] {
+        let stream = self.pending.isEmpty ? bytes.copied : self.pending + bytes.copied
+        self.pending = []
         var answers: [[UInt8]] = []
+        self.served = 0
+        var answered = 0
         var at = 0
-        while self.pending.count - at >= RPCHeader.byteCount {
-            let header = try RPCHeader(parsing: self.pending.span.bytes.extracting(at..<self.pending.count))
+        while stream.count - at >= RPCHeader.byteCount {
+            let rest = stream.span.bytes.extracting(at..<stream.count)
+            let header = try RPCHeader(parsing: rest)
             guard header.fragmentLength <= RPCHeader.maximumFragmentByteCount else {
-                throw .limitExceeded("RPC fragment")
+                throw WireError(.limitExceeded, "RPC fragment")
             }
-            guard header.fragmentLength <= self.pending.count - at else { break }
-            let packet = Array(self.pending[at..<at + header.fragmentLength])
+            guard header.fragmentLength <= rest.byteCount else { break }
+            for answer in try self.handle(header, rest.extracting(0..<header.fragmentLength), caller, server) {
+                answered += answer.count
+                answers.append(answer)
+            }
+            guard answers.count <= NamedPipe.unreadLimit, answered <= Self.maximumAnswerByteCount else {
+                throw WireError(.limitExceeded, "RPC answers")
+            }
             at += header.fragmentLength
-            answers += try self.handle(header, packet.span.bytes)
-            guard answers.count <= NamedPipe.unreadLimit else { throw .limitExceeded("RPC answers") }
         }
-        // Once: a write may bring hundreds of thousands of them.
-        self.pending.removeFirst(at)
-        guard self.pending.count <= Self.maximumPendingByteCount else { throw .limitExceeded("RPC bytes pending") }
+        // Once: a write may bring hundreds of thousands of them. What is left is less than a fragment.
+        self.pending = Array(stream[at...])
         return answers
     }
 
-    private mutating func handle(_ header: RPCHeader, _ packet: RawSpan) throws(WireError) -> [[UInt8]] {
+    private mutating func handle(
+        _ header: RPCHeader, _ packet: RawSpan, _ caller: User, _ server: borrowing ServerState
+    ) throws(WireError) -> [[UInt8]] {
         switch header.kind {
         case RPCPacketKind.bind, RPCPacketKind.alterContext:
             return [try self.bind(header, packet)]
         case RPCPacketKind.request:
-            return try self.request(header, packet)
+            return try self.request(header, packet, caller, server)
         default:
             throw WireError(.invalidValue, "RPC packet type")
         }
@@ -87,7 +100,7 @@ package struct SrvsvcEndpoint: Sendable {
             maximumReceiveFragment: UInt16(RPCHeader.maximumFragmentByteCount),
             // Any value but 0 names a group; ours are never joined.
             associationGroup: bind.associationGroup == 0 ? 0x53F0 : bind.associationGroup,
-            secondaryAddress: isAlter ? "" : #"\PIPE\srvsvc"#,
+            secondaryAddress: isAlter ? "" : #"\PIPE\\#(self.service.rawValue)"#,
             outcomes: bind.contexts.map { self.outcome($0) })
         ack.encode(
             into: &writer, kind: isAlter ? RPCPacketKind.alterContextResponse : RPCPacketKind.bindAck,
@@ -101,7 +114,7 @@ package struct SrvsvcEndpoint: Sendable {
             return RPCBindAck.Outcome(
                 result: RPCBindAck.Outcome.negotiateAck, reason: 0, transferSyntax: RPCSyntax(.zero, version: 0))
         }
-        guard context.interface == .srvsvc else {
+        guard context.interface == self.service.interface else {
             return .rejected(RPCBindAck.Outcome.abstractSyntaxNotSupported)
         }
         guard context.transferSyntaxes.contains(.ndr) else {
@@ -116,7 +129,9 @@ package struct SrvsvcEndpoint: Sendable {
 
     // MARK: Calls
 
-    private mutating func request(_ header: RPCHeader, _ packet: RawSpan) throws(WireError) -> [[UInt8]] {
+    private mutating func request(
+        _ header: RPCHeader, _ packet: RawSpan, _ caller: User, _ server: borrowing ServerState
+    ) throws(WireError) -> [[UInt8]] {
         let request = try RPCRequest(parsing: packet, flags: header.flags)
         guard header.authenticationLength == 0 else {
             return [self.fault(RPCFault.accessDenied, request.contextID, header.callID)]
@@ -140,34 +155,21 @@ package struct SrvsvcEndpoint: Sendable {
         guard self.contexts.contains(call.contextID) else {
             return [self.fault(RPCFault.unknownInterface, call.contextID, call.callID)]
         }
+        self.served += 1
+        guard self.served <= Self.maximumCalls else { throw WireError(.limitExceeded, "RPC calls") }
         do throws(WireError) {
-            guard let stub = try self.answer(call.operation, call.stub.span.bytes) else {
-                return [self.fault(RPCFault.operationOutOfRange, call.contextID, call.callID)]
-            }
+            var writer = NDRWriter()
+            let fault = try self.service.answer(
+                PipeCall(operation: call.operation, caller: caller), call.stub.span.bytes, server, &self.handles,
+                into: &writer)
+            if let fault { return [self.fault(fault, call.contextID, call.callID)] }
+            let stub = writer.bytes
             return RPCResponse.fragments(
                 stub: stub.span.bytes, contextID: call.contextID, callID: call.callID,
                 maximumFragment: self.maximumFragment)
         } catch {
             return [self.fault(RPCFault.badStubData, call.contextID, call.callID)]
         }
-    }
-
-    /// The stub to answer with; nil for an operation that is not served.
-    private func answer(_ operation: UInt16, _ stub: RawSpan) throws(WireError) -> [UInt8]? {
-        var writer = NDRWriter()
-        switch operation {
-        case SrvsvcOperation.netrShareEnum:
-            try NetrShareEnum(parsing: stub).answer(self.shares, into: &writer)
-        case SrvsvcOperation.netrShareGetInfo:
-            let call = try NetrShareGetInfo(parsing: stub)
-            let name = call.name.lowercased()
-            call.answer(self.shares.first { $0.name.lowercased() == name }, into: &writer)
-        case SrvsvcOperation.netrServerGetInfo:
-            try NetrServerGetInfo(parsing: stub).answer(self.server, into: &writer)
-        default:
-            return nil
-        }
-        return writer.bytes
     }
 
     private func fault(_ status: UInt32, _ contextID: UInt16, _ callID: UInt32) -> [UInt8] {

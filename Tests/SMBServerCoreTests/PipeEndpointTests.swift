@@ -1,17 +1,27 @@
 import SMB2Wire
+import StateRecords
 import Testing
 
 @testable import SMBServerCore
 
-@Suite struct SrvsvcEndpointTests {
-    static let shares = [
-        SrvsvcShare(name: "test", type: SrvsvcShare.diskTree, comment: "files", path: #"C:\test"#),
-        SrvsvcShare(name: "IPC$", type: SrvsvcShare.ipc | SrvsvcShare.special, comment: "Remote IPC", path: ""),
-    ]
+/// An open end of a pipe of a server that the test made.
+struct TestPipe {
+    let server: TestServer
+    var endpoint: PipeEndpoint
+    var caller = User(name: "alice", sid: "S-1-5-21-1-2-3-1000")
 
-    static func endpoint(_ shares: [SrvsvcShare] = shares) -> SrvsvcEndpoint {
-        SrvsvcEndpoint(shares: shares, server: SrvsvcServer(name: "TSHARE", comment: "Holdfast"))
+    init(_ service: PipeService = .srvsvc, server: TestServer = TestServer()) {
+        self.server = server
+        self.endpoint = PipeEndpoint(service)
     }
+
+    mutating func receive(_ bytes: RawSpan) throws(WireError) -> [[UInt8]] {
+        try self.endpoint.receive(bytes, from: self.caller, at: self.server.state)
+    }
+}
+
+@Suite struct PipeEndpointTests {
+    static func endpoint() -> TestPipe { TestPipe() }
 
     static func bind(_ interface: RPCSyntax = .srvsvc, receive: UInt16 = 4280) -> [UInt8] {
         var writer = WireWriter()
@@ -35,7 +45,7 @@ import Testing
         NetrShareEnum(level: 1).encode(into: &$0, server: "server")
     }
 
-    private func send(_ bytes: [UInt8], to endpoint: inout SrvsvcEndpoint) throws -> [[UInt8]] {
+    private func send(_ bytes: [UInt8], to endpoint: inout TestPipe) throws -> [[UInt8]] {
         try endpoint.receive(bytes.span.bytes)
     }
 
@@ -66,8 +76,8 @@ import Testing
         #expect(ack.secondaryAddress == #"\PIPE\srvsvc"#)
         let stub = try self.stub(try self.send(Self.listing, to: &endpoint))
         let shares = try NetrShareEnum.parseAnswerLevel1(stub.span.bytes)
-        #expect(shares.map(\.name) == ["test", "IPC$"])
-        #expect(shares.map(\.comment) == ["files", "Remote IPC"])
+        #expect(shares.map(\.name) == ["ca", "IPC$", "plain", "test"])
+        #expect(shares.map(\.comment) == ["", "Remote IPC", "", ""])
     }
 
     /// A pipe is written in whatever pieces the client likes.
@@ -79,16 +89,17 @@ import Testing
     }
 
     @Test func manySharesComeInFragmentsThatTheClientCanTake() throws {
-        let many = (0..<200).map {
-            SrvsvcShare(name: "share\($0)", type: SrvsvcShare.diskTree, comment: "number \($0)", path: "")
-        }
-        var endpoint = Self.endpoint(many)
+        var endpoint = Self.endpoint()
+        let files = endpoint.server.files
+        let many = (100..<300).map { ShareRecord(name: "share\($0)", path: "/", comment: "number \($0)") }
+        endpoint.server.state.configure(
+            TestServer.configuration, shares: many.map { Share(record: $0, fileSystem: files) })
         _ = try self.send(Self.bind(receive: 2000), to: &endpoint)
         let answers = try self.send(Self.listing, to: &endpoint)
         #expect(answers.count > 1)
         #expect(answers.allSatisfy { $0.count <= 2000 })
         let stub = try self.stub(answers)
-        #expect(try NetrShareEnum.parseAnswerLevel1(stub.span.bytes).map(\.name) == many.map(\.name))
+        #expect(try NetrShareEnum.parseAnswerLevel1(stub.span.bytes).map(\.name) == ["IPC$"] + many.map(\.name))
     }
 
     /// A call in two fragments is one call.
@@ -108,7 +119,7 @@ import Testing
                 #expect(answers.isEmpty)
             } else {
                 let joined = try self.stub(answers)
-                #expect(try NetrShareEnum.parseAnswerLevel1(joined.span.bytes).count == 2)
+                #expect(try NetrShareEnum.parseAnswerLevel1(joined.span.bytes).count == 4)
             }
         }
     }
@@ -148,8 +159,8 @@ import Testing
             let stub = try self.stub(try self.send(call, to: &endpoint))
             return stub.suffix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
         }
-        #expect(try status("TEST") == SrvsvcStatus.success)
-        #expect(try status("none") == SrvsvcStatus.netNameNotFound)
+        #expect(try status("TEST") == Win32Error.success)
+        #expect(try status("none") == Win32Error.netNameNotFound)
     }
 
     @Test func tooLargeAFragmentOrACallBreaksThePipe() throws {

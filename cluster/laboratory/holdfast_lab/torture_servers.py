@@ -1,0 +1,183 @@
+"""What smbtorture is let loose on: a smbserverd by itself for each group of suites, and the laboratory's cluster."""
+
+import os
+import secrets
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .bench import free_port
+from .network import VIRTUAL_IP
+from .record import LabError, end_process, run, start_time
+
+SHARE_SIZE = "8G"  # of a sparse file
+START_LIMIT = 20
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share as smbtorture sees it. `inside` is the command line that puts a program on the client's network."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str
+    second_user: str
+    second_password: str
+    inside: tuple = ()
+    options: tuple = ()
+
+
+class Alone:
+    """Standalone servers on the loopback, one a group, on one file system: XFS as a node has it, without root a folder."""
+
+    name = "standalone"
+    users = ("alice", "bob")
+
+    def __init__(self, record, binaries):
+        self.record = record
+        self.binary = binaries / "smbserverd"
+        base = "/dev/shm" if os.geteuid() == 0 else tempfile.gettempdir()
+        self.folder = Path(base, f"holdfast-torture-{record.identity}")
+        self.secrets = [secrets.token_hex(8) + " 7" for _ in self.users]
+        self.servers = {}
+        self.lock = threading.Lock()
+
+    def up(self):
+        if not os.access(self.binary, os.X_OK):
+            raise LabError(f"no smbserverd in {self.binary.parent}: build first")
+        self.record.clean()
+        self.record.create()
+        self.record.add("directory", path=str(self.folder))
+        (self.folder / "shares").mkdir(parents=True)
+        if os.geteuid() == 0:
+            image = self.folder / "image"
+            run("truncate", "-s", SHARE_SIZE, image)
+            run("mkfs.xfs", "-q", "-K", "-m", "reflink=1,bigtime=1", "-i", "size=1024", image)
+            run("mount", "-o", "loop,noatime", image, self.folder / "shares")
+        (self.folder / "password").touch(mode=0o600)
+        (self.folder / "password").write_text("".join(f"{secret}\n" for secret in self.secrets))
+
+    def share(self, group):
+        (self.folder / "shares" / group.name).mkdir(exist_ok=True)
+        with self.lock:
+            taken = [share.port for share, _ in self.servers.values()]
+            while (port := free_port()) in taken:
+                pass
+            share = Share(
+                "127.0.0.1", port, "test", self.users[0], self.secrets[0], self.users[1], self.secrets[1],
+                options=group.options)
+            self.servers[group.name] = (share, None)
+        self.start(group)
+        return share
+
+    def start(self, group):
+        share, _ = self.servers[group.name]
+        log = self.log(group)
+        flags = ",ca" if group.continuously_available else ""
+        process = self.record.spawn(
+            "smbserverd", self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
+            *(word for user in self.users for word in ("--user", user)), "--password-file", self.folder / "password",
+            "--port", share.port, "--address", "127.0.0.1", "--state-dir", self.folder / f"{group.name}.state",
+            "--signing", group.signing, log=log)
+        self.servers[group.name] = (share, process)
+        deadline = time.monotonic() + START_LIMIT
+        while not self.listens(share.port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"smbserverd for {group.name} does not start:\n{self.last_words(group)}")
+            time.sleep(0.05)
+
+    @staticmethod
+    def listens(port):
+        wanted = f"0100007F:{port:04X}"
+        return any(line.split()[1] == wanted and line.split()[3] == "0A"
+                   for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+
+    def log(self, group):
+        return self.folder / f"{group.name}.log"
+
+    def last_words(self, group):
+        return "\n".join(self.log(group).read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+    def died(self, group):
+        """Whether the group's server ended by itself; it is started again."""
+        if self.servers[group.name][1].poll() is None:
+            return False
+        self.start(group)
+        return True
+
+    def release(self, group):
+        process = self.servers[group.name][1]
+        end_process(process.pid, start_time(process.pid))
+        process.wait()
+
+    def down(self):
+        self.record.clean()
+
+
+class Cluster:
+    """The laboratory's cluster: a share a group, all of them behind the virtual IP and served by one process."""
+
+    name = "cluster"
+
+    def __init__(self, laboratory):
+        self.laboratory = laboratory
+        self.brought_up = False
+        self.servers = {}  # group: the process that served it last
+        self.lock = threading.Lock()
+
+    def up(self):
+        if not self.laboratory.exists:
+            self.brought_up = True
+            self.laboratory.up(lambda text: print(text, flush=True))
+
+    def process(self):
+        return self.laboratory.active().process("smbserverd")
+
+    def share(self, group):
+        name = f"torture-{group.name}"
+        kind = "--continuously-available" if group.continuously_available else "--no-continuously-available"
+        with self.lock:
+            self.laboratory.active().control("share", "remove", name, check=False)
+            self.laboratory.active().control("share", "add", name, kind)
+            self.servers[group.name] = self.process()
+        user, second = "user1", "user2"
+        share = Share(
+            VIRTUAL_IP, 445, name, user, self.laboratory.password(user), second, self.laboratory.password(second),
+            inside=self.laboratory.network.inside("client"), options=group.options)
+        self.wait_for(share)
+        return share
+
+    @staticmethod
+    def wait_for(share):
+        """The server has a new share when clusterd has told it."""
+        deadline = time.monotonic() + START_LIMIT
+        while run(*share.inside, "smbclient", f"//{share.host}/{share.name}", "-U", f"{share.user}%{share.password}",
+                  "-s", "/dev/null", "-c", "exit", check=False).returncode != 0:
+            if time.monotonic() > deadline:
+                raise LabError(f"the cluster does not serve its new share {share.name}")
+            time.sleep(0.1)
+
+    def last_words(self, group):
+        del group
+        return "\n".join(self.laboratory.active().log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+    def died(self, group):
+        with self.lock:
+            before, now = self.servers[group.name], self.process()
+            if now is None:
+                self.laboratory.wait_until_serving(START_LIMIT)
+                now = self.process()
+            self.servers[group.name] = now
+            return before != now
+
+    def release(self, group):
+        pass
+
+    def down(self):
+        if self.brought_up:
+            self.laboratory.down()
