@@ -6,6 +6,10 @@ import PackageDescription
 // CI sets HOLDFAST_STRICT: warnings of our own targets are errors there, and nobody else's are.
 let strict: [SwiftSetting] = Context.environment["HOLDFAST_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
+// cluster/lab fuzz sets HOLDFAST_FUZZER: `holdfastfuzz` is then driven by libFuzzer, which comes with the sanitizer.
+let libFuzzer: [SwiftSetting] =
+    Context.environment["HOLDFAST_FUZZER"] == nil ? [] : [.define("HOLDFAST_LIBFUZZER")]
+
 let settings: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
@@ -101,8 +105,20 @@ let package = Package(
 
         // Well-formed messages and how to break them, for the tests of the codecs and of the whole server.
         .target(name: "GoldenMessages", path: "Tests/GoldenMessages", swiftSettings: settings),
-        tests("SMB2Wire", ["GoldenMessages"]),
+        // What bytes from outside can reach, for libFuzzer (cluster/lab fuzz) and, briefly, for the tests.
+        .target(
+            name: "FuzzSubjects",
+            dependencies: [
+                "SMB2Wire", "SMBCompression", "SMBCrypto", "SMBAuth", "SMBServerCore", "SMBServer", "SMBClient",
+                "StateRecords", "GoldenMessages",
+            ], path: "Tests/FuzzSubjects", swiftSettings: settings),
+        .executableTarget(
+            name: "holdfastfuzz", dependencies: ["FuzzSubjects", "GoldenMessages"], path: "Tests/holdfastfuzz",
+            swiftSettings: settings + libFuzzer),
+        tests("SMB2Wire", ["FuzzSubjects", "GoldenMessages"]),
         tests("SMBCompression", ["GoldenMessages"]),
+        .testTarget(
+            name: "FuzzSubjectsTests", dependencies: ["FuzzSubjects", "GoldenMessages"], swiftSettings: settings),
         tests("StateRecords", []),
         tests("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         tests("Raft", []),

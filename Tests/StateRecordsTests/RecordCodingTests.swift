@@ -84,21 +84,23 @@ enum Sample {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
         #expect(
             ShareRecord(name: "t", path: "p").encoded
-                == [2, 18, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1])
+                == [3, 19, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0])
     }
 
     /// What a node of before wrote: the share offers what a new one offers.
     @Test func aShareOfVersion1IsRead() throws {
         var reader = BinaryReader([1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 1, 0])
         #expect(try ShareRecord(from: &reader) == ShareRecord(name: "t", path: "p", isReadOnly: true))
-        let share = ShareRecord(name: "t", path: "p", offersPOSIX: false)
+        let share = ShareRecord(name: "t", path: "p", offersPOSIX: false, compressesData: true)
         var again = BinaryReader(share.encoded)
         #expect(try ShareRecord(from: &again) == share)
+        var second = BinaryReader([2, 18, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 0])
+        #expect(try ShareRecord(from: &second) == ShareRecord(name: "t", path: "p", offersPOSIX: false))
     }
 
     @Test func aNewerWritersFieldsAreSkipped() throws {
         var writer = BinaryWriter()
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write("test")
             writer.write("path")
             writer.write("")
@@ -106,7 +108,8 @@ enum Sample {
             writer.write(false)
             writer.write(false)
             writer.write(true)
-            writer.write("a field of version 3")
+            writer.write(false)
+            writer.write("a field of version 4")
         }
         writer.write(UInt16(0xABCD))
         var reader = BinaryReader(writer.bytes)
