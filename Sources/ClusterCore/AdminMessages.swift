@@ -23,6 +23,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case nodeStarted(NodeRecord)
     /// A `ServerLimit` by its name.
     case setLimit(name: String, value: UInt64)
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -65,6 +67,13 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(name)
             writer.write(value)
+        case .changeShare(let change):
+            writer.write(UInt8(14))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(15))
+            writer.write(name)
+            writer.write(isAdministrator)
         }
     }
 
@@ -85,6 +94,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
+        case 14: self = .changeShare(try reader.read())
+        case 15: self = .setAdministrator(name: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }

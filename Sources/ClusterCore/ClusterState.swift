@@ -7,6 +7,8 @@ package enum ClusterLimits {
     package static let tokens = 16
     package static let shares = 1024
     package static let users = 4096
+    /// Of one share.
+    package static let sharePermissions = 256
     /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
     package static let nodes = 9
 }
@@ -152,6 +154,17 @@ package struct ClusterState: Equatable, Sendable {
         case .record(let event):
             if event.kind == .failure, !self.failedNodes.contains(event.node) { self.failedNodes.append(event.node) }
             self.append(event)
+        case .changeShare(let change):
+            guard
+                let index = self.configuration.shares.firstIndex(where: {
+                    $0.name.lowercased() == change.name.lowercased()
+                })
+            else { return .refused(.unknown("share \(change.name)")) }
+            return change.apply(to: &self.configuration.shares[index])
+        case .setAdministrator(let name, let isAdministrator):
+            guard let index = self.configuration.users.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
+            else { return .refused(.unknown("user \(name)")) }
+            self.configuration.users[index].isAdministrator = isAdministrator
         }
         return .done
     }

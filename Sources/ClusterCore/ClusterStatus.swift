@@ -70,6 +70,9 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var continuouslyAvailable: Bool
         package var readOnly: Bool
         package var encrypted: Bool
+        package var accessBased: Bool
+        /// `alice:change`; empty: everyone has full access.
+        package var permissions: [String]
 
         package init(_ record: ShareRecord) {
             self.name = record.name
@@ -78,6 +81,8 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             self.continuouslyAvailable = record.isContinuouslyAvailable
             self.readOnly = record.isReadOnly
             self.encrypted = record.requiresEncryption
+            self.accessBased = record.isAccessBased
+            self.permissions = record.permissions.map(\.description)
         }
     }
 

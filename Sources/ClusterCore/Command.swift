@@ -26,6 +26,9 @@ package enum Command: Equatable, BinaryRecord {
     case record(EventRecord)
     /// A `ServerLimit` by its name, which a newer version may know alone.
     case setLimit(name: String, value: UInt64)
+    /// What `clusterctl share set` changes of a share.
+    case changeShare(ShareChange)
+    case setAdministrator(name: String, Bool)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -82,6 +85,13 @@ package enum Command: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(name)
             writer.write(value)
+        case .changeShare(let change):
+            writer.write(UInt8(15))
+            writer.write(change)
+        case .setAdministrator(let name, let isAdministrator):
+            writer.write(UInt8(16))
+            writer.write(name)
+            writer.write(isAdministrator)
         }
     }
 
@@ -103,6 +113,8 @@ package enum Command: Equatable, BinaryRecord {
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
+        case 15: self = .changeShare(try reader.read())
+        case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

@@ -64,8 +64,9 @@ enum NamedStreams {
 extension Volume {
     /// CREATE on `file:stream`. The file itself is there by now; the disposition is the stream's.
     func openStream(
-        of target: consuming Descriptor, _ status: FileStatus, _ request: OpenRequest, isNewFile: Bool
+        of target: consuming Descriptor, _ status: FileStatus, _ asked: OpenRequest, isNewFile: Bool
     ) throws(FileError) -> OpenResult {
+        var request = asked
         guard let wanted = request.path.stream, status.reparseTag == 0 else {
             throw FileError(.accessDenied, "a stream of a special file")
         }
@@ -82,10 +83,12 @@ extension Volume {
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(
             of: target, status, filesystem: self.filesystemID)
         var information = FileInformation(status, dos)
+        var security: SecurityDescriptor?
         if !isNewFile {
             var base = request
             base.attributes = information.attributes
             try self.checkAttributes(base, information, action)
+            security = try self.authorize(&request, target, status, information, action)
         }
         if action == .created {
             guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
@@ -96,7 +99,38 @@ extension Volume {
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
         let size = UInt64(try file.streamContents().count)
         information.adopt(streamSize: size)
-        return OpenResult(file: file, action: action, information: information)
+        return OpenResult(file: file, action: action, information: information, security: security)
+    }
+}
+
+extension Volume {
+    /// FileRenameInformation of a stream, [MS-FSA] 2.1.5.15.12. `files` are all opens of it; they have the new name afterwards.
+    /// Between the two names the stream has both: a crash leaves a second one, and loses nothing.
+    package func renameStream(
+        _ files: [OpenFile], to name: [UInt8], replaceExisting: Bool
+    ) throws(FileError) {
+        try self.requireWritable()
+        guard let file = files.first, let old = file.streamName else {
+            throw FileError(.invalidParameter, "rename what is no stream")
+        }
+        let number = file.handle.number
+        try self.streamChanges.withLock { _ throws(FileError) in
+            let existing = try NamedStreams.spelling(of: name, on: number)
+            if let existing, existing != old {
+                guard replaceExisting else {
+                    throw FileError(.objectNameCollision, "rename a stream onto one that exists")
+                }
+                // [MS-FSA] 2.1.5.15.12: only an empty one is replaced.
+                guard try NamedStreams.read(number, existing)?.isEmpty ?? true else {
+                    throw FileError(.objectNameCollision, "rename a stream onto one with data")
+                }
+                try XAttr.remove(number, try NamedStreams.attribute(existing))
+            }
+            guard name != old else { return }
+            try NamedStreams.write(number, name, try file.streamContents())
+            try XAttr.remove(number, try NamedStreams.attribute(old))
+        }
+        for file in files { file.adopt(streamName: name) }
     }
 }
 

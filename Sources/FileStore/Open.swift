@@ -10,7 +10,11 @@ extension Volume {
     package func open(_ request: OpenRequest) throws(FileError) -> OpenResult {
         try self.validate(request)
         for _ in 0..<Self.openAttempts {
-            var found = try self.find(request.path, isPOSIX: request.posix != nil)
+            var found: Found
+            do { found = try self.find(request.path, isPOSIX: request.posix != nil) } catch {
+                guard error.status == .objectPathNotFound else { throw error }
+                throw try self.reparsePoint(before: request.path) ?? error
+            }
             if let target = found.target.take() {
                 if let mark = request.creationMark, mark.isReplay, request.disposition != .open,
                     request.disposition != .overwrite, try mark.isOn(target.number)
@@ -20,6 +24,12 @@ extension Volume {
                 return try self.openExisting(target, request)
             }
             guard let parent = found.parent.take() else { continue }
+            // Behind a link there is nothing here, and nothing is made there.
+            let status = try FileStatus(parent)
+            if self.attributeCache.attributes(of: parent, status).reparseTag != 0 {
+                let name = NTPath(onDisk: request.path.name).withStream(request.path.stream)
+                throw try self.stopped(at: parent, status, unparsed: 2 * (name.shown.count + 1))
+            }
             if let result = try self.create(parent, request) { return result }
         }
         throw FileError(.sharingViolation, "a name that comes and goes")
@@ -36,16 +46,25 @@ extension Volume {
             case .supersede, .overwrite, .overwriteIf:
                 throw FileError(.invalidParameter, "overwriting a directory")
             }
-            guard request.path.stream == nil else { throw FileError(.notADirectory, "a stream as a directory") }
+            guard request.path.stream == nil, !request.path.namesData else {
+                throw FileError(.notADirectory, "a stream as a directory")
+            }
         }
         if request.path.requiresDirectory, options.contains(.nonDirectoryFile) {
             throw FileError(.objectNameInvalid, "a file by a directory's name")
         }
     }
 
-    private func openExisting(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
+    private func openExisting(_ target: consuming Descriptor, _ asked: OpenRequest) throws(FileError) -> OpenResult {
+        var request = asked
         let status = try FileStatus(target)
-        if request.path.stream != nil { return try self.openStream(of: target, status, request, isNewFile: false) }
+        if request.path.stream != nil {
+            let tag = FileInformation(status, self.attributeCache.attributes(of: target, status)).reparseTag
+            guard tag == 0 || request.options.contains(.openReparsePoint) else {
+                throw try self.stopped(at: target, status, unparsed: 0)
+            }
+            return try self.openStream(of: target, status, request, isNewFile: false)
+        }
         let (dos, identity) = try self.attributeCache.attributesAndIdentity(
             of: target, status, filesystem: self.filesystemID)
         let information = self.stickyTimes.shown(FileInformation(status, dos))
@@ -56,8 +75,11 @@ extension Volume {
         case .overwrite, .overwriteIf: action = .overwritten
         case .supersede: action = .superseded
         }
+        if information.reparseTag != 0, !request.options.contains(.openReparsePoint) {
+            throw try self.stopped(at: target, status, unparsed: 0)
+        }
         if status.isDirectory {
-            if request.options.contains(.nonDirectoryFile) || action != .opened {
+            if request.options.contains(.nonDirectoryFile) || action != .opened || request.path.namesData {
                 throw FileError(.fileIsADirectory, "a directory as a file")
             }
         } else {
@@ -67,17 +89,15 @@ extension Volume {
             guard !request.path.requiresDirectory else {
                 throw FileError(.objectNameInvalid, "a file by a directory's name")
             }
-            if status.reparseTag != 0 {
-                guard request.options.contains(.openReparsePoint) else {
-                    throw FileError(.ioReparseTagNotHandled, "a symbolic link or a special file")
-                }
-                guard action == .opened else { throw FileError(.accessDenied, "overwrite a reparse point") }
+            if status.reparseTag != 0, action != .opened {
+                throw FileError(.accessDenied, "overwrite a special file")
             }
         }
         try self.checkAttributes(request, information, action)
+        let security = try self.authorize(&request, target, status, information, action)
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
-        return OpenResult(file: file, action: action, information: information)
+        return OpenResult(file: file, action: action, information: information, security: security)
     }
 
     /// [MS-FSA] 2.1.5.1.2: what the file's attributes forbid. Directories may be read-only and are written all the same.
@@ -125,6 +145,7 @@ extension Volume {
         if request.options.contains(.deleteOnClose), request.attributes.contains(.readOnly) {
             throw FileError(.cannotDelete, "a read-only file to delete on close")
         }
+        let (request, security) = try self.authorizeCreation(request)
         let ignoresCase = !self.options.isCaseSensitive && request.posix == nil
         let name = request.posix == nil ? request.path.name : POSIXSpelling.made(request.path.name)
         let mode = request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode)
@@ -142,7 +163,7 @@ extension Volume {
         }
         guard let made else { return nil }
         do {
-            return try self.finishCreation(made, parent, request)
+            return try self.finishCreation(made, request, security)
         } catch {
             let flags = makesDirectory ? AT_REMOVEDIR : 0
             _ = try? self.indexes.change(parent.number, removing: name) { () throws(FileError) -> Int in
@@ -154,9 +175,9 @@ extension Volume {
 
     /// What an earlier life of this server made for the same request, and may not have finished. Only files are marked.
     private func createAgain(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
-        let parent = try self.findDirectory(request.path.parentBytes, isPOSIX: request.posix != nil)
+        let (request, security) = try self.authorizeCreation(request)
         let file = try target.reopened(O_RDWR, "open the file of a repeated create")
-        return try self.finishCreation(file, parent, request)
+        return try self.finishCreation(file, request, security)
     }
 
     private func make(
@@ -202,7 +223,7 @@ extension Volume {
     }
 
     private func finishCreation(
-        _ made: consuming Descriptor, _ parent: borrowing Descriptor, _ request: OpenRequest
+        _ made: consuming Descriptor, _ request: OpenRequest, _ security: SecurityDescriptor?
     ) throws(FileError) -> OpenResult {
         var status = try FileStatus(made)
         if let mode = request.posix?.mode {
@@ -210,7 +231,7 @@ extension Volume {
             status = try FileStatus(made)
         }
         var attributes = request.attributes.intersection(FileAttributes.settable.subtracting(.normal))
-        if !status.isDirectory, request.path.stream == nil || !attributes.isEmpty { attributes.insert(.archive) }
+        if !status.isDirectory { attributes.insert(.archive) }
         if status.isDirectory { attributes.remove(.temporary) }
         // The defaults of FileInformation need no xattr.
         var dos = DOSAttributes()
@@ -218,16 +239,14 @@ extension Volume {
             dos.attributes = attributes
             try dos.write(made.number)
         }
-        if let descriptor = request.securityDescriptor {
-            try SecurityStore.write(made.number, descriptor)
-        } else {
-            try self.inheritSecurity(made.number, from: parent.number, isDirectory: status.isDirectory)
-        }
+        if let descriptor = request.securityDescriptor { try SecurityStore.write(made.number, descriptor) }
         if !request.extendedAttributes.isEmpty {
             try ExtendedAttributes.set(request.extendedAttributes, on: made.number)
         }
         if request.path.stream != nil {
-            return try self.openStream(of: made, status, request, isNewFile: true)
+            var result = try self.openStream(of: made, status, request, isNewFile: true)
+            result.security = security
+            return result
         }
         if !status.isDirectory, request.allocationSize > 0 {
             try Self.preallocate(made.number, request.allocationSize)
@@ -235,7 +254,8 @@ extension Volume {
         }
         let identity = try FileIdentity(made.number, filesystem: self.filesystemID)
         let file = OpenFile(volume: self, created: made, identity: identity, status: status, request: request)
-        return OpenResult(file: file, action: .created, information: FileInformation(status, dos))
+        return OpenResult(
+            file: file, action: .created, information: FileInformation(status, dos), security: security)
     }
 
     /// Completes an open whose `needsOverwrite` is true, after the sharing check: [MS-FSA] 2.1.5.1.2.1. The contents, the

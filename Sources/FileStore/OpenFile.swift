@@ -13,8 +13,8 @@ package final class OpenFile: Sendable {
     package let access: AccessMask
     /// Each write reaches the disk before it returns: FILE_WRITE_THROUGH.
     package let isWriteThrough: Bool
-    /// The named stream, as spelled on disk; nil for the file itself.
-    package let streamName: [UInt8]?
+    /// A named stream, and not the file itself.
+    package let isStream: Bool
     /// Neither a regular file nor a directory: only names and attributes can be touched.
     package let isReparsePoint: Bool
 
@@ -27,6 +27,12 @@ package final class OpenFile: Sendable {
     let changedDirectories = Mutex<[NTPath]>([])
     private let deleted = Atomic(false)
     private let posix: Atomic<Bool>
+    private let stream: Mutex<[UInt8]?>
+
+    /// The named stream, as spelled on disk; nil for the file itself.
+    package var streamName: [UInt8]? { self.stream.withLock { $0 } }
+    /// The stream was renamed.
+    func adopt(streamName: [UInt8]) { self.stream.withLock { $0 = streamName } }
 
     /// Its name was taken away through this open.
     package var isDeleted: Bool { self.deleted.load(ordering: .acquiring) }
@@ -47,7 +53,8 @@ package final class OpenFile: Sendable {
         self.access = request.access
         self.posix = Atomic(request.posix != nil)
         self.isWriteThrough = request.options.contains(.writeThrough)
-        self.streamName = streamName
+        self.isStream = streamName != nil
+        self.stream = Mutex(streamName)
         let writes = !request.access.isDisjoint(with: [.writeData, .appendData])
         let reads = !request.access.isDisjoint(with: [.readData, .execute])
         if status.isRegular, streamName == nil, writes || reads {
@@ -72,7 +79,8 @@ package final class OpenFile: Sendable {
         self.access = request.access
         self.posix = Atomic(request.posix != nil)
         self.isWriteThrough = request.options.contains(.writeThrough)
-        self.streamName = nil
+        self.isStream = false
+        self.stream = Mutex(nil)
         self.hasData = !status.isDirectory
         self.handle = handle
     }
@@ -89,7 +97,6 @@ package final class OpenFile: Sendable {
 
     /// For pread and pwrite by the shell, unless `isStream`. O_PATH where neither reading nor writing was asked for.
     package var descriptor: Int32 { self.handle.number }
-    package var isStream: Bool { self.streamName != nil }
 
     /// Where the file is now: the kernel follows renames, also of its parents. STATUS_FILE_DELETED where it has no name.
     package func currentPath() throws(FileError) -> NTPath {

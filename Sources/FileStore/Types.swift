@@ -3,14 +3,16 @@ import SMB2Wire
 /// What CREATE asks of the file system, [MS-SMB2] 2.2.13, [MS-FSA] 2.1.5.1.
 package struct OpenRequest: Sendable {
     package var path: NTPath
-    /// Specific rights only: the caller has mapped the generic ones and resolved MAXIMUM_ALLOWED.
+    /// Specific rights only. Where an authority decides, what it grants takes their place.
     package var access: AccessMask
     package var disposition: CreateDisposition
     package var options: CreateOptions
     package var attributes: FileAttributes
     package var allocationSize: UInt64 = 0
-    /// Self-relative, for a new file: SMB2_CREATE_SD_BUFFER. Nil: what the parent has to inherit, or the default.
+    /// Self-relative, for a new file: SMB2_CREATE_SD_BUFFER. Nil: what the authority says; without one none is stored.
     package var securityDescriptor: [UInt8]?
+    /// Nil: all that is asked for is granted.
+    package var authority: (any OpenAuthority)?
     /// For a new or overwritten file: SMB2_CREATE_EA_BUFFER.
     package var extendedAttributes: [ExtendedAttribute] = []
     /// Left on what this request creates, and known again when it comes a second time.
@@ -34,6 +36,8 @@ package struct OpenResult: Sendable {
     package var file: OpenFile
     package var action: CreateAction
     package var information: FileInformation
+    /// What the authority decided on: the file's descriptor in force.
+    package var security: SecurityDescriptor?
 
     /// The old contents are still there: `Volume.overwrite` is to follow the sharing check.
     package var needsOverwrite: Bool { self.action == .overwritten || self.action == .superseded }
@@ -78,6 +82,8 @@ package struct BasicInformation: Equatable, Sendable {
 package struct DirectoryEntry: Sendable {
     package var name: [UInt16]
     package var information: FileInformation
+    /// Once the cursor was asked for them.
+    package var apple: AppleAttributes?
 
     package var nameString: String { String(decoding: self.name, as: UTF16.self) }
 }
@@ -183,6 +189,8 @@ package enum FileStoreLimits {
     package static let rememberedChangeTimes = 1024
     /// Files whose attributes are kept in memory (200 bytes each); what was not used for longest goes.
     package static let cachedAttributes = 16384
+    /// Directories whose security descriptor is kept by their path (`DirectorySecurities`); at it all are read anew.
+    package static let directorySecurities = 1024
     /// Directories that an open keeps in mind for `flushName`. At it the oldest is forgotten: whoever renames that often
     /// without a flush is on a share that promises none.
     package static let changedDirectories = 16

@@ -23,6 +23,8 @@ import Synchronization
 /// // Without opening: what is there (share-mode checks before a create; nil where it is absent but its parent exists).
 /// let found = try volume.lookup(path)                     // FileInformation? + identity
 ///
+/// // Who may: `request.authority` is asked when the file is found, or before it is made; `result.security` is what decided.
+///
 /// // After a failover: the same file by its identity, on whichever node has the file system mounted.
 /// let file = try volume.reopen(identity, path: whereItWas, access: granted, options: o)   // a stream is the path's
 ///
@@ -66,11 +68,12 @@ package final class Volume: Sendable {
         package init(label: String) { self.label = label }
     }
 
-    /// Where a file has no security descriptor of its own and its parent has nothing to inherit.
+    /// What holds where no security descriptor was ever given.
     package enum DefaultSecurity: Sendable {
-        /// Everyone has full access: who may use the share is decided at the share.
+        /// Everyone has full access to the root, and what is beneath inherits that: who may use the share is decided at the
+        /// share.
         case everyone
-        /// The owner's, group's and others' bits of the POSIX mode.
+        /// Of each file the owner's, group's and others' bits of the POSIX mode.
         case posixMode
     }
 
@@ -92,6 +95,7 @@ package final class Volume: Sendable {
     let streamChanges = Mutex(())
     let stickyTimes = StickyTimes()
     let attributeCache = AttributeCache()
+    let directorySecurities = DirectorySecurities()
 
     package init(root path: String, options: Options) throws(FileError) {
         let descriptor = try Descriptor(

@@ -354,7 +354,7 @@ extension ClientConnection {
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
             encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
-        frame.isOrdered = completion.isNotification
+        frame.isOrdered = completion.isOrdered
         self.nextFrame += 1
         self.held.append(frame)
         if let task { self.submit(task, frame, reply: 0) }

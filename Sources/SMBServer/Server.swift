@@ -169,7 +169,10 @@ package final class Server: JournalObserver, @unchecked Sendable {
         let before = self.volumes.withLock { $0 }
         for record in configuration.shares {
             let volume: Volume
-            if let known = before[record.name], known.record == record {
+            // What else a record says is the share's, not its files'.
+            if let known = before[record.name], known.record.path == record.path,
+                known.record.isReadOnly == record.isReadOnly
+            {
                 volume = known.volume
             } else {
                 volume = try Self.openVolume(record, configuration)

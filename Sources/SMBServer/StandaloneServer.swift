@@ -11,6 +11,8 @@ package final class StandaloneServer: Sendable {
     package struct Configuration: Sendable {
         package var shares: [ShareRecord] = []
         package var users: [(name: String, password: String)] = []
+        /// Which of them are administrators.
+        package var administrators: Set<String> = []
         package var address = "::"
         package var port: UInt16 = 445
         /// An existing folder, or one that can be made.
@@ -49,7 +51,9 @@ package final class StandaloneServer: Sendable {
             do throws(CryptoError) {
                 let hash = try NTHash(password: user.password)
                 record.users.append(
-                    UserRecord(name: user.name, ntHash: hash.bytes, relativeID: 1000 + UInt32(index)))
+                    UserRecord(
+                        name: user.name, ntHash: hash.bytes, relativeID: 1000 + UInt32(index),
+                        isAdministrator: configuration.administrators.contains(user.name)))
             } catch { throw ServerError("user \(user.name): \(error)") }
         }
         let path = configuration.journal ?? "\(configuration.stateDirectory)/journal.db"

@@ -190,6 +190,7 @@ extension ServerState {
                 var completion = Completion(
                     connection: frame.connection, message: writer.bytes, protection: reply.protection,
                     work: reply.work, request: message.bytes)
+                completion.isOrdered = true
                 let left = rest[(index + 1)...]
                 if reply.work.movesData, !left.isEmpty {
                     completion.continuation = id

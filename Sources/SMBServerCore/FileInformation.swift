@@ -54,6 +54,10 @@ package protocol FileSystemInformation: AnyObject, Sendable {
     func findFile(_ path: String) throws(SMBError) -> FileKey?
     /// Gives the open file another name within the share.
     func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError)
+    /// Gives a stream another name; `handles` are all opens of it.
+    func renameStream(_ handles: [any FileHandle], to name: String, replacesExisting: Bool) throws(SMBError)
+    /// The stream that a path names, without its type; nil where it names none. Throws where it is no path.
+    func streamName(_ path: String) throws(SMBError) -> String?
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError)
 }
 
@@ -73,12 +77,17 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     /// Self-relative.
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8]
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError)
-    func enumerate() throws(SMBError) -> any DirectoryEnumeration
+    /// - Parameter visible: which entries are shown, by their descriptors; nil: all.
+    func enumerate(visible: (@Sendable (SecurityDescriptor) -> Bool)?) throws(SMBError) -> any DirectoryEnumeration
     func markSparse(_ isSparse: Bool) throws(SMBError)
     func zeroRange(_ range: Range<UInt64>) throws(SMBError)
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
         ranges: [FileRange], isComplete: Bool
     )
+    /// STATUS_NOT_A_REPARSE_POINT where it is none.
+    func readReparseData() throws(SMBError) -> ReparseData
+    func writeReparseData(_ data: ReparseData) throws(SMBError)
+    func deleteReparseData(tag: UInt32) throws(SMBError)
     /// The contents of these bytes are needed no more.
     func trimRange(_ range: Range<UInt64>) throws(SMBError)
 }
@@ -99,6 +108,8 @@ package struct DirectoryItem: Sendable {
     /// UTF-16 units, as clients are shown it.
     package var name: [UInt16]
     package var facts: FileFacts
+    /// Once the enumeration was asked for them.
+    package var apple: AppleFacts?
 
     package init(name: [UInt16], facts: FileFacts) {
         self.name = name
@@ -111,6 +122,8 @@ package protocol DirectoryEnumeration: AnyObject, Sendable {
     /// From the beginning, with a new pattern ([MS-FSA] 2.1.4.4) or the one before.
     func restart(pattern: [UInt16]?) throws(SMBError)
     func next() throws(SMBError) -> DirectoryItem?
+    /// From now on the items have what a Mac wants to know.
+    func showAppleFacts()
     /// The next call of `next` gives this again.
     func unread(_ item: DirectoryItem)
 }

@@ -10,8 +10,10 @@ import StateRecords
 package struct FileOpenRequest: Sendable {
     /// Backslashes between components, none in front; may end in ":stream:$DATA". Empty: the share's root.
     package var path: String
-    /// Specific rights only.
+    /// Specific rights only; what `rights` grants takes their place.
     package var access: AccessMask
+    /// To be asked when it is known what is at the path: before an existing file is opened, before a new one is made.
+    package var rights: AccessRequest
     package var disposition: CreateDisposition
     package var options: CreateOptions
     package var attributes: FileAttributes
@@ -27,11 +29,12 @@ package struct FileOpenRequest: Sendable {
     package var posixMode: UInt32?
 
     package init(
-        path: String, access: AccessMask, disposition: CreateDisposition, options: CreateOptions,
-        attributes: FileAttributes
+        path: String, access: AccessMask, rights: AccessRequest, disposition: CreateDisposition,
+        options: CreateOptions, attributes: FileAttributes
     ) {
         self.path = path
         self.access = access
+        self.rights = rights
         self.disposition = disposition
         self.options = options
         self.attributes = attributes
@@ -79,11 +82,21 @@ package struct OpenedFile: Sendable {
     /// `.overwritten` and `.superseded`: the old contents are still there, `FileSystem.overwrite` is to follow.
     package var action: CreateAction
     package var facts: FileFacts
+    package var grantedAccess: AccessMask
+    /// What decided that.
+    package var security: SecurityDescriptor
+    /// Not written through a new handle, whatever else allows it. [MS-FSA] 2.1.5.1.2.
+    package var isReadOnly = false
 
-    package init(handle: any FileHandle, action: CreateAction, facts: FileFacts) {
+    package init(
+        handle: any FileHandle, action: CreateAction, facts: FileFacts, grantedAccess: AccessMask,
+        security: SecurityDescriptor
+    ) {
         self.handle = handle
         self.action = action
         self.facts = facts
+        self.grantedAccess = grantedAccess
+        self.security = security
     }
 }
 
@@ -99,14 +112,24 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     /// A file that has no name and goes with its handle.
     func makeUnnamedFile() throws(SMBError) -> any FileHandle
     /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.
-    func checkDeletable(_ handle: any FileHandle) throws(SMBError)
+    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError)
+    /// The security descriptor of a directory by its path.
+    func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor
     /// Takes the open file's name (or stream) away.
     func deleteFile(_ handle: any FileHandle) throws(SMBError)
 }
 
-package protocol FileHandle: FileHandleInformation, POSIXFileHandle {
+extension FileSystem {
+    package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
+        try self.checkDeletable(handle, ignoresReadOnly: false)
+    }
+}
+
+package protocol FileHandle: FileHandleInformation, POSIXFileHandle, AppleFileHandle {
     var fileKey: FileKey { get }
     func facts() throws(SMBError) -> FileFacts
-    /// What the file's security descriptor and read-only attribute grant this user at most.
-    func maximalAccess(for user: User) throws(SMBError) -> AccessMask
+    /// The security descriptor in force.
+    func effectiveSecurity() throws(SMBError) -> SecurityDescriptor
+    /// The descriptor of the directory in which the file is now; nil at the share's root.
+    func parentSecurity() throws(SMBError) -> SecurityDescriptor?
 }

@@ -15,7 +15,8 @@ package struct FileKey: Hashable, Sendable {
 
 /// What all opens of one stream share. [MS-FSA] 2.1.1.5, 2.1.1.3.
 package struct FileEntry: Sendable {
-    package let key: FileKey
+    /// It changes when a stream is renamed.
+    package internal(set) var key: FileKey
     /// Keys in the table of opens, connected and disconnected ones.
     package var opens: [UInt64] = []
     package var locks = ByteRangeLocks()
@@ -24,11 +25,20 @@ package struct FileEntry: Sendable {
     /// It was deleted although it is open, by a POSIX open: there is no name left to take away.
     package var isUnlinked = false
     package var isDirectory = false
+    /// Its own opens are closed; it goes when those of its streams are.
+    var deletion: Deletion?
     package var oplocks = Oplocks()
     /// Requests that wait for a break of them, the oldest first: keys in the table of pending requests.
     package var waitingOperations: [UInt64] = []
     /// Blocking LOCK requests, the oldest first: keys in the table of pending requests.
     package var waitingLocks: [UInt64] = []
+
+    struct Deletion: Sendable {
+        var handle: any FileHandle
+        var share: Share
+        /// A persistent open's, which says that the file is to be deleted.
+        var record: UInt64?
+    }
 
     package init(key: FileKey) { self.key = key }
 }
@@ -66,14 +76,23 @@ extension ServerState {
             throw SMBError(.insufficientResources, "table of files")
         }
         self.fileIndex[key] = entry
+        if !key.stream.isEmpty { self.streamIndex[key.identity, default: []].append(entry) }
         return entry
     }
 
     /// Drops the entry when nothing uses it any more.
     mutating func dropFileEntryIfUnused(_ entry: UInt64) {
-        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty else { return }
+        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil
+        else { return }
         self.fileIndex[file.key] = nil
+        if !file.key.stream.isEmpty {
+            self.streamIndex[file.key.identity]?.removeAll { $0 == entry }
+            if self.streamIndex[file.key.identity]?.isEmpty == true {
+                self.streamIndex[file.key.identity] = nil
+            }
+        }
         self.files.remove(entry)
+        if !file.key.stream.isEmpty { self.finishDeletion(of: file.key.identity) }
     }
 
     /// Whether the file (any of its streams) is to be deleted. The mark sits on the unnamed stream's entry; a marked
@@ -92,6 +111,7 @@ extension ServerState {
     mutating func checkShareMode(
         _ key: FileKey, access: AccessMask, share: ShareAccess, by owner: Oplocks.Owner? = nil
     ) throws(SMBError) {
+        if access.contains(.delete), key.stream.isEmpty { try self.requireStreamsShareDeletion(of: key) }
         guard let entry = self.fileIndex[key], let file = self.files[entry] else { return }
         func conflicts(_ key: UInt64) -> Bool {
             guard let open = self.opens[key] else { return false }

@@ -32,6 +32,8 @@ package struct Open: Sendable {
     package var isPOSIX = false
     /// FILE_DELETE_ON_CLOSE: the file is marked when this open is closed.
     package var deleteOnClose = false
+    /// FILE_DISPOSITION_POSIX_SEMANTICS: the name goes when this open is closed, whoever else has the file open.
+    package var deletesNameOnClose = false
 
     /// The lease that it is one of the opens of; its state is with the file. An oplock's is, too.
     package var lease: LeaseID?

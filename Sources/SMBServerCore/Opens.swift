@@ -73,6 +73,10 @@ extension ServerState {
         if locks > 0 { self.retryLocks(of: open.file) }
         var isDeleted = false
         if let file = self.files[open.file], self.deletesNow(file, closing: open) {
+            if self.postponeDeletion(of: open, handle) {
+                keepsRecord = true
+                return false
+            }
             // The file may be gone or full by now: nobody is left to be told, the handle is closed either way.
             do throws(SMBError) {
                 try open.share.fileSystem?.deleteFile(handle)

@@ -191,7 +191,7 @@ extension ServerState {
             Completion(
                 connection: channel.connection, message: writer.bytes,
                 protection: encrypts ? .encrypt(session: session) : .none,
-                isNotification: true))
+                isOrdered: true))
     }
 
     /// The records of a holder's persistent opens say what their client may cache. 3.3.5.9.12 gives it back from them.

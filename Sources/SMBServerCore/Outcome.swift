@@ -87,6 +87,8 @@ package struct Completion: Sendable {
     package var request: [UInt8] = []
     /// When the work is done the shell calls `ServerState.continueCompound`: more of its compound follows.
     package var continuation: UInt64?
-    /// The server speaks by itself, about an open: not before the answer that told the client of that open.
-    package var isNotification = false
+    /// Not before what the connection's client was to be sent earlier, whatever that waits for: the server speaks by itself,
+    /// about an open that an answer before told of; or this stands behind another message in its compound, and Linux's client
+    /// waits forever for an answer that comes after the compound's last.
+    package var isOrdered = false
 }

@@ -75,6 +75,16 @@ extension ServerState {
         return rest
     }
 
+    /// The security descriptor of a CREATE: the mode is in the POSIX context, so what is said by SIDs is the owner.
+    /// - Returns: what is left for the file system to store, and whose the new file is to be.
+    func posixSecurity(
+        ofNew bytes: [UInt8]
+    ) throws(SMBError) -> (rest: [UInt8]?, uid: UInt32?, gid: UInt32?) {
+        let descriptor = try parsing { () throws(WireError) in try SecurityDescriptor(parsing: bytes.span.bytes) }
+        let rest = descriptor.dacl?.posixMode == nil ? bytes : nil
+        return (rest, descriptor.owner?.unixID(ofGroup: false), descriptor.group?.unixID(ofGroup: true))
+    }
+
     // MARK: Names
 
     /// Whether an open file that is to be deleted can go now: with its last open; before that where a POSIX open deletes
@@ -83,11 +93,11 @@ extension ServerState {
     func deletesNow(_ file: FileEntry, closing open: Open) -> Bool {
         guard file.isDeletePending else { return false }
         guard !file.opens.isEmpty else { return true }
-        return open.isPOSIX
-            && file.opens.allSatisfy {
-                guard let other = self.opens[$0] else { return true }
-                return other.isPOSIX && other.session != nil && !other.isPersistent
-            }
+        guard open.isPOSIX || open.deletesNameOnClose else { return false }
+        return file.opens.allSatisfy {
+            guard let other = self.opens[$0] else { return true }
+            return (other.isPOSIX || open.deletesNameOnClose) && other.session != nil && !other.isPersistent
+        }
     }
 
     /// Whether a file can be replaced by a POSIX open's rename although it is open: not where a client that is away, or

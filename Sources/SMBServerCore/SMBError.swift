@@ -6,6 +6,8 @@ package struct SMBError: Error, Equatable, Sendable {
     package var detail: String?
     /// STATUS_BUFFER_TOO_SMALL: how much would do. [MS-SMB2] 2.2.2.
     package var requiredLength: UInt32?
+    /// STATUS_STOPPED_ON_SYMLINK: where the client goes on. [MS-SMB2] 2.2.2.2.1.
+    package var symlink: SymlinkErrorData?
     /// Not a failure: the request waits for a break on this file, see Deferred.swift.
     package internal(set) var awaitedFile: UInt64?
 
@@ -18,6 +20,11 @@ package struct SMBError: Error, Equatable, Sendable {
     package static func == (left: SMBError, right: SMBError) -> Bool { left.status == right.status }
 
     func response(_ dialect: Dialect) -> ErrorResponse {
+        if let symlink = self.symlink {
+            var writer = WireWriter(capacity: 256)
+            symlink.encode(into: &writer)
+            return ErrorResponse(errorData: writer.bytes, dialect: dialect)
+        }
         guard let length = self.requiredLength else { return ErrorResponse() }
         return ErrorResponse(requiredLength: length, dialect: dialect)
     }

@@ -15,6 +15,8 @@ package struct ServerState: ~Copyable, Sendable {
     package var opens: SlotTable<Open>
     package var files = SlotTable<FileEntry>(limit: Limits.files)
     package var fileIndex: [FileKey: UInt64] = [:]
+    /// The open named streams of a file.
+    var streamIndex: [FileIdentity: [UInt64]] = [:]
     /// Durable and persistent opens by FileId.Persistent, connected or not.
     package var durableOpens: [UInt64: UInt64] = [:]
     /// Opens with a CreateGuid, connected or not.

@@ -6,11 +6,19 @@ package struct User: Equatable, Sendable {
     /// Its SID in text form; the owner of its handles.
     package var sid: String
     package var isAnonymous: Bool
+    package var token: SecurityToken
 
-    package init(name: String, sid: String, isAnonymous: Bool = false) {
+    /// - Parameter token: nil: what can be known of the SID alone.
+    package init(name: String, sid: String, isAnonymous: Bool = false, token: SecurityToken? = nil) {
         self.name = name
         self.sid = sid
         self.isAnonymous = isAnonymous
+        self.token = token ?? SecurityToken(ownerOfRecord: sid)
+    }
+
+    /// Who it is; what it may do may have changed since.
+    package static func == (left: User, right: User) -> Bool {
+        left.sid == right.sid && left.name == right.name && left.isAnonymous == right.isAnonymous
     }
 }
 
@@ -48,6 +56,8 @@ package struct TreeConnect: Sendable {
     package var share: Share
     package var user: User
     package var maximalAccess: AccessMask
+    /// Apple.swift.
+    package var apple = AppleExtensions()
 
     package init(share: Share, user: User, maximalAccess: AccessMask) {
         self.share = share

@@ -16,8 +16,12 @@ package final class Share: Sendable {
     package let isContinuouslyAvailable: Bool
     package let isReadOnly: Bool
     package let requiresEncryption: Bool
+    package let permissions: [SharePermission]
+    package let isAccessBased: Bool
     /// The POSIX extensions, to clients that negotiated them.
     package let offersPOSIX: Bool
+    /// Macs may keep their backups here.
+    package let isTimeMachine: Bool
     /// SMB2_SHAREFLAG_COMPRESS_DATA.
     package let compressesData: Bool
 
@@ -28,7 +32,10 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = record.isContinuouslyAvailable
         self.isReadOnly = record.isReadOnly
         self.requiresEncryption = record.requiresEncryption
+        self.permissions = record.permissions
+        self.isAccessBased = record.isAccessBased
         self.offersPOSIX = record.offersPOSIX
+        self.isTimeMachine = record.isTimeMachine
         self.compressesData = record.compressesData
     }
 
@@ -39,7 +46,10 @@ package final class Share: Sendable {
         self.isContinuouslyAvailable = false
         self.isReadOnly = false
         self.requiresEncryption = false
+        self.permissions = []
+        self.isAccessBased = false
         self.offersPOSIX = false
+        self.isTimeMachine = false
         self.compressesData = false
     }
 
@@ -53,7 +63,7 @@ package final class Share: Sendable {
 
     package var isPipes: Bool { self.fileSystem == nil }
 
-    /// What anybody may do at most. [MS-SMB2] 2.2.10 MaximalAccess.
+    /// What anybody may do at most, whoever it is.
     package var maximalAccess: AccessMask {
         self.isReadOnly ? AccessMask.fileGenericRead.union(.fileGenericExecute) : .fileAll
     }

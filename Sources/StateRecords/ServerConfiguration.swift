@@ -1,3 +1,44 @@
+/// What a share lets somebody do at most, whatever the files themselves grant.
+package struct SharePermission: Equatable, BinaryRecord {
+    package enum Level: UInt8, Sendable {
+        /// Nothing, whatever is granted by another entry.
+        case none = 0
+        case read = 1
+        /// Reads, writes, deletes; changes no security descriptors.
+        case change = 2
+        case full = 3
+    }
+
+    /// A user, or "Everyone", "Users", "Administrators".
+    package var name: String
+    package var level: Level
+
+    package init(name: String, level: Level) {
+        self.name = name
+        self.level = level
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.name)
+            writer.write(self.level.rawValue)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            let name = try reader.read(String.self)
+            let tag = try reader.read(UInt8.self)
+            guard let level = Level(rawValue: tag) else { throw .unknownTag(kind: "share permission", value: tag) }
+            return SharePermission(name: name, level: level)
+        }
+    }
+}
+
+extension SharePermission: CustomStringConvertible {
+    package var description: String { "\(self.name):\(self.level)" }
+}
+
 /// A share as the administrator declared it.
 package struct ShareRecord: Equatable, BinaryRecord {
     package var name: String
@@ -7,14 +48,21 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isContinuouslyAvailable: Bool
     package var isReadOnly: Bool
     package var requiresEncryption: Bool
-    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them.
+    /// The POSIX extensions of SMB 3.1.1, for clients that ask for them. Since version 2.
     package var offersPOSIX: Bool
-    /// Clients are told that they should ask for compressed data here.
+    /// Told to Macs: a volume that Time Machine may back up to. Since version 3, as what follows.
+    package var isTimeMachine: Bool
+    /// Empty: everyone has full access.
+    package var permissions: [SharePermission]
+    /// Directories do not show what the user may not read. [MS-SMB2] 3.3.1.6 Share.DoAccessBasedDirectoryEnumeration.
+    package var isAccessBased: Bool
+    /// Clients are told that they should ask for compressed data here. Since version 4.
     package var compressesData: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
         isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
+        isTimeMachine: Bool = false, permissions: [SharePermission] = [], isAccessBased: Bool = false,
         compressesData: Bool = false
     ) {
         self.name = name
@@ -24,12 +72,15 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isReadOnly = isReadOnly
         self.requiresEncryption = requiresEncryption
         self.offersPOSIX = offersPOSIX
+        self.isTimeMachine = isTimeMachine
+        self.permissions = permissions
+        self.isAccessBased = isAccessBased
         self.compressesData = compressesData
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        // Version 2 added the POSIX extensions, which shares of before offer; version 3 compression.
-        writer.section(version: 3) { writer in
+        // Version 2 added the POSIX extensions, which shares of before offer.
+        writer.section(version: 4) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
@@ -37,18 +88,32 @@ package struct ShareRecord: Equatable, BinaryRecord {
             writer.write(self.isReadOnly)
             writer.write(self.requiresEncryption)
             writer.write(self.offersPOSIX)
+            writer.write(self.isTimeMachine)
+            writer.write(self.permissions)
+            writer.write(self.isAccessBased)
             writer.write(self.compressesData)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
         self = try reader.section { (version, reader) throws(RecordError) in
-            ShareRecord(
+            var record = ShareRecord(
                 name: try reader.read(), path: try reader.read(), comment: try reader.read(),
                 isContinuouslyAvailable: try reader.read(), isReadOnly: try reader.read(),
-                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true,
-                compressesData: version >= 3 ? try reader.read() : false)
+                requiresEncryption: try reader.read(), offersPOSIX: version >= 2 ? try reader.read() : true)
+            guard version >= 3 else { return record }
+            record.isTimeMachine = try reader.read()
+            record.permissions = try reader.readArray()
+            record.isAccessBased = try reader.read()
+            if version >= 4 { record.compressesData = try reader.read() }
+            return record
         }
+    }
+
+    /// Gives somebody another level, in the place of what they had.
+    package mutating func permit(_ permission: SharePermission) {
+        self.permissions.removeAll { $0.name.lowercased() == permission.name.lowercased() }
+        self.permissions.append(permission)
     }
 }
 
@@ -59,24 +124,30 @@ package struct UserRecord: Equatable, BinaryRecord {
     package var ntHash: [UInt8]
     /// The relative identifier below the cluster's own domain SID.
     package var relativeID: UInt32
+    /// One of BUILTIN\Administrators: may take ownership, back up, restore, audit. Since version 2.
+    package var isAdministrator: Bool
 
-    package init(name: String, ntHash: [UInt8], relativeID: UInt32) {
+    package init(name: String, ntHash: [UInt8], relativeID: UInt32, isAdministrator: Bool = false) {
         self.name = name
         self.ntHash = ntHash
         self.relativeID = relativeID
+        self.isAdministrator = isAdministrator
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.name)
             writer.write(self.ntHash)
             writer.write(self.relativeID)
+            writer.write(self.isAdministrator)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            UserRecord(name: try reader.read(), ntHash: try reader.read(), relativeID: try reader.read())
+        self = try reader.section { (version, reader) throws(RecordError) in
+            UserRecord(
+                name: try reader.read(), ntHash: try reader.read(), relativeID: try reader.read(),
+                isAdministrator: version >= 2 ? try reader.read() : false)
         }
     }
 }

@@ -6,7 +6,7 @@ import StateRecords
 struct Shares: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "share", abstract: "Adds, lists and removes shares.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [Add.self, Set.self, List.self, Remove.self])
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Serves a folder of the LUN as a share.")
@@ -35,6 +35,9 @@ struct Shares: ParsableCommand {
         @Flag(inversion: .prefixedNo, help: "The POSIX extensions, for clients that ask for them.")
         var posix = true
 
+        @Flag(help: "Macs may keep their Time Machine backups here.")
+        var timeMachine = false
+
         @Flag(help: "Clients are told to compress what they read and write.")
         var compressed = false
 
@@ -49,7 +52,55 @@ struct Shares: ParsableCommand {
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
                         requiresEncryption: self.encrypted, offersPOSIX: self.posix,
-                        compressesData: self.compressed)))
+                        isTimeMachine: self.timeMachine, compressesData: self.compressed)))
+        }
+    }
+
+    struct Set: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Changes who may do what on a share.",
+            discussion: """
+                WHO is a user, or Everyone, Users or Administrators. As long as nobody is allowed or denied by name, everyone \
+                has full access, and the files' own permissions decide. Sessions that are connected keep what they have.
+                """)
+        @OptionGroup var connection: Connection
+
+        @Argument(help: "The share's name.")
+        var name: String
+
+        @Option(help: "WHO:read, WHO:change or WHO:full; may be given several times.")
+        var allow: [String] = []
+
+        @Option(help: "WHO may not connect, whatever else allows it; may be given several times.")
+        var deny: [String] = []
+
+        @Option(help: "Forget what was said of WHO; * forgets it all.")
+        var forget: [String] = []
+
+        @Flag(inversion: .prefixedNo, help: "Folders show only what the user may read.")
+        var accessBased: Bool?
+
+        func run() throws {
+            var permissions = self.deny.map { SharePermission(name: $0, level: .none) }
+            let levels: [Substring: SharePermission.Level] = ["read": .read, "change": .change, "full": .full]
+            for text in self.allow {
+                let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+                guard parts.count == 2, let level = levels[parts[1]] else {
+                    throw ValidationError("--allow \(text): WHO:read, WHO:change or WHO:full is wanted")
+                }
+                permissions.append(SharePermission(name: String(parts[0]), level: level))
+            }
+            for permission in permissions {
+                if let problem = Names.problem(userName: permission.name) { throw ValidationError(problem) }
+            }
+            guard !permissions.isEmpty || !self.forget.isEmpty || self.accessBased != nil else {
+                throw ValidationError("nothing to change: --allow, --deny, --forget or --access-based is wanted")
+            }
+            try self.connection.perform(
+                .changeShare(
+                    ShareChange(
+                        name: self.name, permissions: permissions, removed: self.forget,
+                        isAccessBased: self.accessBased)))
         }
     }
 
@@ -73,7 +124,7 @@ struct Shares: ParsableCommand {
 struct Users: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Adds, lists and removes users.",
-        subcommands: [Add.self, Password.self, List.self, Remove.self])
+        subcommands: [Add.self, Password.self, Set.self, List.self, Remove.self])
 
     struct Input: ParsableArguments {
         @Argument(help: "The user's name.")
@@ -99,9 +150,31 @@ struct Users: ParsableCommand {
         @OptionGroup var connection: Connection
         @OptionGroup var input: Input
 
+        @Flag(help: "May take ownership, back up, restore and audit: one of BUILTIN\\Administrators.")
+        var administrator = false
+
         func run() throws {
             try self.connection.perform(
                 .putUser(name: self.input.name, ntHash: try self.input.ntHash(), replaces: false))
+            guard self.administrator else { return }
+            try self.connection.perform(.setAdministrator(name: self.input.name, true))
+        }
+    }
+
+    struct Set: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Makes a user an administrator, or takes that away; sessions that are connected keep what they have.")
+        @OptionGroup var connection: Connection
+
+        @Argument(help: "The user's name.")
+        var name: String
+
+        @Flag(inversion: .prefixedNo, help: "May take ownership, back up, restore and audit.")
+        var administrator: Bool
+
+        func run() throws {
+            try self.connection.perform(.setAdministrator(name: self.name, self.administrator))
         }
     }
 

@@ -106,6 +106,8 @@ enum Render {
         if share.continuouslyAvailable { marks.append("continuously available") }
         if share.readOnly { marks.append("read-only") }
         if share.encrypted { marks.append("encrypted") }
+        if share.accessBased { marks.append("access based") }
+        if !share.permissions.isEmpty { marks.append(share.permissions.joined(separator: " ")) }
         let tail = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
         return "\(share.name) -> /\(share.path)\(tail)\(share.comment.isEmpty ? "" : "  \(share.comment)")"
     }

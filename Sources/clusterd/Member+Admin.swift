@@ -102,7 +102,14 @@ extension Member {
                 .putUser(name: name, ntHash: hash),
                 replaces ? "the password of \(name) is changed" : "user \(name) is added", answer)
         case .removeUser(let name): self.perform(.removeUser(name: name), "user \(name) is removed", answer)
-        case .listUsers: answer(.users(state.configuration.users.map(\.name)))
+        case .changeShare(let change): self.perform(.changeShare(change), "share \(change.name) is changed", answer)
+        case .setAdministrator(let name, let isAdministrator):
+            self.perform(
+                .setAdministrator(name: name, isAdministrator),
+                isAdministrator ? "user \(name) is an administrator" : "user \(name) is no administrator", answer)
+        case .listUsers:
+            let marked = state.configuration.users.map { $0.isAdministrator ? "\($0.name) (administrator)" : $0.name }
+            answer(.users(marked))
         case .move(let node): self.move(to: node, state, answer)
         case .leave(let name): self.remove(name, state, answer)
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))

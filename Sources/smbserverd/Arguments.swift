@@ -19,8 +19,14 @@ enum Arguments {
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
                                 ,compress clients are told to compress what they read and write here
+                                ,abe      folders show only what the user may read
+                                ,allow=WHO:read|change|full   once given, nobody else may connect
+                                ,deny=WHO                     not at all, whatever allows it;
+                                          WHO is a user, Everyone, Users or Administrators
                                 ,noposix  without the POSIX extensions, also for clients that ask for them
+                                ,timemachine  Macs may keep their backups here
           --user NAME           let NAME in; may be given several times
+          --administrator NAME  the same, as an administrator: takes ownership, backs up, restores, audits
           --password-file FILE  the passwords, one a line, in the order of the users
                                 (or SMB_PASSWORD in the environment for one user; otherwise they are asked for)
           --port N              listen on TCP port N (default 445)
@@ -49,6 +55,7 @@ enum Arguments {
         var configuration = StandaloneServer.Configuration(
             stateDirectory: Self.defaultStateDirectory, serverName: Self.hostName)
         var users: [String] = []
+        var administrators: Set<String> = []
         var passwordFile: String?
         var socket: Int32?
         var listeners: [Int32] = []
@@ -71,6 +78,9 @@ enum Arguments {
                 return
             case "--share": configuration.shares.append(try Self.share(try value(option)))
             case "--user": users.append(try value(option))
+            case "--administrator":
+                users.append(try value(option))
+                administrators.insert(users[users.count - 1])
             case "--password-file": passwordFile = try value(option)
             case "--port": configuration.port = try number(option)
             case "--address": configuration.address = try value(option)
@@ -111,6 +121,7 @@ enum Arguments {
             throw ServerError("no share: say what to serve with --share NAME=FOLDER")
         }
         guard !users.isEmpty else { throw ServerError("no user: say who may come in with --user NAME") }
+        configuration.administrators = administrators
         configuration.users = try Passwords.of(users, file: passwordFile)
         self = .standalone(configuration)
     }
@@ -132,10 +143,27 @@ enum Arguments {
             case "encrypt": record.requiresEncryption = true
             case "compress": record.compressesData = true
             case "noposix": record.offersPOSIX = false
-            default: throw ServerError("--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix")
+            case "timemachine": record.isTimeMachine = true
+            case "abe": record.isAccessBased = true
+            case _ where flag.hasPrefix("allow="): record.permit(try Self.permission(flag.dropFirst(6), text))
+            case _ where flag.hasPrefix("deny="):
+                record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
+            default:
+                throw ServerError(
+                    "--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix, timemachine, abe, allow=, deny="
+                )
             }
         }
         return record
+    }
+
+    private static func permission(_ words: Substring, _ text: String) throws(ServerError) -> SharePermission {
+        let parts = words.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let levels: [Substring: SharePermission.Level] = ["read": .read, "change": .change, "full": .full]
+        guard parts.count == 2, !parts[0].isEmpty, let level = levels[parts[1]] else {
+            throw ServerError("--share \(text): allow=WHO:read|change|full is wanted")
+        }
+        return SharePermission(name: String(parts[0]), level: level)
     }
 
     private static var defaultStateDirectory: String {

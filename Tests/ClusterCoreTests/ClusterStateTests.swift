@@ -185,6 +185,43 @@ private struct Cluster {
         }
     }
 
+    @Test func sharePermissionsAndAdministratorsAreReplicated() throws {
+        var cluster = Cluster()
+        cluster.apply(.addShare(ShareRecord(name: "Test", path: "test")))
+        let alice = SharePermission(name: "alice", level: .change)
+        let everyone = SharePermission(name: "Everyone", level: .read)
+        func change(_ permissions: [SharePermission], _ removed: [String] = [], _ isAccessBased: Bool? = nil) -> Command
+        {
+            .changeShare(
+                ShareChange(name: "tEST", permissions: permissions, removed: removed, isAccessBased: isAccessBased))
+        }
+        #expect(cluster.apply(change([alice, everyone], [], true)) == .done)
+        #expect(cluster.state.configuration.shares[0].permissions == [alice, everyone])
+        #expect(cluster.state.configuration.shares[0].isAccessBased)
+        #expect(cluster.apply(change([], ["ALICE"])) == .done)
+        #expect(cluster.state.configuration.shares[0].permissions == [everyone])
+        #expect(cluster.state.configuration.shares[0].isAccessBased)
+        #expect(cluster.apply(change([alice], ["*"], false)) == .done)
+        #expect(cluster.state.configuration.shares[0].permissions == [alice])
+        let many = (0...ClusterLimits.sharePermissions).map { SharePermission(name: "u\($0)", level: .read) }
+        #expect(
+            cluster.apply(change(many))
+                == .refused(.tooMany("permissions of a share", limit: ClusterLimits.sharePermissions)))
+        #expect(cluster.state.configuration.shares[0].permissions == [alice])
+        #expect(
+            cluster.apply(
+                .changeShare(ShareChange(name: "x", permissions: [], removed: [], isAccessBased: true)))
+                == .refused(.unknown("share x")))
+
+        cluster.apply(.putUser(name: "alice", ntHash: [1]))
+        #expect(cluster.apply(.setAdministrator(name: "Alice", true)) == .done)
+        #expect(cluster.state.configuration.users[0].isAdministrator)
+        // A new password changes nothing else.
+        cluster.apply(.putUser(name: "alice", ntHash: [2]))
+        #expect(cluster.state.configuration.users[0].isAdministrator)
+        #expect(cluster.apply(.setAdministrator(name: "bob", true)) == .refused(.unknown("user bob")))
+    }
+
     @Test func commands() throws {
         let event = EventRecord(
             kind: .move, node: 2, term: 3, unixMilliseconds: 4, steps: [StepRecord(name: "fence", microseconds: 5)],
@@ -197,6 +234,8 @@ private struct Cluster {
             .putToken(TokenRecord(hash: [1], validMilliseconds: 2)), .removeToken(hash: [1]),
             .setSettings(ClusterSettings()), .activate(node: 1, term: 2, event),
             .deactivate(node: 1, term: 2, steps: event.steps), .record(event), .setLimit(name: "opens", value: 9),
+            .changeShare(ShareChange(name: "a", permissions: [], removed: ["*"], isAccessBased: nil)),
+            .setAdministrator(name: "u", true),
         ]
         for command in commands { try self.check(command) }
     }
@@ -280,6 +319,11 @@ private struct Cluster {
             .removeShare(name: "a"), .putUser(name: "a", ntHash: [1], replaces: true), .removeUser(name: "a"),
             .listUsers, .move(node: "a"), .leave(node: ""), .inspectOpens, .nodeStarted(nodeA),
             .setLimit(name: "opens", value: 9),
+            .changeShare(
+                ShareChange(
+                    name: "a", permissions: [SharePermission(name: "b", level: .read)], removed: ["c"],
+                    isAccessBased: false)),
+            .setAdministrator(name: "a", false),
         ]
         for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
         let report = StatusReport(

@@ -100,7 +100,7 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         let scratch = try Scratch()
         let file = try scratch.open("f", .create).file
         let first = try securityPieces(in: try file.securityDescriptor())
-        #expect(first.dacl != nil && first.owner == WellKnownSID.user(getuid()))
+        #expect(first.dacl != nil && first.owner == SID(host: getuid()).bytes)
         try file.setSecurityDescriptor(unhex(plainHex()), parts: [.dacl, .owner])
         let pieces = try securityPieces(in: try file.securityDescriptor())
         let wanted = try SecurityPieces(parsing: unhex(plainHex()).span.bytes)
@@ -112,37 +112,49 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         #expect(scratch.status { try file.setSecurityDescriptor([1, 2, 3], parts: .dacl) } == .invalidSecurityDescr)
     }
 
-    /// [MS-DTYP] 2.5.3.4: object-inherit reaches files, container-inherit directories, no-propagate one level.
-    @Test func securityIsInherited() throws {
+    /// What others made, without a descriptor, has what it would have inherited here; the root's default reaches all.
+    @Test func whatHasNoSecurityInherits() throws {
         let scratch = try Scratch()
         let directory = try scratch.open("d", .create, options: .directoryFile).file
-        var pieces = SecurityPieces()
-        func entry(_ flags: UInt8, _ sid: [UInt8]) -> [UInt8] {
-            var bytes: [UInt8] = [0, flags]
-            bytes.append(little: UInt16(8 + sid.count))
-            bytes.append(little: UInt32(0x1000_0000))
-            return bytes + sid
-        }
-        pieces.dacl = SecurityPieces.acl([
-            entry(0x01, WellKnownSID.everyone), entry(0x02, WellKnownSID.administrators),
-            entry(0x07, WellKnownSID.creatorOwner), entry(0x00, WellKnownSID.everyone),
-        ])
-        try directory.setSecurityDescriptor(pieces.encoded(), parts: .dacl)
-        func entries(_ path: String, _ options: CreateOptions) throws -> [[UInt8]] {
-            let file = try scratch.open(path, .create, options: options).file
-            let made = try securityPieces(in: try file.securityDescriptor())
-            return try accessEntries(of: made)
-        }
-        let file = try entries("d\\f", [])
-        #expect(file.map { $0[1] } == [0x10, 0x10])
-        #expect(Array(file[0][8...]) == WellKnownSID.everyone)
-        #expect(Array(file[1][8...]) == WellKnownSID.user(getuid()))
-        #expect(mask(of: file[0]) == AccessMask.fileAll.rawValue)
-        let below = try entries("d\\sub", .directoryFile)
-        // Everyone's only passes on; the administrators' does both, in two entries since GENERIC_ALL was mapped; the
-        // creator's ends here.
-        #expect(below.map { $0[1] } == [0x19, 0x10, 0x1A, 0x10])
-        #expect(try entries("d\\sub\\f", []).count == 1)
+        #expect(mkdir("\(scratch.path)/d/sub", 0o755) == 0)
+        scratch.write("d/sub/f")
+        let file = try scratch.open("d\\sub\\f").file
+        let everyone = ACE(kind: .accessAllowed, flags: .inherited, mask: .fileAll, sid: .everyone)
+        #expect(try file.securityInForce().dacl?.entries == [everyone])
+        let owner = SID(host: getuid())
+        #expect(try file.securityInForce().owner == owner)
+
+        let flags: ACE.Flags = [.objectInherit, .containerInherit]
+        let own = SecurityDescriptor(
+            control: .daclPresent, owner: owner, group: nil,
+            dacl: ACL(entries: [
+                ACE(kind: .accessAllowed, flags: flags, mask: .genericRead, sid: .users),
+                ACE(kind: .accessAllowed, flags: flags, mask: .genericAll, sid: .creatorOwner),
+                ACE(kind: .accessAllowed, mask: .fileAll, sid: .everyone),
+            ]))
+        var bytes = WireWriter()
+        own.encode(into: &bytes)
+        // A directory's change is seen at once.
+        try directory.setSecurityDescriptor(bytes.bytes, parts: .dacl)
+        #expect(
+            try file.securityInForce().dacl?.entries == [
+                ACE(kind: .accessAllowed, mask: .fileGenericRead, sid: .users),
+                ACE(kind: .accessAllowed, mask: .fileAll, sid: owner),
+            ])
+        #expect(try file.directorySecurity()?.dacl?.entries.count == 4)
+        // Nobody gave it one of its own meanwhile.
+        #expect(try SecurityStore.read(file.descriptor) == nil)
+    }
+
+    /// What is no descriptor opens the file to nobody but those who can repair it.
+    @Test func damagedSecurityGrantsNothing() throws {
+        let scratch = try Scratch()
+        let file = try scratch.open("f", .create).file
+        try XAttr.set(file.descriptor, SecurityStore.name, [1, 0, 1, 0, 0, 0, 2, 0, 9, 9, 9])
+        let security = try file.securityInForce()
+        #expect(security.dacl?.entries == [])
+        #expect(security.control.contains(.daclPresent))
+        #expect(security.owner == .administrators)
     }
 
     @Test func posixModesAsSecurity() throws {

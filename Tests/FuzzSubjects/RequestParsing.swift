@@ -56,6 +56,7 @@ package func parseControl(_ code: ControlCode, _ input: RawSpan) throws(WireErro
     case .setSparse: _ = SetSparse(parsing: input)
     case .duplicateExtentsToFile: _ = try DuplicateExtents(parsing: input)
     case .duplicateExtentsToFileEx: _ = try DuplicateExtentsEx(parsing: input)
+    case .setReparsePoint: _ = try ReparseData(parsing: input)
     case .fileLevelTrim: _ = try FileLevelTrim(parsing: input)
     case .queryFileRegions: _ = try FileRegionQuery(parsing: input)
     case .offloadRead: _ = try OffloadRead(parsing: input)

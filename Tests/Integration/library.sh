@@ -66,12 +66,12 @@ make_share() {
     mount -o loop,noatime "$work/share.img" "$share_path"
 }
 
-# start_server [OPTION...]: the share's flags (",ca") stand in share_flags.
+# start_server [OPTION...]: the share's flags (",ca") stand in share_flags. All users have the same password.
 share_flags=
 start_server() {
     port=${port:-$(free_port)}
     mkdir -p "$work/state"
-    (umask 077 && printf '%s\n' "$password" >"$work/password")
+    (umask 077 && printf '%s\n' "$password" "$password" "$password" >"$work/password")
     "$binaries/smbserverd" --share "test=$share_path$share_flags" --user alice --password-file "$work/password" \
         --port "$port" --state-dir "$work/state" "$@" >>"$server_log" 2>&1 &
     server=$!

@@ -191,11 +191,11 @@ import Testing
                 """
                 20000000 1000 0400 0000 1800 08000000 7A7A7A7A 00000000 0102030405060708
                 28000000 1000 1000 0000 2000 04000000 93AD25509CB411E7B42383DE968BCD7C A4010000 00000000
-                00000000 1000 0400 0000 1800 08000000 4141504C 00000000 0100000000000000
+                00000000 1000 0400 0000 1800 08000000 4141504C 00000000 0900000000000000
                 """))
         let contexts = try CreateRequest(parsing: bytes.span.bytes).contexts
         #expect(contexts.posix == POSIXCreateRequest(mode: 0o644))
-        #expect(contexts.apple?.count == 8)
+        #expect(contexts.apple == .unknown(9))
     }
 
     @Test func tooManyCreateContextsAreRefused() {

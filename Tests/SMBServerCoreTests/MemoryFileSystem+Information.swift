@@ -22,6 +22,12 @@ extension MemoryFileSystem {
         }
     }
 
+    func renameStream(_ handles: [any FileHandle], to name: String, replacesExisting: Bool) throws(SMBError) {
+        throw SMBError(.notSupported)
+    }
+
+    func streamName(_ path: String) throws(SMBError) -> String? { nil }
+
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
         throw SMBError(.notSupported)
     }
@@ -40,12 +46,17 @@ extension MemoryFileSystem.Handle {
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {
         throw SMBError(.notSupported)
     }
-    func enumerate() throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
+    func enumerate(
+        visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    ) throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
     func markSparse(_ isSparse: Bool) throws(SMBError) { throw SMBError(.notSupported) }
     func zeroRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
         ranges: [FileRange], isComplete: Bool
     ) { throw SMBError(.notSupported) }
+    func readReparseData() throws(SMBError) -> ReparseData { throw SMBError(.notAReparsePoint) }
+    func writeReparseData(_ data: ReparseData) throws(SMBError) { throw SMBError(.notSupported) }
+    func deleteReparseData(tag: UInt32) throws(SMBError) { throw SMBError(.notSupported) }
     func trimRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
 }
 
@@ -64,5 +75,8 @@ extension MemoryFileSystem.Handle {
     }
     func changeOwner(uid: UInt32?, gid: UInt32?) throws(SMBError) {
         self.posixChanges.withLock { $0.append("owner \(uid.map(String.init) ?? "-") \(gid.map(String.init) ?? "-")") }
+    }
+    func adoptAttributes(of source: any FileHandle) throws(SMBError) {
+        self.posixChanges.withLock { $0.append("attributes") }
     }
 }

@@ -8,6 +8,11 @@ final class MemoryFileSystem: FileSystem {
     struct Node: Sendable {
         var number: UInt64
         var facts = FileFacts()
+        var security = SecurityDescriptor(
+            control: [.daclPresent, .daclAutoInherited], owner: .administrators, group: .administrators,
+            dacl: ACL(entries: [
+                ACE(kind: .accessAllowed, flags: [.objectInherit, .containerInherit], mask: .fileAll, sid: .everyone)
+            ]))
         /// Which request made it.
         var creation: Creation?
 
@@ -36,9 +41,11 @@ final class MemoryFileSystem: FileSystem {
         /// What a POSIX open asked for.
         let posixChanges = Mutex<[String]>([])
         let fileKey: FileKey
+        let parent: SecurityDescriptor?
 
-        init(_ node: Node, stream: String) {
+        init(_ node: Node, stream: String, parent: SecurityDescriptor? = nil) {
             self.node = node
+            self.parent = parent
             let number = node.number
             self.fileKey = FileKey(
                 identity: FileIdentity(
@@ -48,7 +55,23 @@ final class MemoryFileSystem: FileSystem {
 
         func facts() throws(SMBError) -> FileFacts { self.node.facts }
 
-        func maximalAccess(for user: User) throws(SMBError) -> AccessMask { .fileAll }
+        func effectiveSecurity() throws(SMBError) -> SecurityDescriptor { self.node.security }
+        func parentSecurity() throws(SMBError) -> SecurityDescriptor? { self.parent }
+    }
+
+    private static func parent(_ path: String) -> String {
+        path.lastIndex(of: "\\").map { path[..<$0].lowercased() } ?? ""
+    }
+
+    func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
+        guard let node = self.contents.withLock({ $0.nodes[path.lowercased()] }) else {
+            throw SMBError(.objectPathNotFound)
+        }
+        return node.security
+    }
+
+    func protect(_ path: String, _ entries: [ACE]) {
+        self.contents.withLock { $0.nodes[path.lowercased()]?.security.dacl = ACL(entries: entries) }
     }
 
     var names: [String] { self.contents.withLock { $0.nodes.keys.filter { !$0.isEmpty }.sorted() } }
@@ -67,7 +90,9 @@ final class MemoryFileSystem: FileSystem {
                 if let again = request.creation, again.isReplay, let first = node.creation,
                     first.createGUID == again.createGUID, first.clientGUID == again.clientGUID
                 {
-                    return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
+                    return OpenedFile(
+                        handle: Handle(node, stream: stream), action: .created, facts: node.facts,
+                        grantedAccess: request.access, security: node.security)
                 }
                 switch request.disposition {
                 case .create: throw SMBError(.objectNameCollision)
@@ -75,7 +100,13 @@ final class MemoryFileSystem: FileSystem {
                 case .overwrite, .overwriteIf: action = .overwritten
                 case .supersede: action = .superseded
                 }
-                return OpenedFile(handle: Handle(node, stream: stream), action: action, facts: node.facts)
+                let parent = name.isEmpty ? nil : contents.nodes[Self.parent(name)]?.security
+                let found = AccessRequest.Found(
+                    security: node.security, isDirectory: node.facts.isDirectory, isReadOnly: false, action: action)
+                let granted = try request.rights.admit(found) { () throws(SMBError) in parent }
+                return OpenedFile(
+                    handle: Handle(node, stream: stream, parent: parent), action: action, facts: node.facts,
+                    grantedAccess: granted, security: node.security)
             }
             guard request.disposition != .open, request.disposition != .overwrite else {
                 throw SMBError(.objectNameNotFound)
@@ -86,9 +117,15 @@ final class MemoryFileSystem: FileSystem {
             node.facts.attributes = node.facts.isDirectory ? .directory : .archive
             node.facts.fileID = node.number
             node.creation = request.creation
+            let parent = contents.nodes[Self.parent(name)]?.security ?? Node.root.security
+            let (granted, security) = try request.rights.admitCreation(
+                isDirectory: node.facts.isDirectory, in: parent, explicit: nil)
+            node.security = security
             if let mode = request.posixMode { node.facts.mode = mode | (node.facts.isDirectory ? 0o040000 : 0o100000) }
             contents.nodes[name] = node
-            return OpenedFile(handle: Handle(node, stream: stream), action: .created, facts: node.facts)
+            return OpenedFile(
+                handle: Handle(node, stream: stream, parent: parent), action: .created, facts: node.facts,
+                grantedAccess: granted, security: security)
         }
     }
 
@@ -107,7 +144,7 @@ final class MemoryFileSystem: FileSystem {
 
     func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
 
-    func checkDeletable(_ handle: any FileHandle) throws(SMBError) {}
+    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {}
 
     func deleteFile(_ handle: any FileHandle) throws(SMBError) {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }

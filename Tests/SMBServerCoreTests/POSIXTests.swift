@@ -105,6 +105,29 @@ import Testing
         #expect(try self.set(client, file, other, .owner) == .notSupported)
     }
 
+    /// The Linux client with `idsfromsid` says whose a new file is, and a mode that says "none" (07777): the context's counts.
+    @Test func aNewFileIsItsMakers() throws {
+        let server = TestServer()
+        let client = try Self.ready(server)
+        let dacl = ACL(entries: [ACE(kind: .accessDenied, mask: [], sid: SID(5, [88, 3, 0o7777]))])
+        let descriptor = SecurityDescriptor(owner: SID(5, [88, 1, 7]), group: SID(5, [88, 2, 8]), dacl: dacl)
+        let request = CreateRequest(
+            desiredAccess: [.readData], shareAccess: .all, disposition: .create, contexts: Self.contexts)
+        let bytes = written { descriptor.encode(into: &$0) }
+        let reply = try client.send(
+            client.message(.create) { request.encode(into: &$0, name: "a", securityDescriptor: bytes) })
+        let file = try #require(reply.create)
+        let handle = try #require(server.state.opens[file.fileID.volatile]?.handle as? MemoryFileSystem.Handle)
+        #expect(handle.posixChanges.withLock { $0 } == ["owner 7 8"])
+        #expect(file.contexts.posix?.mode == 0o100640)
+    }
+
+    private func written(_ body: (inout WireWriter) -> Void) -> [UInt8] {
+        var writer = WireWriter()
+        body(&writer)
+        return writer.bytes
+    }
+
     /// Without the POSIX context the same SIDs are kept as they come (`modefromsid`).
     @Test func anOrdinaryOpenStoresThem() throws {
         let client = try Self.ready(TestServer())
@@ -165,7 +188,7 @@ import Testing
         let server = TestServer()
         let client = try Self.ready(server)
         let directory = try client.open("d", access: .delete, options: .directoryFile, contexts: Self.contexts)
-        let inside = try client.open("d\\f", contexts: Self.contexts)
+        let inside = try client.open("d/f", contexts: Self.contexts)
         #expect(try self.rename(client, directory, "e:") == .success)
         #expect(server.state.opens[inside.volatile]?.path == "e\u{F022}\\f")
     }

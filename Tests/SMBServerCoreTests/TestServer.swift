@@ -18,6 +18,7 @@ final class TestServer {
         users: [
             UserRecord(name: "alice", ntHash: [], relativeID: 1000),
             UserRecord(name: "bob", ntHash: [], relativeID: 1001),
+            UserRecord(name: "root", ntHash: [], relativeID: 500, isAdministrator: true),
         ], requiresSigning: false)
 
     init(files: MemoryFileSystem = MemoryFileSystem()) {
@@ -30,6 +31,7 @@ final class TestServer {
             Self.configuration,
             shares: [
                 Share(record: ShareRecord(name: "test", path: "/"), fileSystem: files),
+                Share(record: ShareRecord(name: "backups", path: "/", isTimeMachine: true), fileSystem: files),
                 Share(record: ShareRecord(name: "plain", path: "/", offersPOSIX: false), fileSystem: files),
                 Share(record: ShareRecord(name: "ca", path: "/", isContinuouslyAvailable: true), fileSystem: files),
             ])

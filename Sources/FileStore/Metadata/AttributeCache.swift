@@ -15,6 +15,7 @@ final class AttributeCache: Sendable {
         var identity: FileIdentity?
         /// [MS-FSCC] 2.4.12.
         var extendedAttributeSize: UInt32?
+        var security: KnownSecurity?
     }
 
     private struct Stamp: Equatable, Sendable {
@@ -112,6 +113,18 @@ final class AttributeCache: Sendable {
         facts.dos = dos
         self.keep(facts, status, readAt: moment)
         return dos
+    }
+
+    func security(
+        _ status: borrowing FileStatus, read: () throws(FileError) -> KnownSecurity
+    ) throws(FileError) -> KnownSecurity {
+        var facts = self.facts(status)
+        if let security = facts.security { return security }
+        let moment = Moment()
+        let security = try read()
+        facts.security = security
+        self.keep(facts, status, readAt: moment)
+        return security
     }
 
     func extendedAttributeSize(

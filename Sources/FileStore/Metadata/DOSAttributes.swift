@@ -23,6 +23,11 @@ package struct DOSAttributes: Equatable, Sendable {
     /// Nil: not kept, the defaults hold.
     package var attributes: FileAttributes?
     package var creationTime: FileTime?
+    /// Where the attributes say that the file is a reparse point: what `user.SmbReparse` says. Not kept here.
+    package var reparseTag: UInt32 = 0
+
+    /// What is kept of the attributes a file is shown with.
+    static let kept = FileAttributes.settable.subtracting(.normal).union([.sparseFile, .reparsePoint])
 
     package init(attributes: FileAttributes? = nil, creationTime: FileTime? = nil) {
         self.attributes = attributes
@@ -67,12 +72,24 @@ package struct DOSAttributes: Equatable, Sendable {
 
     /// Of an open file (O_PATH will do). Absent, unreadable or damaged: the defaults.
     static func read(_ descriptor: Int32) -> DOSAttributes {
-        self.parse { clinux_getxattr(descriptor, self.name, $0, $1) }
+        var dos = self.parse { clinux_getxattr(descriptor, self.name, $0, $1) }
+        if dos.attributes?.contains(.reparsePoint) == true {
+            withTerminated(ReparsePoints.attribute) { name in
+                dos.reparseTag = ReparsePoints.tag { clinux_getxattr(descriptor, name, $0, $1) }
+            }
+        }
+        return dos
     }
 
     /// Of a directory's entry.
     static func read(directory: Int32, entry: UnsafePointer<CChar>) -> DOSAttributes {
-        self.parse { clinux_getxattr_entry(directory, entry, self.name, $0, $1) }
+        var dos = self.parse { clinux_getxattr_entry(directory, entry, self.name, $0, $1) }
+        if dos.attributes?.contains(.reparsePoint) == true {
+            withTerminated(ReparsePoints.attribute) { name in
+                dos.reparseTag = ReparsePoints.tag { clinux_getxattr_entry(directory, entry, name, $0, $1) }
+            }
+        }
+        return dos
     }
 
     private static func parse(_ read: (UnsafeMutableRawPointer?, Int) -> Int) -> DOSAttributes {
@@ -101,7 +118,8 @@ extension FileInformation {
             if status.isRegular, status.raw.mode & 0o222 == 0 { attributes.insert(.readOnly) }
         }
         if status.isDirectory { attributes.insert(.directory) }
-        if status.reparseTag != 0 { attributes.insert(.reparsePoint) }
+        let reparseTag = status.reparseTag != 0 ? status.reparseTag : dos.reparseTag
+        if reparseTag != 0 { attributes.insert(.reparsePoint) }
         if status.isRegular, let kept = dos.attributes, kept.contains(.sparseFile) { attributes.insert(.sparseFile) }
         self.attributes = attributes.normalized
         self.creationTime = dos.creationTime ?? status.birthTime
@@ -113,7 +131,7 @@ extension FileInformation {
         self.linkCount = status.raw.links
         self.fileID = status.inode
         self.isDirectory = status.isDirectory
-        self.reparseTag = status.reparseTag
+        self.reparseTag = reparseTag
         self.mode = status.raw.mode
         self.uid = status.raw.uid
         self.gid = status.raw.gid

@@ -7,7 +7,7 @@ import SMB2Wire
 enum ExtendedAttributes {
     private static let prefix = Array("user.".utf8)
     private static let reserved = [
-        "user.dosattrib", "user.dosstream.", "user.doseas", "user.sambapai", "user.dosattrib2",
+        "user.dosattrib", "user.dosstream.", "user.doseas", "user.sambapai", "user.smbreparse", "user.dosattrib2",
     ]
     .map { Array($0.utf8) }
     /// [MS-FSCC] 2.4.16: EaNameLength is one byte.

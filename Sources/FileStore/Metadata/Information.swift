@@ -103,9 +103,9 @@ extension OpenFile {
         let before = dos
         if !attributes.isEmpty {
             var kept = attributes.intersection(FileAttributes.settable.subtracting(.normal))
-            if let old = dos.attributes, old.contains(.sparseFile) { kept.insert(.sparseFile) }
+            if let old = dos.attributes { kept.formUnion(old.intersection([.sparseFile, .reparsePoint])) }
             let shown = FileInformation(try FileStatus(self.handle), dos).attributes
-            if shown.intersection(FileAttributes.settable.subtracting(.normal)) != kept { dos.attributes = kept }
+            if shown.intersection(DOSAttributes.kept) != kept { dos.attributes = kept }
         }
         if Self.isTime(creation) { dos.creationTime = creation }
         if dos != before { try dos.write(number) }
@@ -158,26 +158,11 @@ extension OpenFile {
         }
         var dos = DOSAttributes.read(self.handle.number)
         let shown = FileInformation(try FileStatus(self.handle), dos).attributes
-        var kept = shown.intersection([.sparseFile, .readOnly, .hidden, .system, .archive, .temporary, .offline])
+        var kept = shown.intersection(DOSAttributes.kept)
         if isSparse { kept.insert(.sparseFile) } else { kept.remove(.sparseFile) }
-        if shown.contains(.notContentIndexed) { kept.insert(.notContentIndexed) }
         guard shown.contains(.sparseFile) != isSparse else { return }
         dos.attributes = kept
         try dos.write(self.handle.number)
-    }
-
-    /// The target of a symbolic link, as Linux has it: for FSCTL_GET_REPARSE_POINT.
-    package func linkTarget() throws(FileError) -> [UInt8] {
-        guard self.isReparsePoint else { throw FileError(.notAReparsePoint, "read a link") }
-        var length = 0
-        let target = [UInt8](unsafeUninitializedCapacity: FileStoreLimits.pathBytes) { buffer, count in
-            length = buffer.withMemoryRebound(to: CChar.self) {
-                clinux_readlinkat(self.handle.number, "", $0.baseAddress, $0.count)
-            }
-            count = max(0, length)
-        }
-        try check(length, "read a link")
-        return target
     }
 }
 
@@ -198,9 +183,9 @@ extension Volume {
 
     /// FileFsAttributeInformation, [MS-FSCC] 2.5.1: CASE_SENSITIVE_SEARCH where so configured, CASE_PRESERVED_NAMES,
     /// UNICODE_ON_DISK, PERSISTENT_ACLS, SUPPORTS_SPARSE_FILES, NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES,
-    /// SUPPORTS_HARD_LINKS, READ_ONLY_VOLUME where it is one, SUPPORTS_BLOCK_REFCOUNTING where files can share blocks.
+    /// SUPPORTS_HARD_LINKS, SUPPORTS_REPARSE_POINTS, READ_ONLY_VOLUME where it is one, SUPPORTS_BLOCK_REFCOUNTING where files can share blocks.
     package var attributeFlags: UInt32 {
-        var flags: UInt32 = 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000
+        var flags: UInt32 = 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000 | 0x80
         if self.canClone { flags |= 0x0800_0000 }
         if self.options.isCaseSensitive { flags |= 0x01 }
         if self.options.isReadOnly { flags |= 0x0008_0000 }

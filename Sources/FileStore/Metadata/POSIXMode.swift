@@ -24,8 +24,8 @@ extension OpenFile {
         let number = self.handle.number
         try check(clinux_chown(number, uid ?? .max, gid ?? .max), "change the owner")
         guard !self.isReparsePoint, var pieces = try SecurityStore.read(number) else { return }
-        if let uid { pieces.owner = WellKnownSID.user(uid) }
-        if let gid { pieces.group = WellKnownSID.group(gid) }
+        if let uid { pieces.owner = SID(host: uid).bytes }
+        if let gid { pieces.group = SID(hostGroup: gid).bytes }
         try SecurityStore.write(number, pieces)
     }
 }

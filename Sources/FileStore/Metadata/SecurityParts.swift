@@ -100,16 +100,6 @@ struct SecurityPieces: Equatable, Sendable {
         return all
     }
 
-    static func acl(_ entries: [[UInt8]]) -> [UInt8] {
-        let length = entries.reduce(8) { $0 + $1.count }
-        var bytes: [UInt8] = [2, 0]
-        bytes.append(little: UInt16(truncatingIfNeeded: length))
-        bytes.append(little: UInt16(truncatingIfNeeded: entries.count))
-        bytes.append(little: UInt16(0))
-        for entry in entries { bytes.append(contentsOf: entry) }
-        return bytes
-    }
-
     /// Self-relative; `base` as in `init(parsing:)`.
     func encoded(offsetsFromBefore base: Int = 0) -> [UInt8] {
         var control = self.control | Self.selfRelative
@@ -167,7 +157,8 @@ struct SecurityPieces: Equatable, Sendable {
         guard parts.contains(.dacl) else { return }
         self.dacl = other.dacl
         self.control = self.control & ~(Self.daclPresent | Self.daclAutoInherited | Self.daclProtected)
-        self.control |= other.control & (Self.daclPresent | Self.daclProtected)
+        // A list that is not there is a NULL one.
+        self.control |= Self.daclPresent | other.control & Self.daclProtected
         // SE_DACL_AUTO_INHERITED is kept only where it was asked for, [MS-DTYP] 2.4.6.
         if other.control & Self.daclAutoInheritRequired != 0 { self.control |= other.control & Self.daclAutoInherited }
         if parts.contains(.protectedDACL) { self.control |= Self.daclProtected }
@@ -178,5 +169,20 @@ struct SecurityPieces: Equatable, Sendable {
 extension [UInt8] {
     mutating func append(little value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { self.append(contentsOf: $0) }
+    }
+}
+
+extension SecurityPieces {
+    init(_ descriptor: SecurityDescriptor) throws(FileError) {
+        var writer = WireWriter()
+        descriptor.encode(into: &writer)
+        try self.init(parsing: writer.bytes.span.bytes)
+    }
+
+    /// What access checks and inheritance read.
+    func descriptor() throws(FileError) -> SecurityDescriptor {
+        do throws(WireError) { return try SecurityDescriptor(parsing: self.encoded().span.bytes) } catch {
+            throw FileError(.invalidSecurityDescr, "a stored security descriptor")
+        }
     }
 }

@@ -18,9 +18,12 @@ enum SecurityStore {
     static let name = Array("security.NTACL".utf8)
     private static let version1Offset = 8
 
+    /// Nil where the file has none. STATUS_INVALID_SECURITY_DESCR and its like for what is none.
     static func read(_ descriptor: Int32) throws(FileError) -> SecurityPieces? {
         guard let blob = try XAttr.get(descriptor, self.name) else { return nil }
-        guard let start = self.descriptorOffset(blob) else { return nil }
+        guard let start = self.descriptorOffset(blob) else {
+            throw FileError(.invalidSecurityDescr, "a security descriptor of another version")
+        }
         return try SecurityPieces(
             parsing: blob.span.bytes.extracting(start..<blob.count), offsetsFromBefore: start)
     }
@@ -65,14 +68,19 @@ enum SecurityStore {
 }
 
 extension OpenFile {
-    /// Self-relative. A file without a descriptor of its own has the volume's default one.
+    /// Self-relative. A file without a descriptor of its own has what `Volume.security` says.
     package func securityDescriptor(_ parts: SecurityParts = .all) throws(FileError) -> [UInt8] {
         try self.securityPieces().selecting(parts).encoded()
     }
 
     private func securityPieces() throws(FileError) -> SecurityPieces {
-        if let kept = try SecurityStore.read(self.handle.number) { return kept }
-        return self.volume.defaultSecurity(try FileStatus(self.handle))
+        do throws(FileError) {
+            if let kept = try SecurityStore.read(self.handle.number) { return kept }
+        } catch {
+            // What is damaged is replaced by what holds in its place.
+            guard error.code == 0 else { throw error }
+        }
+        return try SecurityPieces(self.securityInForce())
     }
 
     /// The parts replaced by those of a self-relative descriptor, [MS-FSA] 2.1.5.16.
@@ -81,5 +89,6 @@ extension OpenFile {
         var pieces = try self.securityPieces()
         pieces.merge(try SecurityPieces(parsing: bytes.span.bytes), parts)
         try SecurityStore.write(self.handle.number, pieces)
+        if self.isDirectory { self.volume.directorySecurities.forgetAll() }
     }
 }

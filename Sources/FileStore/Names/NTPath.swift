@@ -12,6 +12,8 @@ package struct NTPath: Hashable, Sendable {
     package private(set) var stream: [UInt8]?
     /// The path ended in a backslash, or named `$INDEX_ALLOCATION`: it can only be a directory.
     package private(set) var requiresDirectory: Bool
+    /// It ended in `::$DATA`: the file's own data by their full name, which no directory has.
+    package private(set) var namesData = false
     /// The last component is what Windows keeps for devices (CON, NUL, COM1.txt...), or ends in a space or a dot. Such a
     /// file may be opened where it exists (Linux made it), not created.
     package private(set) var isReserved: Bool
@@ -113,7 +115,10 @@ package struct NTPath: Hashable, Sendable {
                 return
             }
             guard type == "$DATA" else { throw FileError(.objectNameInvalid, "a stream's type") }
-            if name.isEmpty { return }
+            if name.isEmpty {
+                self.namesData = true
+                return
+            }
         }
         guard !name.isEmpty, name.count <= FileStoreLimits.nameUnits else {
             throw FileError(.objectNameInvalid, "a stream's name")

@@ -20,10 +20,17 @@ package final class DirectoryCursor: Sendable {
 
     private let file: OpenFile
     private let state: Mutex<State>
+    private let visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    private let readsApple = Atomic(false)
 
-    package init(_ file: OpenFile) throws(FileError) {
+    /// From now on the entries have what the Finder keeps of them: two more system calls an entry.
+    package func showAppleAttributes() { self.readsApple.store(true, ordering: .relaxed) }
+
+    /// - Parameter visible: which entries are shown, by their descriptors in force; nil: all.
+    package init(_ file: OpenFile, visible: (@Sendable (SecurityDescriptor) -> Bool)? = nil) throws(FileError) {
         guard file.isDirectory else { throw FileError(.invalidParameter, "list what is no directory") }
         self.file = file
+        self.visible = visible
         self.state = Mutex(State(reader: try DirectoryReader(file.handle.number)))
     }
 
@@ -136,14 +143,32 @@ package final class DirectoryCursor: Sendable {
     private func entry(_ onDisk: [UInt8], shown: [UInt16]? = nil) throws(FileError) -> DirectoryEntry? {
         let directory = self.file.handle.number
         guard let status = try FileStatus(directory: directory, entry: onDisk) else { return nil }
+        if let visible = self.visible, try !self.shows(onDisk, status, visible) { return nil }
         var dos = DOSAttributes()
         if status.isRegular || status.isDirectory {
             dos = self.file.volume.attributeCache.attributes(status) {
                 withTerminated(onDisk) { DOSAttributes.read(directory: directory, entry: $0) }
             }
         }
-        return DirectoryEntry(
+        var item = DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
             information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))
+        if self.readsApple.load(ordering: .relaxed) {
+            item.apple = AppleAttributes(directory: directory, entry: onDisk)
+        }
+        return item
+    }
+
+    /// Nothing to judge by: not shown. It went meanwhile, or a mount is in the way.
+    private func shows(
+        _ onDisk: [UInt8], _ status: borrowing FileStatus, _ visible: (SecurityDescriptor) -> Bool
+    ) throws(FileError) -> Bool {
+        let volume = self.file.volume
+        let result = volume.openBeneath(self.file.handle.number, onDisk, clinux_o_path)
+        guard result >= 0 else { return false }
+        let entry = Descriptor(number: Int32(truncatingIfNeeded: result))
+        let directory = try self.file.currentPath().bytes
+        let path = NTPath(onDisk: directory.isEmpty ? onDisk : directory + [UInt8(ascii: "/")] + onDisk)
+        return visible(try volume.security(of: entry, status, at: path))
     }
 }

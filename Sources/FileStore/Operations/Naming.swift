@@ -58,13 +58,13 @@ extension Volume {
     }
 
     /// FileDispositionInformation, [MS-FSA] 2.1.5.15.3: whether the file may be marked for deletion.
-    package func checkDelete(_ file: OpenFile) throws(FileError) {
+    package func checkDelete(_ file: OpenFile, ignoresReadOnly: Bool = false) throws(FileError) {
         try self.requireWritable()
         if file.isStream { return }
         guard file.identity != (try FileIdentity(self.root.number, filesystem: self.filesystemID)) else {
             throw FileError(.cannotDelete, "delete the share's root")
         }
-        if try file.information().isReadOnly(toPOSIX: file.isPOSIX) {
+        if !ignoresReadOnly, try file.information().isReadOnly(toPOSIX: file.isPOSIX) {
             throw FileError(.cannotDelete, "delete a read-only file")
         }
         guard file.isDirectory else { return }
@@ -93,6 +93,7 @@ extension Volume {
             }
         }
         file.markDeleted()
+        if file.isDirectory { self.directorySecurities.forgetAll() }
         file.noteChangedDirectory(of: path)
     }
 
@@ -103,7 +104,10 @@ extension Volume {
         let oldPath = try file.currentPath()
         let source = try file.place()
         let target = try self.target(path, of: file)
-        defer { file.noteChangedDirectory(of: oldPath) }
+        defer {
+            file.noteChangedDirectory(of: oldPath)
+            if file.isDirectory { self.directorySecurities.forgetAll() }
+        }
         let newName = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
         guard let existing = target.existing else {

@@ -72,10 +72,10 @@ struct FileStatus: Sendable {
         self.raw.has_birth_time != 0 ? FileTime(self.raw.btime) : min(self.writeTime, self.changeTime)
     }
 
-    /// [MS-FSCC] 2.1.2.1: IO_REPARSE_TAG_LX_SYMLINK and its kin for what Windows has no file type for.
+    /// [MS-FSCC] 2.1.2.1: IO_REPARSE_TAG_SYMLINK, and IO_REPARSE_TAG_LX_FIFO and its kin for what Windows has no file type for.
     var reparseTag: UInt32 {
         switch self.type {
-        case S_IFLNK: 0xA000_001D
+        case S_IFLNK: ReparseData.symlinkTag
         case S_IFSOCK: 0x8000_0023
         case S_IFIFO: 0x8000_0024
         case S_IFCHR: 0x8000_0025

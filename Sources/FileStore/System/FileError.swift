@@ -8,6 +8,8 @@ package struct FileError: Error, Equatable, Sendable {
     /// Linux's errno, or 0 where the refusal is our own.
     package var code: Int32
     package var operation: String
+    /// With STATUS_STOPPED_ON_SYMLINK: where to go on.
+    package var link: StoppedOnSymlink?
 
     @inline(never)
     package init(_ status: NTStatus, _ operation: StaticString) {

@@ -27,8 +27,8 @@ package struct CreateContexts: Equatable, Sendable {
     package var appInstanceID: GUID?
     /// 2.2.13.2.15.
     package var appInstanceVersion: AppInstanceVersion?
-    /// AAPL, Apple's extension: opaque, relative to the SMB2 header.
-    package var apple: Range<Int>?
+    /// AAPL, Apple's extensions.
+    package var apple: AppleRequest?
     /// The POSIX extensions: a POSIX open is asked for.
     package var posix: POSIXCreateRequest?
     /// 2.2.13.2.14, SVHDX_OPEN_DEVICE_CONTEXT: recognised, so that the open can be refused.
@@ -103,7 +103,7 @@ package struct CreateContexts: Equatable, Sendable {
                 high: message.load(UInt64.self, at: at + 8), low: message.load(UInt64.self, at: at + 16))
         case .aapl:
             guard self.apple == nil else { throw .invalidValue("repeated create context") }
-            self.apple = data
+            self.apple = try AppleRequest(data: message.extracting(data))
         case .posix:
             guard self.posix == nil else { throw .invalidValue("repeated create context") }
             self.posix = try POSIXCreateRequest(data: message.extracting(data))
@@ -121,7 +121,7 @@ package struct CreateContexts: Equatable, Sendable {
         guard data.count == length || data.count == other else { throw .invalidValue("create context length") }
     }
 
-    /// Appends the chain. `apple` and `sharedVirtualDisk` are opaque and are not written.
+    /// Appends the chain. `sharedVirtualDisk` is not written.
     package func encode(into writer: inout WireWriter, extendedAttributes: [UInt8], securityDescriptor: [UInt8]) {
         var previous: Int?
         if !extendedAttributes.isEmpty {
@@ -184,6 +184,9 @@ package struct CreateContexts: Equatable, Sendable {
         if let posix = self.posix {
             RawCreateContext.encode(.posix, into: &writer, previous: &previous) { $0.append(posix.mode) }
         }
+        if let apple = self.apple {
+            RawCreateContext.encode(.aapl, into: &writer, previous: &previous) { apple.encode(into: &$0) }
+        }
     }
 }
 
@@ -221,6 +224,8 @@ package struct CreateResponseContexts: Equatable, Sendable {
     package var durableV2: DurableResponseV2?
     /// The POSIX extensions: it is a POSIX open.
     package var posix: POSIXAttributes?
+    /// AAPL.
+    package var apple: AppleResponse?
 
     package init() {}
 
@@ -255,6 +260,8 @@ package struct CreateResponseContexts: Equatable, Sendable {
                     flags: message.load(UInt32.self, at: start + 4))
             case .posix:
                 self.posix = try POSIXAttributes(parsing: message.extracting(context.data))
+            case .aapl:
+                self.apple = try AppleResponse(parsing: message.extracting(context.data))
             default:
                 break
             }
@@ -290,6 +297,9 @@ package struct CreateResponseContexts: Equatable, Sendable {
         }
         if let posix = self.posix {
             RawCreateContext.encode(.posix, into: &writer, previous: &previous) { posix.encode(into: &$0) }
+        }
+        if let apple = self.apple {
+            RawCreateContext.encode(.aapl, into: &writer, previous: &previous) { apple.encode(into: &$0) }
         }
     }
 }

@@ -46,6 +46,8 @@ package struct DirectoryEntry: Equatable, Sendable {
     package var posix: POSIXAttributes?
     /// Likewise: the file system that has the file.
     package var deviceID: UInt32 = 0
+    /// Shown by `idBothDirectory` in place of the EA size and the short name.
+    package var apple: AppleDirectoryAttributes?
 
     package init(
         fileIndex: UInt32 = 0, information: NetworkOpenInformation, eaSize: UInt32 = 0, reparseTag: UInt32 = 0,
@@ -170,6 +172,7 @@ package struct DirectoryEntryWriter {
         case .idBothDirectory:
             writer.store(eaSize, at: at + 64)
             writer.store(entry.fileID, at: at + 96)
+            entry.apple?.store(into: &writer, at: at)
         case .idFullDirectory:
             writer.store(eaSize, at: at + 64)
             writer.store(entry.fileID, at: at + 72)

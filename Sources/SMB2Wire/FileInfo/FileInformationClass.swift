@@ -30,6 +30,9 @@ package enum FileInformationClass: UInt8, Sendable, CaseIterable {
     case id = 59
     case dispositionEx = 64
     case renameEx = 65
+    case stat = 68
+    case statLx = 70
+    case caseSensitive = 71
     case linkEx = 72
     /// FilePosixInformation of the POSIX extensions.
     case posix = 100
@@ -56,6 +59,9 @@ package enum FileInformationClass: UInt8, Sendable, CaseIterable {
         case .networkOpen: NetworkOpenInformation.byteCount
         case .attributeTag: AttributeTagInformation.byteCount
         case .id: IDInformation.byteCount
+        case .stat: StatInformation.byteCount
+        case .statLx: StatInformation.lxByteCount
+        case .caseSensitive: 4
         case .posix: POSIXInformation.fixedByteCount
         }
     }

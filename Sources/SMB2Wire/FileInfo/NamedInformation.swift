@@ -32,6 +32,8 @@ package struct RenameInformation: Equatable, Sendable {
     package var name: Range<Int>
 
     package var replaceIfExists: Bool { self.flags & 1 != 0 }
+    /// FILE_RENAME_POSIX_SEMANTICS and FILE_LINK_POSIX_SEMANTICS, of the Ex classes.
+    package var hasPOSIXSemantics: Bool { self.flags & 2 != 0 }
 
     package init(replaceIfExists: Bool) {
         self.flags = replaceIfExists ? 1 : 0

@@ -1,19 +1,21 @@
-/// Names of POSIX opens. There every character but the separators, and NUL, may stand in a name; everything else in the
+/// Names of POSIX opens. On the wire a slash separates components there, and every other character but NUL may stand in one,
+/// the backslash, too; everything else in the
 /// server knows names as Windows has them, with what Windows cannot write mapped into Unicode's private use area as Services
 /// for Macintosh made usual ([MS-FSCC] 2.1.5.2 says what is reserved; Linux's client with `mapposix` and macOS map the same).
 /// One table, both ways.
 package enum POSIXNames {
     private static let space = UInt16(UInt8(ascii: " "))
     private static let dot = UInt16(UInt8(ascii: "."))
+    private static let slash = UInt16(UInt8(ascii: "/"))
     private static let backslash = UInt16(UInt8(ascii: "\\"))
     /// From U+F020 on, in this order.
     private static let reserved: [UInt16] = "\"*:<>?\\|".utf16 + [0x20, 0x2E]
 
-    /// A path with backslashes between its components, as the rest of the server writes it. The components "." and ".."
+    /// A path from the wire as the rest of the server writes it, with backslashes between its components. The components "." and ".."
     /// are left to be refused.
     package static func mapped(path: String) -> String {
         var units: [UInt16] = []
-        for (index, component) in path.utf16.split(separator: self.backslash, omittingEmptySubsequences: false)
+        for (index, component) in path.utf16.split(separator: self.slash, omittingEmptySubsequences: false)
             .enumerated()
         {
             if index > 0 { units.append(self.backslash) }
@@ -38,12 +40,10 @@ package enum POSIXNames {
         }
     }
 
-    /// What a mapped unit stands for; nil for all others. A backslash separates components on the wire, so what stands
-    /// for it stays.
+    /// What a mapped unit stands for; nil for all others.
     package static func original(_ unit: UInt16) -> UInt16? {
         switch unit {
         case 0xF001...0xF01F: return unit & 0xFF
-        case 0xF026: return nil
         case 0xF020...0xF029: return self.reserved[Int(unit - 0xF020)]
         default: return nil
         }

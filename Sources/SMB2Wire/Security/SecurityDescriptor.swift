@@ -113,7 +113,8 @@ package struct ACL: Equatable, Sendable {
     package init(parsing data: RawSpan) throws(WireError) {
         try data.require(Self.fixedByteCount, "ACL")
         self.revision = data.load(UInt8.self, at: 0)
-        guard self.revision == 2 || self.revision == 4 else { throw .invalidValue("ACL revision") }
+        // MIN_ACL_REVISION to MAX_ACL_REVISION: Samba's tools say 3.
+        guard (2...4).contains(self.revision) else { throw .invalidValue("ACL revision") }
         let size = Int(data.load(UInt16.self, at: 2))
         guard size >= Self.fixedByteCount, size <= data.byteCount else { throw .outOfBounds("ACL size") }
         let count = Int(data.load(UInt16.self, at: 4))

@@ -59,8 +59,10 @@ extension OpenFile {
         }
     }
 
-    package func enumerate() throws(SMBError) -> any DirectoryEnumeration {
-        try files { () throws(FileError) in Enumeration(try DirectoryCursor(self)) }
+    package func enumerate(
+        visible: (@Sendable (SecurityDescriptor) -> Bool)?
+    ) throws(SMBError) -> any DirectoryEnumeration {
+        try files { () throws(FileError) in Enumeration(try DirectoryCursor(self, visible: visible)) }
     }
 
     package func markSparse(_ isSparse: Bool) throws(SMBError) {
@@ -77,6 +79,18 @@ extension OpenFile {
         let (ranges, isComplete) = try files { () throws(FileError) in try self.allocatedRanges(in: range, limit: limit)
         }
         return (ranges.map { FileRange(offset: $0.lowerBound, length: $0.upperBound - $0.lowerBound) }, isComplete)
+    }
+
+    package func readReparseData() throws(SMBError) -> ReparseData {
+        try files { () throws(FileError) in try self.reparseData() }
+    }
+
+    package func writeReparseData(_ data: ReparseData) throws(SMBError) {
+        try files { () throws(FileError) in try self.setReparseData(data) }
+    }
+
+    package func deleteReparseData(tag: UInt32) throws(SMBError) {
+        try files { () throws(FileError) in try self.removeReparseData(tag: tag) }
     }
 
     package func trimRange(_ range: Range<UInt64>) throws(SMBError) {
@@ -101,8 +115,16 @@ private final class Enumeration: DirectoryEnumeration {
     func next() throws(SMBError) -> DirectoryItem? {
         if let item = self.kept.withLock({ $0.take() }) { return item }
         guard let entry = try files({ () throws(FileError) in try self.cursor.next() }) else { return nil }
-        return DirectoryItem(name: entry.name, facts: FileFacts(entry.information))
+        var item = DirectoryItem(name: entry.name, facts: FileFacts(entry.information))
+        item.apple = entry.apple.map {
+            AppleFacts(
+                resourceForkSize: $0.resourceForkSize, finderInfo: $0.finderInfo,
+                isWritable: entry.information.isDirectory || !entry.information.isReadOnly(toPOSIX: false))
+        }
+        return item
     }
+
+    func showAppleFacts() { self.cursor.showAppleAttributes() }
 
     func unread(_ item: DirectoryItem) { self.kept.withLock { $0 = item } }
 }

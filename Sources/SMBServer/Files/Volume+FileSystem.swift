@@ -9,6 +9,12 @@ extension SMBError {
     init(_ error: FileError) {
         // A refusal of our own (errno 0) is the client's business alone; what Linux said belongs in the log.
         self.init(error.status, error.code == 0 ? nil : "\(error)")
+        if let stop = error.link {
+            self.symlink = SymlinkErrorData(
+                unparsedPathLength: UInt16(clamping: stop.unparsedByteCount),
+                substituteName: stop.link.substituteName, printName: stop.link.printName,
+                isRelative: stop.link.isRelative)
+        }
     }
 }
 
@@ -50,18 +56,11 @@ extension OpenFile: FileHandle, SyncTarget {
             identity: StateRecords.FileIdentity(
                 fileSystem: GUID16(self.identity.filesystem), handleType: self.identity.handleType,
                 handle: self.identity.handle),
-            stream: self.streamName.map { String(decoding: $0, as: UTF8.self) } ?? "")
+            stream: self.streamName.map { String(decoding: $0, as: UTF8.self).uppercased() } ?? "")
     }
 
     package func facts() throws(SMBError) -> FileFacts {
         FileFacts(try files { () throws(FileError) in try self.information() })
-    }
-
-    /// A read-only file is not written through a new handle, whatever else allows it. [MS-FSA] 2.1.5.1.2.
-    package func maximalAccess(for user: User) throws(SMBError) -> AccessMask {
-        let information = try files { () throws(FileError) in try self.information() }
-        guard information.isReadOnly(toPOSIX: self.isPOSIX), !information.isDirectory else { return .fileAll }
-        return AccessMask.fileAll.subtracting([.writeData, .appendData])
     }
 
     func bringToStorage(includingName: Bool) -> NTStatus {
@@ -88,6 +87,7 @@ extension Volume: FileSystem {
                 path: try NTPath(request.path), access: request.access, disposition: request.disposition,
                 options: request.options, attributes: request.attributes)
         }
+        open.authority = AccessAuthority(request: request.rights)
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor
         open.posix = request.posixMode.map { POSIXOpen(mode: $0) }
@@ -109,8 +109,12 @@ extension Volume: FileSystem {
         let request = try self.openRequest(request)
         return try files { () throws(FileError) in
             let result = try self.open(request)
-            return OpenedFile(
-                handle: result.file, action: result.action, facts: FileFacts(result.information))
+            guard let security = result.security else { preconditionFailure("an open that nobody judged") }
+            var opened = OpenedFile(
+                handle: result.file, action: result.action, facts: FileFacts(result.information),
+                grantedAccess: result.file.access, security: security)
+            opened.isReadOnly = result.information.isReadOnly(toPOSIX: request.posix != nil)
+            return opened
         }
     }
 
@@ -136,8 +140,14 @@ extension Volume: FileSystem {
         try files { () throws(FileError) in try self.makeUnnamed() }
     }
 
-    package func checkDeletable(_ handle: any FileHandle) throws(SMBError) {
-        try files { () throws(FileError) in try self.checkDelete(OpenFile.of(handle)) }
+    package func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {
+        try files { () throws(FileError) in
+            try self.checkDelete(OpenFile.of(handle), ignoresReadOnly: ignoresReadOnly)
+        }
+    }
+
+    package func directorySecurity(_ path: String, isPOSIX: Bool) throws(SMBError) -> SecurityDescriptor {
+        try files { () throws(FileError) in try self.directorySecurity(NTPath(path).bytes, isPOSIX: isPOSIX) }
     }
 
     package func deleteFile(_ handle: any FileHandle) throws(SMBError) {

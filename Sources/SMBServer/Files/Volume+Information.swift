@@ -33,6 +33,21 @@ extension Volume {
         }
     }
 
+    package func renameStream(
+        _ handles: [any FileHandle], to name: String, replacesExisting: Bool
+    ) throws(SMBError) {
+        try files { () throws(FileError) in
+            try self.renameStream(
+                handles.map { OpenFile.of($0) }, to: Array(name.utf8), replaceExisting: replacesExisting)
+        }
+    }
+
+    package func streamName(_ path: String) throws(SMBError) -> String? {
+        try files { () throws(FileError) in
+            try NTPath(path).stream.map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
     package func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
         try files { () throws(FileError) in
             try self.link(OpenFile.of(handle), to: try NTPath(path), replaceExisting: replacesExisting)

@@ -2,7 +2,7 @@ import FileStore
 import SMBServerCore
 import StateRecords
 
-// What POSIX opens ask for, said by FileStore.
+// What POSIX opens and Macs ask for, said by FileStore.
 
 extension Volume {
     package func findFileExactly(_ path: String) throws(SMBError) -> FileKey? {
@@ -17,6 +17,10 @@ extension Volume {
 extension OpenFile {
     package func changeMode(_ mode: UInt32) throws(SMBError) {
         try files { () throws(FileError) in try self.setMode(mode) }
+    }
+
+    package func adoptAttributes(of source: any FileHandle) throws(SMBError) {
+        try files { () throws(FileError) in try self.adoptAttributes(of: OpenFile.of(source)) }
     }
 
     package func changeOwner(uid: UInt32?, gid: UInt32?) throws(SMBError) {

@@ -65,7 +65,8 @@ extension ServerState {
             self.persist(key, awaited: true)
         }
         if open.createAction != .opened { self.directoryChanged(at: path, by: open) }
-        return try self.respond(key, create, opened, tree, request, into: &writer)
+        let apple = self.answerApple(create.contexts.apple, tree, request)
+        return try self.respond(key, create, opened, tree, request, apple, into: &writer)
     }
 
     // MARK: Path Name Validation and parameters, 3.3.5.9
@@ -113,45 +114,39 @@ extension ServerState {
         _ path: String, _ create: CreateRequest, _ creation: Creation?, _ message: RawSpan, _ tree: TreeConnect,
         _ fileSystem: any FileSystem, _ lease: Lease?
     ) throws(SMBError) -> (OpenedFile, AccessMask) {
-        let wanted = create.desiredAccess.mappingGeneric.subtracting(.maximumAllowed)
-        guard wanted.subtracting(.accessSystemSecurity).isSubset(of: tree.maximalAccess) else {
-            throw SMBError(.accessDenied, "beyond what the share allows")
-        }
-        guard !wanted.contains(.accessSystemSecurity) else { throw SMBError(.privilegeNotHeld) }
+        let rights = try Self.rights(create, tree)
         var wish = FileOpenRequest(
-            path: path, access: wanted, disposition: create.disposition, options: create.options,
-            attributes: create.fileAttributes)
+            path: path, access: rights.desired.subtracting(.maximumAllowed), rights: rights,
+            disposition: create.disposition, options: create.options, attributes: create.fileAttributes)
         wish.allocationSize = create.contexts.allocationSize ?? 0
         wish.creation = creation
         wish.posixMode = create.contexts.posix?.mode
         if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        var (uid, gid): (UInt32?, UInt32?) = (nil, nil)
+        if create.contexts.posix != nil, let descriptor = wish.securityDescriptor {
+            (wish.securityDescriptor, uid, gid) = try self.posixSecurity(ofNew: descriptor)
+        }
         if let range = create.contexts.extendedAttributes { wish.extendedAttributes = message.bytes(in: range) }
 
         var opened: OpenedFile
-        var request: FileOpenRequest
         var deletions: UInt64
         repeat {
             deletions = self.deletions
-            request = wish
-            if create.desiredAccess.contains(.maximumAllowed) {
-                opened = try self.openMaximal(&request, tree, fileSystem)
-            } else {
-                opened = try fileSystem.openFile(request)
-            }
-            if opened.action != .created {
-                let maximal = try opened.handle.maximalAccess(for: tree.user)
-                guard request.access.isSubset(of: maximal) else { throw SMBError(.accessDenied) }
-            }
-            try self.admit(opened, request.access, create, lease)
+            opened = try fileSystem.openFile(wish)
+            try self.admit(opened, opened.grantedAccess, create, lease)
             // A disconnected handle gave way, and the file may have been deleted with it.
         } while deletions != self.deletions
         if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
             try fileSystem.checkDeletable(opened.handle)
         }
         if opened.action == .overwritten || opened.action == .superseded {
-            opened.facts = try fileSystem.overwriteFile(opened.handle, request)
+            opened.facts = try fileSystem.overwriteFile(opened.handle, wish)
         }
-        return (opened, request.access)
+        if opened.action == .created, uid != nil || gid != nil {
+            try opened.handle.changeOwner(uid: uid, gid: gid)
+            opened.facts = try opened.handle.facts()
+        }
+        return (opened, opened.grantedAccess)
     }
 
     /// Whether those who have the file open let somebody else have it, too; whoever caches it is told.
@@ -173,46 +168,24 @@ extension ServerState {
         }
     }
 
-    /// MAXIMUM_ALLOWED: all that the share and the file allow. What the file denies shows only once it is open.
-    private func openMaximal(
-        _ request: inout FileOpenRequest, _ tree: TreeConnect, _ fileSystem: any FileSystem
-    ) throws(SMBError) -> OpenedFile {
-        let wanted = request.access
-        let overwrites = request.disposition != .open && request.disposition != .openIf
-        var probe = request
-        probe.access = wanted.union(.readAttributes)
-        if !overwrites { probe.disposition = .open }
-        do throws(SMBError) {
-            guard !overwrites else { throw SMBError(.objectNameNotFound) }
-            let found = try fileSystem.openFile(probe)
-            let maximal = try found.handle.maximalAccess(for: tree.user)
-            request.access = maximal.intersection(tree.maximalAccess).union(wanted)
-            request.disposition = .open
-            return try fileSystem.openFile(request)
-        } catch {
-            guard error.status == .objectNameNotFound, request.disposition != .open else { throw error }
-            request.access = tree.maximalAccess.union(wanted)
-            return try fileSystem.openFile(request)
-        }
-    }
-
     // MARK: Response
 
     /// The answer for an open that is in the tables.
     func respond(
         _ key: UInt64, _ create: CreateRequest, _ opened: OpenedFile, _ tree: TreeConnect, _ request: Request,
-        into writer: inout WireWriter
+        _ apple: AppleResponse?, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
         guard let open = self.opens[key], let fileSystem = tree.share.fileSystem else { throw SMBError(.fileClosed) }
         var contexts = CreateResponseContexts()
         if create.contexts.maximalAccess != nil {
-            let maximal = try opened.handle.maximalAccess(for: open.owner).intersection(tree.maximalAccess)
-            contexts.maximalAccess = .init(status: .success, access: maximal)
+            contexts.maximalAccess = .init(status: .success, access: try Self.maximalAccess(opened, create, tree))
         }
         if create.contexts.queryOnDiskID {
-            contexts.onDiskID = .init(fileID: opened.facts.fileID, volumeID: fileSystem.volumeID)
+            let hidesID = self.appleExtensions(request).hidesFileIDs
+            contexts.onDiskID = .init(fileID: hidesID ? 0 : opened.facts.fileID, volumeID: fileSystem.volumeID)
         }
         if open.isPOSIX { contexts.posix = opened.facts.posix }
+        contexts.apple = apple
         let caching = self.caching(of: key)
         contexts.lease = caching.lease
         if create.contexts.durableRequest, open.isDurable { contexts.durable = true }

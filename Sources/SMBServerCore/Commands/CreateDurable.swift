@@ -183,6 +183,7 @@ extension ServerState {
         self.opens[key]?.connection = request.connection
         self.opens[key]?.treeID = request.treeID
         self.opens[key]?.share = tree.share
+        self.opens[key]?.owner = tree.user
         self.opens[key]?.expiresAt = nil
         self.opens[key]?.channelSequence = request.header.channelSequence
         let id = self.opens[key]?.fileID ?? .related

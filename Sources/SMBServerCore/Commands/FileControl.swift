@@ -26,7 +26,8 @@ extension ServerState {
         case .srvRequestResumeKey:
             ResumeKey(open.persistentID, key, 0).encodeResponse(into: &answer)
         case .srvCopyChunk, .srvCopyChunkWrite:
-            (status, work) = try self.copyChunks(ioctl, input, open, handle, into: &answer)
+            let copiesFiles = self.appleExtensions(request).copiesFiles
+            (status, work) = try self.copyChunks(ioctl, input, open, handle, copiesFiles: copiesFiles, into: &answer)
         case .duplicateExtentsToFile:
             let extents = try parsing { () throws(WireError) in try DuplicateExtents(parsing: input) }
             work = try self.duplicateExtents(extents, open, handle, request)
@@ -46,7 +47,8 @@ extension ServerState {
             guard input.load(UInt16.self, at: 0) == 0 else { throw SMBError(.notSupported, "compression") }
         case .createOrGetObjectID, .getObjectID:
             Self.objectID(of: handle, into: &answer)
-        case .getReparsePoint: throw SMBError(.notAReparsePoint)
+        case .getReparsePoint, .setReparsePoint, .deleteReparsePoint:
+            (status, work) = try self.reparseControl(ioctl, input, open, handle, into: &answer)
         case .isPathnameValid: break
         case .srvReadHash: throw SMBError(.hashNotSupported)
         default: throw SMBError(.invalidDeviceRequest)

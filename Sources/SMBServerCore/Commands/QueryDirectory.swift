@@ -23,7 +23,11 @@ extension ServerState {
 
         let isFirst = open.enumeration == nil || !query.flags.isDisjoint(with: [.restartScans, .reopen])
         let enumeration: any DirectoryEnumeration
-        if let begun = open.enumeration { enumeration = begun } else { enumeration = try handle.enumerate() }
+        if let begun = open.enumeration {
+            enumeration = begun
+        } else {
+            enumeration = try handle.enumerate(visible: Self.visibility(to: open))
+        }
         self.opens[key]?.enumeration = enumeration
         if isFirst {
             let pattern = Self.units(message.extracting(query.pattern))
@@ -33,15 +37,27 @@ extension ServerState {
                 pattern: isNew ? (pattern.isEmpty ? [0x2A] : pattern) : (pattern.isEmpty ? nil : pattern))
         }
 
+        let hidesIDs = self.appleExtensions(request).hidesFileIDs
+        let showsApple = level == .idBothDirectory && self.appleExtensions(request).readsDirectoryAttributes
+        if showsApple { enumeration.showAppleFacts() }
         let body = OutputBufferResponse.begin(&writer)
         var entries = DirectoryEntryWriter(level, limit: limit, writer: writer)
         while let item = try enumeration.next() {
             let information = item.facts.networkOpen
             var entry = DirectoryEntry(
-                information: information, reparseTag: item.facts.reparseTag, fileID: item.facts.fileID)
+                information: information, reparseTag: item.facts.reparseTag, fileID: hidesIDs ? 0 : item.facts.fileID)
             if level == .posix {
                 entry.posix = item.facts.posix
                 entry.deviceID = Self.deviceID(open.share)
+            }
+            if showsApple, let apple = item.apple {
+                let granted = open.share.maximalAccess
+                entry.apple = AppleDirectoryAttributes(
+                    maximalAccess: apple.isWritable ? granted : granted.subtracting([.writeData, .appendData]),
+                    resourceForkSize: apple.resourceForkSize,
+                    finderInfo: AppleDirectoryAttributes.compress(
+                        finderInfo: apple.finderInfo, isDirectory: item.facts.isDirectory,
+                        created: item.facts.creationTime))
             }
             let name = open.isPOSIX ? POSIXNames.unmapped(item.name) : item.name
             if entries.append(entry, utf16: name, into: &writer) == .full {

@@ -57,7 +57,7 @@ extension ServerState {
     ) throws(SMBError) {
         guard let handle = open.handle else { throw SMBError(.invalidParameter) }
         switch level {
-        case .basic, .all, .networkOpen, .attributeTag:
+        case .basic, .all, .networkOpen, .attributeTag, .stat, .statLx:
             guard open.grantedAccess.contains(.readAttributes) else { throw SMBError(.accessDenied) }
         case .fullEA:
             guard open.grantedAccess.contains(.readEA) else { throw SMBError(.accessDenied) }
@@ -101,6 +101,18 @@ extension ServerState {
             IDInformation(
                 volumeSerialNumber: open.share.fileSystem?.volumeID ?? 0, fileIDLow: try handle.facts().fileID
             ).encode(into: &answer)
+        case .stat, .statLx:
+            let facts = try handle.facts()
+            let stat = StatInformation(
+                fileID: facts.fileID, information: facts.networkOpen, reparseTag: facts.reparseTag,
+                numberOfLinks: facts.linkCount, effectiveAccess: open.grantedAccess)
+            guard level == .statLx else { return stat.encode(into: &answer) }
+            stat.encodeLx(
+                into: &answer, owner: facts.uid == 0 ? nil : (facts.uid, facts.gid), mode: facts.mode)
+        case .caseSensitive:
+            guard open.isDirectory else { throw SMBError(.invalidParameter) }
+            // FILE_CS_FLAG_CASE_SENSITIVE_DIR is for nobody here.
+            answer.append(UInt32(0))
         case .posix:
             guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
             Self.posixInformation(try handle.facts(), open.share).encode(into: &answer)

@@ -5,16 +5,18 @@ extension ServerState {
     mutating func rename(
         _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
-        let (target, replaces) = try Self.target(data, isEx: isEx, open)
+        let (target, replaces, isPOSIX) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.path.isEmpty else { throw SMBError(.accessDenied, "the root has no name") }
-        guard handle.fileKey.stream.isEmpty, !target.contains(":") else {
-            throw SMBError(.notSupported, "renaming a stream")
+        if target.hasPrefix(":") || !handle.fileKey.stream.isEmpty {
+            return try self.renameStream(to: target, replaces, open, handle, fileSystem)
         }
+        guard !target.contains(":") else { throw SMBError(.objectNameInvalid, "a stream as a new name") }
         if open.isDirectory { try self.requireNothingOpen(beneath: open.path, in: open.share, open) }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         try self.requireDirectory(of: target, fileSystem, open)
-        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        let replaced = try self.requireReplaceable(target, replaces, isPOSIX: isPOSIX, handle, fileSystem, open)
+        try self.requireRights(to: target, isDirectory: open.isDirectory, replaced, open, fileSystem)
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
@@ -29,12 +31,13 @@ extension ServerState {
     mutating func link(
         _ data: RawSpan, isEx: Bool, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
-        let (target, replaces) = try Self.target(data, isEx: isEx, open)
+        let (target, replaces, isPOSIX) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
         try self.requireDirectory(of: target, fileSystem, open)
-        try self.requireReplaceable(target, replaces, handle, fileSystem, open)
+        let replaced = try self.requireReplaceable(target, replaces, isPOSIX: isPOSIX, handle, fileSystem, open)
+        try self.requireRights(to: target, isDirectory: false, replaced, open, fileSystem)
         try fileSystem.linkFile(handle, to: target, replacesExisting: replaces)
         self.directoryChanged(at: target, by: open)
     }
@@ -42,14 +45,15 @@ extension ServerState {
     /// The new name: a path from the share's root. A root directory handle cannot be named over SMB2. [MS-SMB2] 3.3.5.21.1.
     private static func target(
         _ data: RawSpan, isEx: Bool, _ open: Open
-    ) throws(SMBError) -> (path: String, replaces: Bool) {
+    ) throws(SMBError) -> (path: String, replaces: Bool, isPOSIX: Bool) {
         let rename = try parsing { () throws(WireError) in try RenameInformation(parsing: data, isEx: isEx) }
         guard rename.rootDirectory == 0 else { throw SMBError(.invalidParameter, "root directory") }
         var path = try parsing { () throws(WireError) in try UTF16LE.decode(data.extracting(rename.name)) }
         guard !path.isEmpty else { throw SMBError(.infoLengthMismatch, "no name") }
         if path.hasPrefix("\\") { path.removeFirst() }
         guard !path.isEmpty else { throw SMBError(.objectNameInvalid) }
-        return (open.isPOSIX ? POSIXNames.mapped(path: path) : path, rename.replaceIfExists)
+        let isPOSIX = open.isPOSIX || isEx && rename.hasPOSIXSemantics
+        return (open.isPOSIX ? POSIXNames.mapped(path: path) : path, rename.replaceIfExists, isPOSIX)
     }
 
     /// [MS-FSA] 2.1.5.15.11, 2.1.5.15.6: the directory of the new name is opened to add an entry, sharing reading and writing:
@@ -64,39 +68,43 @@ extension ServerState {
     }
 
     /// A name that is taken may only be replaced when it is asked for and nobody has that file open.
+    /// - Returns: the file that goes; nil where none does.
     private mutating func requireReplaceable(
-        _ target: String, _ replaces: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem, _ open: Open
-    ) throws(SMBError) {
+        _ target: String, _ replaces: Bool, isPOSIX: Bool, _ handle: any FileHandle, _ fileSystem: any FileSystem,
+        _ open: Open
+    ) throws(SMBError) -> FileKey? {
         let found = open.isPOSIX ? try fileSystem.findFileExactly(target) : try fileSystem.findFile(target)
-        guard let existing = found, existing.identity != handle.fileKey.identity else { return }
+        guard let existing = found, existing.identity != handle.fileKey.identity else { return nil }
         guard replaces else { throw SMBError(.objectNameCollision) }
         if let entry = self.fileIndex[existing] { try self.breakCaching(of: entry, by: nil, .rename) }
-        let isInTheWay = self.fileIndex.contains {
-            $0.key.identity == existing.identity && !(open.isPOSIX && self.isReplaceableByPOSIX($0.value))
+        // FILE_RENAME_POSIX_SEMANTICS: those who have it open keep it without a name. [MS-FSCC] 2.4.43.3.
+        let entries = [self.fileIndex[FileKey(identity: existing.identity)]].compactMap { $0 }
+        let isInTheWay = (entries + (self.streamIndex[existing.identity] ?? [])).contains {
+            !(isPOSIX && self.isReplaceableByPOSIX($0))
         }
         if isInTheWay {
             throw SMBError(.accessDenied, "the file to be replaced is open")
         }
+        return existing
     }
 
     /// A directory keeps its name while anything beneath it is open, connected or not: what a disconnected handle protects is
     /// also its path. [MS-FSA] 2.1.5.15.11, [MS-SMB2] 3.3.5.21.1.
-    /// A POSIX open moves what connected clients have open along.
+    /// A POSIX open moves what connected clients have open along, and need not ask them: what they cache stays true.
     private mutating func requireNothingOpen(
         beneath path: String, in share: Share, _ mover: Open
     ) throws(SMBError) {
         let prefix = path.lowercased() + "\\"
         func isBeneath(_ open: Open) -> Bool {
             open.share.name == share.name && open.path.lowercased().hasPrefix(prefix)
+                && (!mover.isPOSIX || open.session == nil)
         }
         var files: Set<UInt64> = []
         self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
         // Those who only cache that they have it open close it.
         for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
         var isFree = true
-        self.opens.forEach { _, open in
-            if isBeneath(open), !mover.isPOSIX || open.session == nil { isFree = false }
-        }
+        self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }
     }
 }

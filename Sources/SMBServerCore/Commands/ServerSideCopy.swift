@@ -5,7 +5,8 @@ import SMB2Wire
 /// FSCTL_OFFLOAD_READ and FSCTL_OFFLOAD_WRITE: Offload.swift. Here it is judged; the bytes move in the shell (`CopyJob`).
 extension ServerState {
     mutating func copyChunks(
-        _ ioctl: IoctlRequest, _ input: RawSpan, _ target: Open, _ handle: any FileHandle, into answer: inout WireWriter
+        _ ioctl: IoctlRequest, _ input: RawSpan, _ target: Open, _ handle: any FileHandle, copiesFiles: Bool,
+        into answer: inout WireWriter
     ) throws(SMBError) -> (NTStatus, Work) {
         guard Int(ioctl.maximumOutputResponse) >= 12 else { throw SMBError(.invalidParameter) }
         let copy: CopyChunkRequest
@@ -17,6 +18,9 @@ extension ServerState {
         guard let source = self.opens[copy.sourceKey.second], source.persistentID == copy.sourceKey.first,
             copy.sourceKey.third == 0, source.session == target.session, let sourceHandle = source.handle
         else { throw SMBError(.objectNameNotFound, "resume key") }
+        if copiesFiles, copy.chunks.isEmpty {
+            return (.success, try self.copyWholeFile(from: source, to: target, into: &answer))
+        }
         var total: UInt64 = 0
         var isTooMuch = false
         for chunk in copy.chunks {

@@ -90,14 +90,16 @@ extension ServerState {
         }
         let user: User
         if isAnonymous {
-            user = User(name: "", sid: "S-1-5-7", isAnonymous: true)
+            user = User(name: "", sid: "S-1-5-7", isAnonymous: true, token: .anonymous)
         } else {
             guard let record = self.configuration.users.first(where: { $0.name == userName }) else {
                 throw SMBError(.logonFailure, "user \(userName) is gone")
             }
             let domain = self.configuration.domain
+            let sid = SID(5, [21, domain.0, domain.1, domain.2, record.relativeID])
             user = User(
-                name: record.name, sid: "S-1-5-21-\(domain.0)-\(domain.1)-\(domain.2)-\(record.relativeID)")
+                name: record.name, sid: sid.description,
+                token: SecurityToken(user: sid, domain: domain, isAdministrator: record.isAdministrator))
         }
         if authentication.isReauthentication {
             // 3.3.5.5.3: another user cannot take a session over.

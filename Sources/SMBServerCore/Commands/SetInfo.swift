@@ -108,31 +108,21 @@ extension ServerState {
             level == .dispositionEx
                 ? try DispositionInformation(parsingEx: data) : try DispositionInformation(parsing: data)
         }
+        if level == .dispositionEx, disposition.flags.contains(.onClose) {
+            // [MS-FSCC] 2.4.12: changes what the CREATE asked for, where it did.
+            guard open.createOptions.contains(.deleteOnClose) else { throw SMBError(.notSupported, "on close") }
+            self.opens[key]?.deleteOnClose = disposition.deletes
+            return self.persist(key, awaited: true)
+        }
+        self.opens[key]?.deletesNameOnClose = disposition.deletes && disposition.flags.contains(.posixSemantics)
         if disposition.deletes {
-            try open.share.fileSystem?.checkDeletable(handle)
+            try open.share.fileSystem?.checkDeletable(
+                handle, ignoresReadOnly: disposition.flags.contains(.ignoreReadOnly))
             // [MS-FSA] 2.1.5.15.3: those who only cache that they have it open close it.
             try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         }
         self.setDeletePending(key, disposition.deletes)
         // The mark is the file's: the record of whichever open is the last must say so.
         for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: true) }
-    }
-
-    /// 3.3.5.21.3.
-    private func setSecurity(
-        _ data: RawSpan, _ parts: SecurityInformation, _ open: Open, _ handle: any FileHandle
-    ) throws(SMBError) {
-        if !parts.isDisjoint(with: [.owner, .group, .label]), !open.grantedAccess.contains(.writeOwner) {
-            throw SMBError(.accessDenied)
-        }
-        if parts.contains(.dacl), !open.grantedAccess.contains(.writeDAC) { throw SMBError(.accessDenied) }
-        if parts.contains(.sacl), !open.grantedAccess.contains(.accessSystemSecurity) {
-            throw SMBError(.accessDenied)
-        }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(data.byteCount)
-        for offset in 0..<data.byteCount { bytes.append(data.load(UInt8.self, at: offset)) }
-        let rest = open.isPOSIX ? try self.setPOSIXSecurity(bytes, parts, handle) : parts
-        if !rest.isEmpty { try handle.setSecurityDescriptor(bytes, rest) }
     }
 }

@@ -20,10 +20,12 @@ extension ServerState {
                 throw SMBError(.accessDenied, "\(name) needs a client that encrypts")
             }
         }
+        let maximalAccess = self.maximalAccess(of: share, for: user)
+        guard !maximalAccess.isEmpty else { throw SMBError(.accessDenied, "\(user.name) on \(name)") }
         // The status that 3.3.5.7 gives for a share's own limit of uses.
         guard self.usage.treeConnects < Int(self.configuration.limits[.treeConnects]),
             let tree = self.sessions[request.session]?.trees.insert(
-                TreeConnect(share: share, user: user, maximalAccess: share.maximalAccess)),
+                TreeConnect(share: share, user: user, maximalAccess: maximalAccess)),
             // The tree's id is its slot: the generation would not fit into 32 bits.
             let id = UInt32(exactly: tree)
         else { throw SMBError(.requestNotAccepted, "too many tree connects") }
@@ -32,12 +34,13 @@ extension ServerState {
 
         var flags: TreeConnectResponse.ShareFlags = .manualCaching
         if share.requiresEncryption, connection.is3 { flags.insert(.encryptData) }
+        if share.isAccessBased { flags.insert(.accessBasedEnumeration) }
         if share.compressesData, connection.compression != nil { flags.insert(.compressData) }
         var capabilities: TreeConnectResponse.ShareCapabilities = []
         if share.isContinuouslyAvailable, connection.is3 { capabilities.insert(.continuousAvailability) }
         TreeConnectResponse(
             shareType: share.isPipes ? .pipe : .disk, shareFlags: flags, capabilities: capabilities,
-            maximalAccess: share.maximalAccess
+            maximalAccess: maximalAccess
         ).encode(into: &writer)
         return self.reply(request, into: &writer)
     }

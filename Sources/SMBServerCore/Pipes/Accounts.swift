@@ -29,9 +29,10 @@ struct Accounts: Sendable {
             users.indices.map { (users[$0].name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Who may see what others do here: the built-in administrator, [MS-SAMR] 2.2.1.14. The configuration knows no other.
+    /// Who may see what others do here: the built-in administrator, [MS-SAMR] 2.2.1.14, and whom the configuration calls one.
     func isAdministrator(_ user: User) -> Bool {
-        SID(user.sid) == SID(5, self.sid.subAuthorities + [Self.administratorRelativeID])
+        if user.token.groups.contains(.administrators) { return true }
+        return SID(user.sid) == SID(5, self.sid.subAuthorities + [Self.administratorRelativeID])
     }
 
     func user(relativeID: UInt32) -> UserRecord? { self.byRelativeID[relativeID].map { self.users[$0] } }

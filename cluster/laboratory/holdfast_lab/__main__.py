@@ -137,9 +137,23 @@ def torture(laboratory, words):
     return suites.play(laboratory, laboratory.binaries, words)
 
 
+def interrupt(laboratory, words):
+    from . import interruptions
+
+    laboratory.record.lock()
+    return interruptions.run(laboratory, words, say)
+
+
+def linux(laboratory, words):
+    from . import linux as matrix
+
+    return matrix.play(laboratory.record.identity, laboratory.binaries, laboratory.cache, words)
+
+
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
-    "demo": demo, "restart": restart, "faults": faults, "bench": bench, "torture": torture,
+    "demo": demo, "restart": restart, "faults": faults, "bench": bench, "linux": linux, "torture": torture,
+    "interrupt": interrupt,
 }
 
 

@@ -32,12 +32,13 @@ class Job:
 
 
 class Guest:
-    def __init__(self, record, network, kernel, initramfs, disk):
+    def __init__(self, record, network, kernel, initramfs, disk, tools=None):
         self.record = record
         self.network = network
         self.kernel = kernel
         self.initramfs = initramfs
         self.disk = disk
+        self.tools = tools
         self.directory = record.directory / "guest"
         self.process = None
         self.jobs = {}
@@ -53,6 +54,9 @@ class Guest:
         accelerator = os.environ.get("HOLDFAST_ACCEL", "tcg")
         # Without -cx16 kernel 6.12 panics under qemu 7.2; five-level page tables only slow the emulation.
         processor = "host,-arch-capabilities" if accelerator == "kvm" else "max,-cx16,-la57"
+        second = [] if self.tools is None else [
+            "-drive", f"file={self.tools},format=raw,if=none,id=tools,cache=unsafe",
+            "-device", "virtio-blk-pci,drive=tools"]
         began = time.monotonic()
         self.process = self.record.spawn(
             "guest",
@@ -65,7 +69,7 @@ class Guest:
             "-chardev", f"socket,id=agent,path={agent},server=on,wait=off",
             "-serial", "chardev:agent",
             "-drive", f"file={self.disk},format=raw,if=none,id=disk,cache=unsafe",
-            "-device", "virtio-blk-pci,drive=disk",
+            "-device", "virtio-blk-pci,drive=disk", *second,
             "-netdev", f"tap,id=lan,ifname={TAP},script=no,downscript=no",
             "-device", f"virtio-net-pci,netdev=lan,mac={MAC},romfile=",
             "-device", "virtio-rng-pci",

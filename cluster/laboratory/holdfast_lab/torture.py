@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .record import LabError, Record
@@ -59,12 +59,16 @@ GROUPS = (
           options=("filename=holes", "offset=4096", "beyond_final_zero=8192")),
     Group("streams", "streams create_no_streams fileid ea"),
     Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr"),
-    Group("security", "acls acls_non_canonical delete-on-close-perms maximum_allowed sdread secleak"),
+    Group("security", "acls acls_non_canonical delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
     Group("folders", "maxfid dir compound_find charset mangle credits bench", continuously_available=False),
     Group("unsigned", "compound tcon", signing="optional"),
     Group("odd", "aio_delay scan check-sharemode hold-oplock hold-sharemode", continuously_available=False, quick=False),
     Group("lease-plain", "lease dirlease durable-v2-open", continuously_available=False, quick=False, again=True),
 )
+
+
+# What only an administrator may do: it makes somebody else the owner of a file.
+AS_ADMINISTRATOR = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.aclfile", "smb2.create.acldir")
 
 
 class Expected:
@@ -166,7 +170,8 @@ class Torture:
                 if mark == "-":
                     self.say("skipped", f"{name} [{target.name}] is not run: {reason}")
                     continue
-                result = self.smbtorture.run(name, share, folder, self.options.limit)
+                user = share.administrator if share.administrator and name in AS_ADMINISTRATOR else share.user
+                result = self.smbtorture.run(name, replace(share, user=user), folder, self.options.limit)
                 died = result.outcome != "success" and target.died(group)
                 if died:
                     result.outcome = "crash"

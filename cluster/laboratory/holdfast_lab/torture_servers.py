@@ -28,6 +28,7 @@ class Share:
     password: str
     second_user: str
     second_password: str
+    administrator: str = ""  # with the first user's password; empty: there is none
     inside: tuple = ()
     options: tuple = ()
 
@@ -37,6 +38,7 @@ class Alone:
 
     name = "standalone"
     users = ("alice", "bob")
+    administrator = "carol"
 
     def __init__(self, record, binaries):
         self.record = record
@@ -60,7 +62,7 @@ class Alone:
             run("mkfs.xfs", "-q", "-K", "-m", "reflink=1,bigtime=1", "-i", "size=1024", image)
             run("mount", "-o", "loop,noatime", image, self.folder / "shares")
         (self.folder / "password").touch(mode=0o600)
-        (self.folder / "password").write_text("".join(f"{secret}\n" for secret in self.secrets))
+        (self.folder / "password").write_text("".join(f"{secret}\n" for secret in [*self.secrets, self.secrets[0]]))
 
     def share(self, group):
         (self.folder / "shares" / group.name).mkdir(exist_ok=True)
@@ -70,7 +72,7 @@ class Alone:
                 pass
             share = Share(
                 "127.0.0.1", port, "test", self.users[0], self.secrets[0], self.users[1], self.secrets[1],
-                options=group.options)
+                administrator=self.administrator, options=group.options)
             self.servers[group.name] = (share, None)
         self.start(group)
         return share
@@ -81,7 +83,9 @@ class Alone:
         flags = ",ca" if group.continuously_available else ""
         process = self.record.spawn(
             "smbserverd", self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
-            *(word for user in self.users for word in ("--user", user)), "--password-file", self.folder / "password",
+            # smb2.acls.ACCESSBASED's.
+            "--share", f"hideunread={self.folder / 'shares' / group.name},abe",
+            *(word for user in self.users for word in ("--user", user)), "--administrator", self.administrator, "--password-file", self.folder / "password",
             "--port", share.port, "--address", "127.0.0.1", "--state-dir", self.folder / f"{group.name}.state",
             "--signing", group.signing, log=log)
         self.servers[group.name] = (share, process)

@@ -214,7 +214,7 @@ enum SamrService {
         handles.open(object, into: &writer)
     }
 
-    /// The aliases of BUILTIN that hold one of `sids`: users of this server are Users, its administrator Administrators.
+    /// The aliases of BUILTIN that hold one of `sids`: users of this server are Users, its administrators Administrators.
     private static func aliases(of sids: [SID], _ accounts: Accounts) -> [UInt32] {
         var found: Set<UInt32> = []
         for sid in sids {
@@ -223,7 +223,7 @@ enum SamrService {
                 continue
             }
             found.insert(545)
-            if sid.subAuthorities.last == Accounts.administratorRelativeID { found.insert(544) }
+            if self.administrators(accounts).contains(sid) { found.insert(544) }
         }
         return found.sorted()
     }
@@ -277,11 +277,15 @@ enum SamrService {
         return nil
     }
 
+    private static func administrators(_ accounts: Accounts) -> [SID] {
+        accounts.users
+            .filter { $0.isAdministrator || $0.relativeID == Accounts.administratorRelativeID }
+            .map { SID(5, accounts.sid.subAuthorities + [$0.relativeID]) }
+    }
+
     private static func members(of alias: UInt32, _ accounts: Accounts) -> [SID] {
         switch alias {
-        case 544:
-            accounts.user(relativeID: Accounts.administratorRelativeID) == nil
-                ? [] : [SID(5, accounts.sid.subAuthorities + [Accounts.administratorRelativeID])]
+        case 544: self.administrators(accounts)
         case 545: [SID(5, [4]), .authenticatedUsers]
         default: []
         }

@@ -42,6 +42,8 @@ enum SrvsvcService {
     private static func describe(_ share: Share) -> SrvsvcShare {
         SrvsvcShare(
             name: share.name, type: share.isPipes ? SrvsvcShare.ipc | SrvsvcShare.special : SrvsvcShare.diskTree,
-            comment: share.comment, path: share.isPipes ? "" : "C:\\\(share.name)")
+            comment: share.comment, path: share.isPipes ? "" : "C:\\\(share.name)",
+            // SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM, [MS-SRVS] 2.2.4.29.
+            flags: share.isAccessBased ? 0x0800 : 0)
     }
 }

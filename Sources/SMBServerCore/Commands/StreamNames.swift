@@ -1,0 +1,77 @@
+import SMB2Wire
+import StateRecords
+
+// Named streams: their names, and what they have to say when their file goes. [MS-FSA] 2.1.5.15.12, 2.1.5.1.2.2.
+
+extension ServerState {
+    /// FileRenameInformation through an open of a stream. The new name begins with a colon: a stream stays in its file.
+    mutating func renameStream(
+        to target: String, _ replaces: Bool, _ open: Open, _ handle: any FileHandle, _ fileSystem: any FileSystem
+    ) throws(SMBError) {
+        let old = handle.fileKey
+        // As Windows answers: the file that the path begins with is open.
+        guard target.hasPrefix(":") else { throw SMBError(.sharingViolation, "a stream does not leave its file") }
+        guard !old.stream.isEmpty else { throw SMBError(.notSupported, "renaming the unnamed stream") }
+        guard let name = try fileSystem.streamName(target) else {
+            throw SMBError(.objectNameInvalid, "the unnamed stream as a new name")
+        }
+        let new = FileKey(identity: old.identity, stream: name.uppercased())
+        if new != old, let other = self.fileIndex[new], self.files[other]?.opens.isEmpty == false {
+            throw SMBError(replaces ? .accessDenied : .objectNameCollision, "the stream to be replaced is open")
+        }
+        try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
+        let opens = self.files[open.file]?.opens ?? []
+        let others = opens.filter { $0 != open.key }.compactMap { self.opens[$0]?.handle }
+        try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces)
+        self.files[open.file]?.key = new
+        self.fileIndex[old] = nil
+        self.fileIndex[new] = open.file
+        let base = open.path.firstIndex(of: ":").map { String(open.path[..<$0]) } ?? open.path
+        for key in opens {
+            self.opens[key]?.path = base + ":" + name
+            self.persist(key, awaited: true)
+        }
+        self.directoryChanged(at: base, by: open)
+    }
+
+    /// A file that is to be deleted waits for the opens of its streams; afterwards nobody else has it.
+    mutating func postponeDeletion(of open: Open, _ handle: any FileHandle) -> Bool {
+        guard let key = self.files[open.file]?.key, key.stream.isEmpty, !open.deletesNameOnClose,
+            self.streamIndex[key.identity] != nil
+        else { return false }
+        self.files[open.file]?.deletion = FileEntry.Deletion(
+            handle: handle, share: open.share, record: open.isPersistent ? open.persistentID : nil)
+        return true
+    }
+
+    /// The last open of a stream is gone.
+    mutating func finishDeletion(of identity: FileIdentity) {
+        guard self.streamIndex[identity] == nil, let entry = self.fileIndex[FileKey(identity: identity)],
+            let file = self.files[entry], file.opens.isEmpty, let deletion = file.deletion
+        else { return }
+        self.files[entry]?.deletion = nil
+        var keepsRecord = false
+        if file.isDeletePending {
+            do throws(SMBError) {
+                try deletion.share.fileSystem?.deleteFile(deletion.handle)
+                self.deletions &+= 1
+            } catch {
+                self.note(error)
+                keepsRecord = error.status.saysStorageFailed
+            }
+        }
+        if let record = deletion.record, !keepsRecord { self.mutations.append(.removeOpen(persistentID: record)) }
+        self.dropFileEntryIfUnused(entry)
+    }
+
+    /// Who opens a file to delete it deletes its streams: their opens must share that.
+    func requireStreamsShareDeletion(of key: FileKey) throws(SMBError) {
+        for entry in self.streamIndex[key.identity] ?? [] {
+            let refuses = self.files[entry]?.opens.contains {
+                guard let open = self.opens[$0] else { return false }
+                return ShareMode.matters(open.grantedAccess) && !open.shareAccess.contains(.delete)
+            }
+            if refuses == true { throw SMBError(.sharingViolation, "a stream is open") }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import SMB2Wire
+
+/// SET_INFO of a security descriptor. [MS-SMB2] 3.3.5.21.3; [MS-FSA] 2.1.5.17.
+extension ServerState {
+    func setSecurity(
+        _ data: RawSpan, _ parts: SecurityInformation, _ open: Open, _ handle: any FileHandle
+    ) throws(SMBError) {
+        if !parts.isDisjoint(with: [.owner, .group, .label]), !open.grantedAccess.contains(.writeOwner) {
+            throw SMBError(.accessDenied)
+        }
+        if parts.contains(.dacl), !open.grantedAccess.contains(.writeDAC) { throw SMBError(.accessDenied) }
+        if parts.contains(.sacl), !open.grantedAccess.contains(.accessSystemSecurity) {
+            throw SMBError(.accessDenied)
+        }
+        var descriptor: SecurityDescriptor
+        do throws(WireError) { descriptor = try SecurityDescriptor(parsing: Self.selfRelative(data).span.bytes) } catch
+        {
+            throw SMBError(.invalidSecurityDescr, "\(error)")
+        }
+        // chown's owners are checked by nobody: a POSIX client's users are its own.
+        if parts.contains(.owner), let owner = descriptor.owner, !open.isPOSIX {
+            guard open.owner.token.mayAssign(owner: owner) else { throw SMBError(.invalidOwner) }
+        }
+        // What is kept says what it grants; the order is left as it is.
+        descriptor.dacl = descriptor.dacl.map { ACL(revision: $0.revision, entries: $0.entries.map(\.mappingGeneric)) }
+        descriptor.sacl = descriptor.sacl.map { ACL(revision: $0.revision, entries: $0.entries.map(\.mappingGeneric)) }
+        var writer = WireWriter()
+        descriptor.encode(into: &writer)
+        let rest = open.isPOSIX ? try self.setPOSIXSecurity(writer.bytes, parts, handle) : parts
+        if !rest.isEmpty { try handle.setSecurityDescriptor(writer.bytes, rest) }
+    }
+
+    /// Samba's tools forget the bit that says so; on the wire there is no other form. [MS-DTYP] 2.4.6.
+    package static func selfRelative(_ data: RawSpan) -> [UInt8] {
+        var bytes = data.bytes(in: 0..<data.byteCount)
+        if bytes.count > 3 { bytes[3] |= 0x80 }
+        return bytes
+    }
+}
