@@ -6,9 +6,10 @@ import PackageDescription
 // CI sets HOLDFAST_STRICT: warnings of our own targets are errors there, and nobody else's are.
 let strict: [SwiftSetting] = Context.environment["HOLDFAST_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
-// cluster/lab fuzz sets HOLDFAST_FUZZER: `holdfastfuzz` is then driven by libFuzzer, which comes with the sanitizer.
+// cluster/lab fuzz sets HOLDFAST_FUZZER: `holdfastfuzz` is then driven by libFuzzer, which brings the sanitizer's `main`.
 let libFuzzer: [SwiftSetting] =
-    Context.environment["HOLDFAST_FUZZER"] == nil ? [] : [.define("HOLDFAST_LIBFUZZER")]
+    Context.environment["HOLDFAST_FUZZER"] == nil
+    ? [] : [.define("HOLDFAST_LIBFUZZER"), .unsafeFlags(["-parse-as-library"])]
 
 let settings: [SwiftSetting] =
     [

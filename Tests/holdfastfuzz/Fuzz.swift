@@ -3,32 +3,26 @@ import Glibc
 import GoldenMessages
 
 #if HOLDFAST_LIBFUZZER
-    /// libFuzzer's own `main` stays out: SwiftPM gives the program's entry another name.
-    @_silgen_name("LLVMFuzzerRunDriver")
-    private func runDriver(
-        _ count: UnsafeMutablePointer<CInt>,
-        _ words: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-        _ testOneInput: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-    ) -> CInt
+    /// HOLDFAST_FUZZ_SUBJECT names the subject; without it all are named.
+    private let subject: FuzzSubject = {
+        let name = getenv("HOLDFAST_FUZZ_SUBJECT").map { String(cString: $0) }
+        if let subject = name.flatMap({ FuzzSubject(rawValue: $0) }) { return subject }
+        for subject in FuzzSubject.allCases { print(subject.rawValue) }
+        exit(name == nil ? 0 : 2)
+    }()
 
-    /// HOLDFAST_FUZZ_SUBJECT names the subject; its seeds are written to HOLDFAST_FUZZ_SEEDS before libFuzzer reads them.
-    @main struct Fuzz {
-        static let subject = getenv("HOLDFAST_FUZZ_SUBJECT").flatMap { FuzzSubject(rawValue: String(cString: $0)) }
+    /// Before libFuzzer reads its corpus: the seeds are written to HOLDFAST_FUZZ_SEEDS.
+    @_cdecl("LLVMFuzzerInitialize")
+    public func initialize(_: UnsafeMutableRawPointer?, _: UnsafeMutableRawPointer?) -> CInt {
+        let subject = subject
+        if let directory = getenv("HOLDFAST_FUZZ_SEEDS") { Seeds.write(subject, to: String(cString: directory)) }
+        return 0
+    }
 
-        static func main() {
-            guard let subject = Self.subject else {
-                for subject in FuzzSubject.allCases { print(subject.rawValue) }
-                return
-            }
-            if let directory = getenv("HOLDFAST_FUZZ_SEEDS") { Seeds.write(subject, to: String(cString: directory)) }
-            var count = CommandLine.argc
-            var words = CommandLine.unsafeArgv
-            exit(
-                runDriver(&count, &words) { bytes, count in
-                    Fuzz.subject?.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
-                    return 0
-                })
-        }
+    @_cdecl("LLVMFuzzerTestOneInput")
+    public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+        subject.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
+        return 0
     }
 #else
     /// The same without coverage: mutated seeds, or files that are replayed.
