@@ -6,6 +6,11 @@ import PackageDescription
 // CI sets HOLDFAST_STRICT: warnings of our own targets are errors there, and nobody else's are.
 let strict: [SwiftSetting] = Context.environment["HOLDFAST_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
+// cluster/lab fuzz sets HOLDFAST_FUZZER: `holdfastfuzz` is then driven by libFuzzer, which brings the sanitizer's `main`.
+let libFuzzer: [SwiftSetting] =
+    Context.environment["HOLDFAST_FUZZER"] == nil
+    ? [] : [.define("HOLDFAST_LIBFUZZER"), .unsafeFlags(["-parse-as-library"])]
+
 let settings: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
@@ -62,7 +67,7 @@ let package = Package(
         pure("SMB2Wire"),
         pure("SMBCompression"),
         pure("StateRecords"),
-        pure("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        pure("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         pure("Raft"),
         pure("ClusterCore", ["Raft", "StateRecords"]),
 
@@ -73,8 +78,11 @@ let package = Package(
         shell("FileStore", ["SMB2Wire", "CLinux"]),
         shell(
             "SMBServer",
-            ["SMB2Wire", "StateRecords", "SMBServerCore", "SMBCrypto", "SMBAuth", "FileStore", "SQLite", "CLinux"]),
-        shell("SMBClient", ["SMB2Wire", "SMBCrypto", "SMBAuth", "CLinux"]),
+            [
+                "SMB2Wire", "SMBCompression", "StateRecords", "SMBServerCore", "SMBCrypto", "SMBAuth", "FileStore",
+                "SQLite", "CLinux",
+            ]),
+        shell("SMBClient", ["SMB2Wire", "SMBCompression", "SMBCrypto", "SMBAuth", "CLinux"]),
         shell("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CLinux"]),
         shell("ClusterPlatform", ["CISCSI", "CLinux"]),
         shell("ClusterTransport", ["StateRecords", logging, nio, nioPosix, nioTLS, nioSSL, x509, asn1, crypto]),
@@ -98,10 +106,22 @@ let package = Package(
 
         // Well-formed messages and how to break them, for the tests of the codecs and of the whole server.
         .target(name: "GoldenMessages", path: "Tests/GoldenMessages", swiftSettings: settings),
-        tests("SMB2Wire", ["GoldenMessages"]),
+        // What bytes from outside can reach, for libFuzzer (cluster/lab fuzz) and, briefly, for the tests.
+        .target(
+            name: "FuzzSubjects",
+            dependencies: [
+                "SMB2Wire", "SMBCompression", "SMBCrypto", "SMBAuth", "SMBServerCore", "SMBServer", "SMBClient",
+                "StateRecords", "GoldenMessages",
+            ], path: "Tests/FuzzSubjects", swiftSettings: settings),
+        .executableTarget(
+            name: "holdfastfuzz", dependencies: ["FuzzSubjects", "GoldenMessages"], path: "Tests/holdfastfuzz",
+            swiftSettings: settings + libFuzzer),
+        tests("SMB2Wire", ["FuzzSubjects", "GoldenMessages"]),
         tests("SMBCompression", ["GoldenMessages"]),
+        .testTarget(
+            name: "FuzzSubjectsTests", dependencies: ["FuzzSubjects", "GoldenMessages"], swiftSettings: settings),
         tests("StateRecords", []),
-        tests("SMBServerCore", ["SMB2Wire", "StateRecords"]),
+        tests("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         tests("Raft", []),
         tests("ClusterCore", ["Raft", "StateRecords"]),
         tests("ClusterSimulation", ["Raft", "ClusterCore"]),
@@ -113,7 +133,7 @@ let package = Package(
             "SMBServer",
             [
                 "SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux", "SMBAuth", "SMBCrypto",
-                "GoldenMessages",
+                "GoldenMessages", "SMBCompression",
             ]),
         tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
         tests("ClusterPlatform", ["CLinux"]),

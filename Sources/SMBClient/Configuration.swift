@@ -1,5 +1,6 @@
 import SMB2Wire
 import SMBAuth
+import SMBCompression
 import SMBCrypto
 
 /// Whom to connect to, as whom, and what to offer.
@@ -15,6 +16,9 @@ package struct ClientConfiguration: Sendable {
     package var encrypts = false
     package var ciphers: [Cipher] = [.aes128GCM, .aes128CCM, .aes256GCM, .aes256CCM]
     package var signingAlgorithms: [SMB2Wire.SigningAlgorithm] = [.aesGMAC, .aesCMAC, .hmacSHA256]
+    /// Offered compression; nothing by default.
+    package var compression: [CompressionAlgorithm] = []
+    package var chainsCompression = true
     package var capabilities: Capabilities = [.leasing, .largeMTU, .persistentHandles, .encryption]
     /// NTLM without SPNEGO around it.
     package var usesBareNTLM = false

@@ -1,5 +1,6 @@
 import SMB2Wire
 import SMBAuth
+import SMBCompression
 import SMBCrypto
 
 /// One connection with one session and one current tree. Blocking, for one thread; requests may be pipelined: `post`
@@ -18,6 +19,7 @@ package final class SMBConnection {
     package internal(set) var maximumTransactSize = 65_536
     package internal(set) var cipher: Cipher?
     package internal(set) var signingAlgorithm: SMB2Wire.SigningAlgorithm?
+    package internal(set) var compression: CompressionAgreement?
     var preauth = PreauthIntegrity()
 
     // What SESSION_SETUP yielded.
@@ -30,6 +32,10 @@ package final class SMBConnection {
     var isBinding = false
     /// Whether requests leave encrypted from now on.
     package var isEncrypting = false
+    /// Whether WRITEs leave compressed from now on where that makes them smaller, and READs ask for it.
+    package var isCompressing = false
+    /// Packets that came compressed, and that went so.
+    package internal(set) var compressedPackets = (received: 0, sent: 0)
 
     /// The tree that requests name; set by ``treeConnect(_:)``.
     package var treeID: UInt32 = 0
@@ -110,21 +116,26 @@ package final class SMBConnection {
         header.encode(into: &self.output)
         encode(&self.output)
 
-        let end = self.output.count
+        var end = self.output.count
         // What is signed goes into the hash as it leaves: below.
         if command == .negotiate || command == .sessionSetup, !signs {
             try self.updatePreauth(messageStart..<end)
+        }
+        if signs, let signer = self.signer {
+            try self.mutate(messageStart..<end) { bytes throws(CryptoError) in
+                try signer.signer.sign(bytes, fromServer: false)
+            }
+            if command == .sessionSetup { try self.updatePreauth(messageStart..<end) }
+        }
+        if command == .write {
+            self.compress(from: messageStart, in: &self.output)
+            end = self.output.count
         }
         if seals, let sealer = self.sealer {
             let id = self.sessionID
             try self.mutate(packetStart..<end) { bytes throws(CryptoError) in
                 try sealer.sealer.seal(bytes, sessionID: id)
             }
-        } else if signs, let signer = self.signer {
-            try self.mutate(messageStart..<end) { bytes throws(CryptoError) in
-                try signer.signer.sign(bytes, fromServer: false)
-            }
-            if command == .sessionSetup { try self.updatePreauth(messageStart..<end) }
         }
         self.output.store(DirectTCP.header(length: end - packetStart), at: start)
         if self.output.count >= Self.flushThreshold { try self.flush() }
@@ -351,8 +362,12 @@ package final class SMBConnection {
             guard let sealer = self.sealer else { throw .violation("encrypted before there is a key") }
             start = try crypto { () throws(CryptoError) in try sealer.open(&packet) }
             isEncrypted = true
-        case .smb2: break
+        case .smb2, .compressed: break
         default: throw .violation("a packet that is not SMB2")
+        }
+        if PacketKind(packet.span.bytes.extracting(start..<packet.count)) == .compressed {
+            packet = try self.inflate(packet[start...])
+            start = 0
         }
         while start < packet.count {
             let header: SMB2Header

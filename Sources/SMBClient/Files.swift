@@ -42,9 +42,9 @@ extension SMBConnection {
     }
 
     package func postRead(_ file: FileID, at offset: UInt64, count: Int) throws(ClientError) -> UInt64 {
-        try self.post(.read, Options(payloadByteCount: count)) {
-            ReadRequest(fileID: file, offset: offset, length: UInt32(clamping: count)).encode(into: &$0)
-        }
+        var request = ReadRequest(fileID: file, offset: offset, length: UInt32(clamping: count))
+        if self.isCompressing, self.compression != nil { request.flags |= ReadRequest.requestCompressedFlag }
+        return try self.post(.read, Options(payloadByteCount: count)) { request.encode(into: &$0) }
     }
 
     package func postWrite(

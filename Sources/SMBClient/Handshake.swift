@@ -1,5 +1,6 @@
 import SMB2Wire
 import SMBAuth
+import SMBCompression
 import SMBCrypto
 
 extension SMBConnection {
@@ -13,6 +14,11 @@ extension SMBConnection {
             offered.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: salt)
             if !configuration.ciphers.isEmpty { offered.ciphers = configuration.ciphers }
             if !configuration.signingAlgorithms.isEmpty { offered.signingAlgorithms = configuration.signingAlgorithms }
+            if !configuration.compression.isEmpty {
+                offered.compression = CompressionCapabilities(
+                    algorithms: configuration.compression.map(\.rawValue),
+                    flags: configuration.chainsCompression ? CompressionCapabilities.chainedFlag : 0)
+            }
             offered.netName = configuration.host
             contexts = offered
         }
@@ -41,6 +47,14 @@ extension SMBConnection {
             }
             self.cipher = response.contexts?.ciphers?.first.flatMap { $0.rawValue == 0 ? nil : $0 }
             self.signingAlgorithm = response.contexts?.signingAlgorithms?.first
+            if let agreed = response.contexts?.compression {
+                let algorithms = agreed.algorithms.compactMap { CompressionAlgorithm(rawValue: $0) }
+                self.compression =
+                    algorithms.isEmpty
+                    ? nil
+                    : CompressionAgreement(
+                        algorithms: algorithms, isChained: agreed.flags & CompressionCapabilities.chainedFlag != 0)
+            }
         } else if response.dialect >= .smb30, response.capabilities.contains(.encryption) {
             self.cipher = .aes128CCM
         }

@@ -17,6 +17,19 @@ struct ByteSource {
         return T(littleEndian: value)
     }
 
+    /// Copies what is mostly a few bytes.
+    @inline(__always)
+    mutating func move(_ byteCount: Int, to output: inout ByteTarget) throws(CompressionError) {
+        if byteCount <= 16, self.remaining >= 16, output.room >= 16, byteCount >= 0 {
+            let start = self.bytes.baseAddress.map { $0 + self.position }
+            guard let start else { throw .truncated }
+            output.append(firstOf16: start, count: byteCount)
+            self.position += byteCount
+        } else {
+            try output.append(try self.read(byteCount: byteCount))
+        }
+    }
+
     @inline(__always)
     mutating func read(byteCount: Int) throws(CompressionError) -> UnsafeRawBufferPointer {
         guard byteCount >= 0, byteCount <= self.bytes.count - self.position else { throw .truncated }
@@ -61,6 +74,17 @@ struct ByteTarget {
         self.count += source.count
     }
 
+    /// Appends `count` of 16 bytes; the caller has looked that there are 16, and room for as many.
+    @inline(__always)
+    mutating func append(firstOf16 source: UnsafeRawPointer, count: Int) {
+        precondition(count <= 16 && self.room >= 16)
+        let low = source.loadUnaligned(as: UInt64.self)
+        let high = source.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        self.bytes.storeBytes(of: low, toByteOffset: self.count, as: UInt64.self)
+        self.bytes.storeBytes(of: high, toByteOffset: self.count + 8, as: UInt64.self)
+        self.count += count
+    }
+
     mutating func append(repeating byte: UInt8, count: Int) throws(CompressionError) {
         guard count >= 0, count <= self.room else { throw .outputExceeded }
         UnsafeMutableRawBufferPointer(rebasing: self.bytes[self.count..<self.count + count])
@@ -79,9 +103,11 @@ struct ByteTarget {
         let to = base + self.count
         let from = to - distance
         if distance >= 8 {
-            // Eight at a time never read what they write.
+            // Eight at a time never read what they write. Where there is room, the last eight may go beyond the length:
+            // what comes next is written over them.
             var at = 0
-            while at + 8 <= length {
+            let end = self.bytes.count - self.count - length >= 8 ? length : length - 7
+            while at < end {
                 to.storeBytes(of: (from + at).loadUnaligned(as: UInt64.self), toByteOffset: at, as: UInt64.self)
                 at += 8
             }

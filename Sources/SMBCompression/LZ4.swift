@@ -22,7 +22,7 @@ enum LZ4 {
         while !output.isFull {
             let token = Int(try input.read(UInt8.self))
             let literals = try self.length(token >> 4, &input)
-            try output.append(try input.read(byteCount: literals))
+            try input.move(literals, to: &output)
             // The last sequence has no match.
             if output.isFull { return }
             let distance = Int(try input.read(UInt16.self))

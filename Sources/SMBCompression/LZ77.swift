@@ -13,11 +13,16 @@ enum LZ77 {
                 flags = try input.read(UInt32.self)
                 flagCount = 32
             }
-            flagCount -= 1
-            guard flags >> UInt32(flagCount) & 1 != 0 else {
-                try output.append(try input.read(UInt8.self))
+            // The flags that are left stand at the top: literals up to the next one that is set.
+            let literals = min(flags.leadingZeroBitCount, flagCount)
+            if literals > 0 {
+                try input.move(min(literals, output.room), to: &output)
+                flags <<= UInt32(literals)
+                flagCount -= literals
                 continue
             }
+            flags <<= 1
+            flagCount -= 1
             let word = Int(try input.read(UInt16.self))
             var length = word & 7
             if length == 7 {
@@ -59,10 +64,7 @@ enum LZ77 {
             let literalEnd = match?.position ?? source.count
             // Known before the first of them is written, which for noise is at once.
             guard literalEnd - literal <= output.room else { return false }
-            while literal < literalEnd {
-                guard writer.append(literal: source[literal], to: &output) else { return false }
-                literal += 1
-            }
+            guard writer.append(literals: source, literal..<literalEnd, to: &output) else { return false }
             guard let match else { break }
             guard writer.append(distance: match.distance, length: match.length, to: &output) else { return false }
             literal = match.position + match.length
@@ -88,10 +90,11 @@ enum LZ77 {
             return true
         }
 
+        /// One set flag, or several that are not.
         @inline(__always)
-        private mutating func flag(_ bit: UInt32, _ output: inout ByteTarget) {
-            self.flags = self.flags << 1 | bit
-            self.flagCount += 1
+        private mutating func flag(_ bit: UInt32, count: Int = 1, _ output: inout ByteTarget) {
+            self.flags = self.flags << UInt32(count) | bit
+            self.flagCount += count
             guard self.flagCount == 32 else { return }
             output.store(self.flags, at: self.flagsAt)
             self.flagCount = 0
@@ -99,10 +102,17 @@ enum LZ77 {
         }
 
         @inline(__always)
-        mutating func append(literal: UInt8, to output: inout ByteTarget) -> Bool {
-            guard output.room >= 1 + 4 else { return false }
-            output.put(literal)
-            self.flag(0, &output)
+        mutating func append(
+            literals source: UnsafeRawBufferPointer, _ range: Range<Int>, to output: inout ByteTarget
+        ) -> Bool {
+            var at = range.lowerBound
+            while at < range.upperBound {
+                let count = min(32 - self.flagCount, range.upperBound - at)
+                guard output.room >= count + 4 else { return false }
+                output.put(source, from: at, count: count)
+                self.flag(0, count: count, &output)
+                at += count
+            }
             return true
         }
 

@@ -1,22 +1,23 @@
 /// Where four bytes were last seen: one candidate a hash, which is what makes it fast. Shared by all compressors here.
-struct MatchTable {
+struct MatchTable: ~Copyable {
     /// At most 64 KiB of table: it stays in the second-level cache.
     private static let maximumBits = 14
     private static let minimumBits = 8
-    private var table: [UInt32] = []
-    private var shift: UInt32 = 0
+    // As large as it can be, from init to deinit. A slot is a word's product shifted so far that only `maximumBits` of it,
+    // or fewer, are left: it cannot lie outside. An array would ask with every store whether it is shared.
+    private let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 1 << MatchTable.maximumBits)
+    private var shift = UInt32(32 - MatchTable.minimumBits)
+
+    init() { self.table.initialize(repeating: 0, count: 1 << Self.maximumBits) }
+
+    deinit { self.table.deallocate() }
 
     /// Forgets everything. A small input gets a small table, because clearing it must not cost more than the input.
     mutating func reset(for byteCount: Int) {
         var bits = Self.minimumBits
         while bits < Self.maximumBits, 1 << bits < byteCount { bits += 1 }
         self.shift = UInt32(32 - bits)
-        let size = 1 << bits
-        if self.table.count == size {
-            self.table.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
-        } else {
-            self.table = [UInt32](repeating: 0, count: size)
-        }
+        self.table.update(repeating: 0, count: 1 << bits)
     }
 
     /// Remembers the four bytes at `position`, and returns where the same hash was last seen. Positions are kept plus

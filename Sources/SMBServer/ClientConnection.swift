@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import SMB2Wire
+import SMBCompression
 import SMBServerCore
 
 /// One client's TCP connection: receives into a pooled window, parses in place, answers into one pooled buffer that is
@@ -37,6 +38,8 @@ final class ClientConnection {
     private var isStopped = false
     var nextFrame: UInt64 = 1
     var security: ConnectionSecurity
+    /// Set by NEGOTIATE.
+    var compression: CompressionAgreement?
 
     init(_ descriptor: Int32, id: Connection.ID, slot: Int, loop: Loop) {
         self.descriptor = descriptor

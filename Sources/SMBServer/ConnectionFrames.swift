@@ -1,6 +1,7 @@
 import Glibc
 import FileStore
 import SMB2Wire
+import SMBCompression
 import SMBCrypto
 import SMBServerCore
 
@@ -35,6 +36,7 @@ struct FrameReply {
     var start: Int
     var end: Int
     var protection: Protection
+    var isCompressible = false
 }
 
 /// What a reply waits for on another thread.
@@ -73,7 +75,15 @@ extension ClientConnection {
             } catch { return "decryption: \(error)" }
             encryptedFor = session
         case .smb1: return self.negotiateSMB1(frame, into: &writer)
-        case .compressed, .unknown: return "no SMB2 message"
+        case .compressed: break
+        case .unknown: return "no SMB2 message"
+        }
+        var inflated: ReceiveWindow?
+        defer { if let inflated { self.loop.pool.giveBack(inflated) } }
+        if PacketKind(UnsafeRawBufferPointer(packet).bytes) == .compressed {
+            do throws(CompressionError) { (inflated, packet) = try self.inflate(packet) } catch {
+                return "decompression: \(error)"
+            }
         }
         let frameStart = writer.count
         writer.claim(DirectTCP.headerByteCount + (encryptedFor == nil ? 0 : TransformHeader.byteCount))
@@ -113,7 +123,10 @@ extension ClientConnection {
                     writer.store(UInt32(reply.start - last.start), at: last.start + SMB2Header.nextCommandOffset)
                     replies[replies.count - 1].end = reply.start
                 }
-                replies.append(FrameReply(start: reply.start, end: writer.count, protection: reply.protection))
+                replies.append(
+                    FrameReply(
+                        start: reply.start, end: writer.count, protection: reply.protection,
+                        isCompressible: reply.isCompressible))
                 if header.command == .negotiate {
                     self.negotiated(message, writer, reply.start)
                 }
@@ -190,7 +203,7 @@ extension ClientConnection {
 
     // MARK: Finishing
 
-    /// Signs or encrypts, and writes the transport's length. Returns why that failed.
+    /// Signs, compresses, encrypts, and writes the transport's length. Returns why that failed.
     private func finish(
         _ start: Int, _ overhead: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ writer: inout WireWriter
     ) -> String? {
@@ -201,6 +214,7 @@ extension ClientConnection {
         do throws(CryptoError) {
             if let session = encryptedFor {
                 guard let channel = self.security.channel(session) else { return "no key to encrypt with" }
+                self.compress(replies, &writer)
                 let end = writer.count
                 try writer.withUnsafeMutableBytes(in: start + DirectTCP.headerByteCount..<end) {
                     bytes throws(CryptoError) in try channel.seal(bytes, session: session)
@@ -217,6 +231,7 @@ extension ClientConnection {
                         try channel.sign(bytes)
                     }
                 }
+                self.compress(replies, &writer)
             }
         } catch { return "protecting a reply: \(error)" }
         writer.store(
@@ -236,7 +251,9 @@ extension ClientConnection {
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: replies.map {
-                FrameReply(start: $0.start - start, end: $0.end - start, protection: $0.protection)
+                FrameReply(
+                    start: $0.start - start, end: $0.end - start, protection: $0.protection,
+                    isCompressible: $0.isCompressible)
             },
             encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
         self.nextFrame += 1
@@ -304,7 +321,9 @@ extension ClientConnection {
                 let start = writer.count
                 writer.append(frame.writer.span)
                 let moved = frame.replies.map {
-                    FrameReply(start: $0.start + start, end: $0.end + start, protection: $0.protection)
+                    FrameReply(
+                        start: $0.start + start, end: $0.end + start, protection: $0.protection,
+                        isCompressible: $0.isCompressible)
                 }
                 failure = failure ?? self.finish(start, 0, moved, frame.encryptedFor, &writer)
             }

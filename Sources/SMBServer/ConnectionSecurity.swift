@@ -82,6 +82,7 @@ extension ClientConnection {
             self.security.preauth = PreauthIntegrity()
             try self.security.preauth.update(UnsafeRawBufferPointer(request).bytes)
             try self.security.preauth.update(writer.span.extracting(reply..<writer.count))
+            self.compression = self.loop.server.withState(from: self.loop) { $0.connections[self.id]?.compression }
         } catch { Log.write("preauthentication hash: \(error)") }
     }
 

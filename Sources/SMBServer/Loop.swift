@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import SMB2Wire
+import SMBCompression
 import SMBServerCore
 import StateRecords
 import Synchronization
@@ -40,6 +41,7 @@ final class Loop: @unchecked Sendable {
 
     // Confined to the loop's thread.
     var pool = BufferPool()
+    var compressor = Compressor()
     private var connections: [ClientConnection?] = []
     private var freeSlots: [Int] = []
     private var slots: [Connection.ID: Int] = [:]

@@ -21,6 +21,7 @@ package final class StandaloneServer: Sendable {
         package var journal: String?
         package var serverName: String
         package var requiresSigning = true
+        package var offersCompression = true
         package var limits = ServerLimits()
         package var snapshotSchedules: [SnapshotSchedule] = []
         /// Nil: one a core.
@@ -44,7 +45,8 @@ package final class StandaloneServer: Sendable {
             domain: (
                 UInt32(truncatingIfNeeded: identity.low), UInt32(truncatingIfNeeded: identity.low >> 32),
                 UInt32(truncatingIfNeeded: identity.high)
-            ), requiresSigning: configuration.requiresSigning, limits: configuration.limits)
+            ), requiresSigning: configuration.requiresSigning, limits: configuration.limits,
+            offersCompression: configuration.offersCompression)
         record.shares = configuration.shares
         record.snapshotSchedules = configuration.snapshotSchedules
         for (index, user) in configuration.users.enumerated() {

@@ -1,4 +1,5 @@
 import SMB2Wire
+import SMBCompression
 import StateRecords
 
 /// A transport connection. [MS-SMB2] 3.3.1.7.
@@ -27,6 +28,7 @@ package struct Connection: Sendable {
     package var serverSecurityMode: SecurityMode = .signingEnabled
     /// Nil where none was agreed.
     package var cipher: Cipher?
+    package var compression: CompressionAgreement?
     package var signingAlgorithm: SigningAlgorithm = .hmacSHA256
     /// The POSIX extensions were negotiated.
     package var isPOSIX = false

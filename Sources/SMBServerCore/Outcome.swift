@@ -36,6 +36,8 @@ package struct Reply: Sendable {
     package var start: Int
     package var protection: Protection
     package var work: Work = .none
+    /// Request.CompressReply: the client asked for it. [MS-SMB2] 3.3.5.12.
+    package var isCompressible = false
 
     package init(start: Int, protection: Protection, work: Work = .none) {
         self.start = start

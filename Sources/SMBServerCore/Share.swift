@@ -22,6 +22,8 @@ package final class Share: Sendable {
     package let offersPOSIX: Bool
     /// Macs may keep their backups here.
     package let isTimeMachine: Bool
+    /// SMB2_SHAREFLAG_COMPRESS_DATA.
+    package let compressesData: Bool
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -34,6 +36,7 @@ package final class Share: Sendable {
         self.isAccessBased = record.isAccessBased
         self.offersPOSIX = record.offersPOSIX
         self.isTimeMachine = record.isTimeMachine
+        self.compressesData = record.compressesData
     }
 
     private init(pipes name: String, comment: String) {
@@ -47,6 +50,7 @@ package final class Share: Sendable {
         self.isAccessBased = false
         self.offersPOSIX = false
         self.isTimeMachine = false
+        self.compressesData = false
     }
 
     /// The share of the named pipes.

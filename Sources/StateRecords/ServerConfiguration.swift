@@ -56,11 +56,14 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var permissions: [SharePermission]
     /// Directories do not show what the user may not read. [MS-SMB2] 3.3.1.6 Share.DoAccessBasedDirectoryEnumeration.
     package var isAccessBased: Bool
+    /// Clients are told that they should ask for compressed data here. Since version 4.
+    package var compressesData: Bool
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
         isReadOnly: Bool = false, requiresEncryption: Bool = false, offersPOSIX: Bool = true,
-        isTimeMachine: Bool = false, permissions: [SharePermission] = [], isAccessBased: Bool = false
+        isTimeMachine: Bool = false, permissions: [SharePermission] = [], isAccessBased: Bool = false,
+        compressesData: Bool = false
     ) {
         self.name = name
         self.path = path
@@ -72,11 +75,12 @@ package struct ShareRecord: Equatable, BinaryRecord {
         self.isTimeMachine = isTimeMachine
         self.permissions = permissions
         self.isAccessBased = isAccessBased
+        self.compressesData = compressesData
     }
 
     package func encode(into writer: inout BinaryWriter) {
         // Version 2 added the POSIX extensions, which shares of before offer.
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
@@ -87,6 +91,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
             writer.write(self.isTimeMachine)
             writer.write(self.permissions)
             writer.write(self.isAccessBased)
+            writer.write(self.compressesData)
         }
     }
 
@@ -100,6 +105,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
             record.isTimeMachine = try reader.read()
             record.permissions = try reader.readArray()
             record.isAccessBased = try reader.read()
+            if version >= 4 { record.compressesData = try reader.read() }
             return record
         }
     }
@@ -168,11 +174,13 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var limits: ServerLimits
     /// In section 3.
     package var snapshotSchedules: [SnapshotSchedule] = []
+    /// Compression is agreed on with clients that offer it. In section 3, too.
+    package var offersCompression: Bool
 
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
         shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
-        limits: ServerLimits = ServerLimits()
+        limits: ServerLimits = ServerLimits(), offersCompression: Bool = true
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -182,6 +190,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.users = users
         self.requiresSigning = requiresSigning
         self.limits = limits
+        self.offersCompression = offersCompression
     }
 
     package static func == (left: Self, right: Self) -> Bool {
@@ -189,6 +198,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
             && left.requiresSigning == right.requiresSigning && left.limits == right.limits
             && left.snapshotSchedules == right.snapshotSchedules
+            && left.offersCompression == right.offersCompression
     }
 
     package func encode(into writer: inout BinaryWriter) {
@@ -204,6 +214,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.requiresSigning)
             writer.write(self.limits)
             writer.write(self.snapshotSchedules)
+            writer.write(self.offersCompression)
         }
     }
 
@@ -214,7 +225,10 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
                 domain: (try reader.read(), try reader.read(), try reader.read()),
                 mountPoint: try reader.read(), shares: try reader.readArray(), users: try reader.readArray(),
                 requiresSigning: try reader.read(), limits: version >= 2 ? try reader.read() : ServerLimits())
-            if version >= 3 { configuration.snapshotSchedules = try reader.readArray() }
+            if version >= 3 {
+                configuration.snapshotSchedules = try reader.readArray()
+                configuration.offersCompression = try reader.read()
+            }
             return configuration
         }
     }

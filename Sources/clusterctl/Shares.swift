@@ -38,6 +38,9 @@ struct Shares: ParsableCommand {
         @Flag(help: "Macs may keep their Time Machine backups here.")
         var timeMachine = false
 
+        @Flag(help: "Clients are told to compress what they read and write.")
+        var compressed = false
+
         func run() throws {
             let path = self.path ?? self.name
             if let problem = Names.problem(shareName: self.name) ?? Names.problem(sharePath: path) {
@@ -49,7 +52,7 @@ struct Shares: ParsableCommand {
                         name: self.name, path: path, comment: self.comment,
                         isContinuouslyAvailable: self.continuouslyAvailable, isReadOnly: self.readOnly,
                         requiresEncryption: self.encrypted, offersPOSIX: self.posix,
-                        isTimeMachine: self.timeMachine)))
+                        isTimeMachine: self.timeMachine, compressesData: self.compressed)))
         }
     }
 

@@ -12,7 +12,7 @@ enum Arguments {
 
     static var usage: String {
         """
-        Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt] --user NAME [OPTION...]
+        Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt][,compress] --user NAME [OPTION...]
                smbserverd --cluster-fd N --listen-fd M
                smbserverd snapshot create|list|delete FOLDER [TOKEN]
 
@@ -20,6 +20,7 @@ enum Arguments {
                                 ,ca       continuously available: handles survive a restart of the server
                                 ,ro       read only
                                 ,encrypt  only for clients that encrypt
+                                ,compress clients are told to compress what they read and write here
                                 ,abe      folders show only what the user may read
                                 ,allow=WHO:read|change|full   once given, nobody else may connect
                                 ,deny=WHO                     not at all, whatever allows it;
@@ -37,6 +38,7 @@ enum Arguments {
           --journal FILE        keep the journal in FILE instead of DIR/journal.db
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
+          --compression on|off  whether clients may compress at all (default: on)
           --threads N           event loops (default: one a core)
           --snapshots NAME=SECONDS:KEEP  a snapshot of share NAME in each period of so many seconds, KEEP of which stay
           --limit NAME=VALUE    how much there may be of something; may be given several times. Names and defaults:
@@ -103,6 +105,12 @@ enum Arguments {
                 default: throw ServerError("--signing is required or optional")
                 }
             case "--snapshots": configuration.snapshotSchedules.append(try Self.schedule(try value(option)))
+            case "--compression":
+                switch try value(option) {
+                case "on": configuration.offersCompression = true
+                case "off": configuration.offersCompression = false
+                default: throw ServerError("--compression is on or off")
+                }
             case "--limit":
                 let assignment = try value(option)
                 do throws(LimitError) { try configuration.limits.set(assignment) } catch {
@@ -168,6 +176,7 @@ enum Arguments {
             case "ca": record.isContinuouslyAvailable = true
             case "ro": record.isReadOnly = true
             case "encrypt": record.requiresEncryption = true
+            case "compress": record.compressesData = true
             case "noposix": record.offersPOSIX = false
             case "timemachine": record.isTimeMachine = true
             case "abe": record.isAccessBased = true
@@ -176,7 +185,8 @@ enum Arguments {
                 record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
             default:
                 throw ServerError(
-                    "--share \(text): \(flag) is none of ca, ro, encrypt, noposix, timemachine, abe, allow=, deny=")
+                    "--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix, timemachine, abe, allow=, deny="
+                )
             }
         }
         return record

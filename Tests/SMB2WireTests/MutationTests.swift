@@ -1,3 +1,4 @@
+import FuzzSubjects
 import GoldenMessages
 import Testing
 

@@ -35,10 +35,11 @@ package struct PreauthIntegrityCapabilities: Equatable, Sendable {
     }
 }
 
-/// SMB2_COMPRESSION_CAPABILITIES, [MS-SMB2] 2.2.3.1.3. Read so that it can be answered "none".
+/// SMB2_COMPRESSION_CAPABILITIES, [MS-SMB2] 2.2.3.1.3.
 package struct CompressionCapabilities: Equatable, Sendable {
+    package static let chainedFlag: UInt32 = 0x0000_0001
+
     package var algorithms: [UInt16]
-    /// SMB2_COMPRESSION_CAPABILITIES_FLAG_CHAINED.
     package var flags: UInt32
 
     package init(algorithms: [UInt16], flags: UInt32) {

@@ -2,6 +2,8 @@
 package struct ReadRequest: Equatable, Sendable {
     package static let structureSize: UInt16 = 49
     package static let unbufferedFlag: UInt8 = 0x01
+    /// SMB2_READFLAG_REQUEST_COMPRESSED: the client would like the response compressed. 3.1.1 only.
+    package static let requestCompressedFlag: UInt8 = 0x02
 
     /// Where the client would like the data in the response, from the SMB2 header.
     package var padding: UInt8

@@ -76,6 +76,9 @@ extension ServerState {
             connection.cipher = Self.ciphers.first { ciphers.contains($0) }
             answer.ciphers = [connection.cipher ?? Cipher(rawValue: 0)]
         }
+        if let compression = offered.compression {
+            answer.compression = self.agree(onCompression: compression, &connection)
+        }
         connection.signingAlgorithm = .aesCMAC
         if let algorithms = offered.signingAlgorithms,
             let algorithm = Self.signingAlgorithms.first(where: { algorithms.contains($0) })

@@ -28,10 +28,12 @@ extension ServerState {
         self.opens[key]?.currentByteOffset = read.offset + UInt64(length)
         self.statistics.bytesRead &+= UInt64(length)
         ReadResponse(dataLength: length).encode(into: &writer)
-        return self.reply(
+        let outcome = self.reply(
             request,
             work: .read(handle, offset: read.offset, length: length, minimum: Int(read.minimumCount)),
             into: &writer)
+        let wantsCompression = read.flags & ReadRequest.requestCompressedFlag != 0
+        return wantsCompression ? outcome.compressible : outcome
     }
 
     /// What the pipe's service answered and was not read yet. 3.3.5.12.

@@ -35,6 +35,7 @@ extension ServerState {
         var flags: TreeConnectResponse.ShareFlags = .manualCaching
         if share.requiresEncryption, connection.is3 { flags.insert(.encryptData) }
         if share.isAccessBased { flags.insert(.accessBasedEnumeration) }
+        if share.compressesData, connection.compression != nil { flags.insert(.compressData) }
         var capabilities: TreeConnectResponse.ShareCapabilities = []
         if share.isContinuouslyAvailable, connection.is3 { capabilities.insert(.continuousAvailability) }
         TreeConnectResponse(

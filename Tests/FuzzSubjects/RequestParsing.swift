@@ -1,7 +1,7 @@
-@testable import SMB2Wire
+import SMB2Wire
 
 /// Parses a message as the server would, down to the structures inside it: every parser a client's bytes can reach.
-func parseRequest(_ message: RawSpan) throws(WireError) {
+package func parseRequest(_ message: RawSpan) throws(WireError) {
     let header = try SMB2Header(parsing: message)
     _ = try header.messageLength(in: message)
     guard let command = header.command else { throw .invalidValue("command") }
@@ -47,7 +47,7 @@ func parseRequest(_ message: RawSpan) throws(WireError) {
     }
 }
 
-func parseControl(_ code: ControlCode, _ input: RawSpan) throws(WireError) {
+package func parseControl(_ code: ControlCode, _ input: RawSpan) throws(WireError) {
     switch code {
     case .validateNegotiateInfo: _ = try ValidateNegotiateInfoRequest(parsing: input)
     case .srvCopyChunk, .srvCopyChunkWrite: _ = try CopyChunkRequest(parsing: input)
@@ -68,7 +68,7 @@ func parseControl(_ code: ControlCode, _ input: RawSpan) throws(WireError) {
     }
 }
 
-func parseSetInfo(_ request: SetInfoRequest, _ data: RawSpan) throws(WireError) {
+package func parseSetInfo(_ request: SetInfoRequest, _ data: RawSpan) throws(WireError) {
     guard request.infoType == .file else {
         if request.infoType == .security { _ = try SecurityDescriptor(parsing: data) }
         return

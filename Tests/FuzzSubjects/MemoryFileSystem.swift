@@ -1,0 +1,1 @@
+../SMBServerCoreTests/MemoryFileSystem.swift
