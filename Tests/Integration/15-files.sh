@@ -30,12 +30,7 @@ printf 'in a stream' >"$work/stream"
 check "put into a stream" client test "put $work/stream name2:first"
 check "get from a stream" client test "get name2:FIRST $work/stream.back"
 check_same "the stream is what was put" "$work/stream" "$work/stream.back"
-# shellcheck disable=SC2016  # the stream's type has a dollar sign
-check_says "allinfo lists the stream" 'stream: \[:first:\$DATA\], 11 bytes' client test 'allinfo name2'
 check_says "the file itself is untouched" '^3000001$' stat -c %s "$share_path/name2"
-check "a stream is deleted alone" client test 'del name2:first'
-check_says "and is gone" 'OBJECT_NAME_NOT_FOUND' client test "get name2:first $work/none"
-check "the file stays" test -e "$share_path/name2"
 
 # Links that Linux made are shown and never followed.
 ln -s /etc "$share_path/out"

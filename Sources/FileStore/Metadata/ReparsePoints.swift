@@ -27,9 +27,15 @@ enum ReparsePoints {
 
     /// A Linux link's target as a client takes it: separators turned round; only a relative one leads anywhere.
     static func symlink(_ target: [UInt8]) -> ReparseData.Symlink {
-        let path = NTPath(onDisk: target)
         let isRelative = target.first != UInt8(ascii: "/")
-        let name = isRelative ? path.shownString : "\\" + path.shownString
+        let components = target.split(separator: UInt8(ascii: "/")).map { component in
+            // These are no names: they are not shown as one that ends in a dot is.
+            let isDots = component.count <= 2 && component.allSatisfy { $0 == UInt8(ascii: ".") }
+            return isDots
+                ? String(decoding: component, as: UTF8.self)
+                : String(decoding: NameText.shown(Array(component)), as: UTF16.self)
+        }
+        let name = (isRelative ? "" : "\\") + components.joined(separator: "\\")
         return .init(substituteName: name, printName: name, isRelative: isRelative)
     }
 }
