@@ -78,8 +78,9 @@ done
 mkdir -p "$work/rounds"
 for round in {1..8}; do head -c 2000000 /dev/zero | tr '\0' "\\$((round % 8 + 60))" >"$work/rounds/$round"; done
 commands=
-for round in {1..400}; do commands+="put $work/rounds/$((round % 8 + 1)) changing; "; done
-client folder "$commands" >"$work/writer.log" 2>&1 &
+for round in {1..8}; do commands+="put $work/rounds/$round changing; "; done
+writes() { for _ in {1..20}; do client folder "$commands"; done; }
+writes >"$work/writer.log" 2>&1 &
 writer=$!
 made=0
 while kill -0 "$writer" 2>/dev/null; do
