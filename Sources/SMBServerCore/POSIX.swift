@@ -144,7 +144,7 @@ extension ACL {
 
 extension SID {
     /// The uid or gid that it stands for; nil for all other SIDs.
-    fileprivate func unixID(ofGroup isGroup: Bool) -> UInt32? {
+    func unixID(ofGroup isGroup: Bool) -> UInt32? {
         let kind: UInt32 = isGroup ? 2 : 1
         switch (self.authority, self.subAuthorities.count) {
         case (5, 3) where self.subAuthorities.starts(with: [88, kind]): return self.subAuthorities[2]

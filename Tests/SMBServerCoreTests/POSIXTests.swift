@@ -102,7 +102,9 @@ import Testing
         #expect(handle.posixChanges.withLock { $0 } == ["mode 4711", "owner 1000 100"])
         // What means anything else is a security descriptor as any other: this file system keeps none.
         let other = SecurityDescriptor(owner: .administrators, group: nil, dacl: nil)
-        #expect(try self.set(client, file, other, .owner) == .notSupported)
+        #expect(
+            try self.set(client, file, other, .owner) == .invalidOwner,
+            "no more than anybody else may it give a file away")
     }
 
     /// The Linux client with `idsfromsid` says whose a new file is, and a mode that says "none" (07777): the context's counts.

@@ -126,6 +126,17 @@ import Testing
         #expect(!server.journal.contains { if case .putOpen = $0 { true } else { false } })
     }
 
+    /// A power loss took files that had been made through ordinary handles and whose creation had been answered.
+    @Test(arguments: [("ca", true), ("test", false)])
+    func whatIsMadeOnSuchAShareIsStableWhateverMakesIt(share: String, isStable: Bool) throws {
+        let client = try TestClient.ready(TestServer(), share: share)
+        func waits(_ reply: TestReply) -> Bool {
+            if case .sync(_, includingName: true)? = reply.reply?.work { true } else { false }
+        }
+        #expect(waits(try client.create("made", disposition: .create)) == isStable)
+        #expect(!waits(try client.create("made", disposition: .open)), "nothing was made")
+    }
+
     @Test func theTimeoutIsCapped() throws {
         let client = try TestClient.ready(TestServer(), share: "ca")
         let answer = try client.create("a", contexts: self.request(timeout: .max)).create

@@ -213,9 +213,10 @@ extension ServerState {
             oplockLevel: caching.level, flags: opened.facts.reparseTag != 0 ? CreateResponse.reparsePointFlag : 0,
             action: opened.action, information: opened.facts.networkOpen, fileID: open.fileID, contexts: contexts
         ).encode(into: &writer)
-        // A persistent handle is worth nothing if the file that was made for it is lost with the node.
+        // What was made on such a share outlives the node, whatever kind of handle made it.
         let work: Work =
-            open.isPersistent && opened.action != .opened ? .sync(opened.handle, includingName: true) : .none
+            open.share.isContinuouslyAvailable && opened.action != .opened
+            ? .sync(opened.handle, includingName: true) : .none
         return self.reply(request, work: work, into: &writer)
     }
 

@@ -17,8 +17,9 @@ extension ServerState {
         {
             throw SMBError(.invalidSecurityDescr, "\(error)")
         }
-        // chown's owners are checked by nobody: a POSIX client's users are its own.
-        if parts.contains(.owner), let owner = descriptor.owner, !open.isPOSIX {
+        // chown's owners are checked by nobody: a POSIX client's users are its own, and no list speaks of them.
+        if parts.contains(.owner), let owner = descriptor.owner, !(open.isPOSIX && owner.unixID(ofGroup: false) != nil)
+        {
             guard open.owner.token.mayAssign(owner: owner) else { throw SMBError(.invalidOwner) }
         }
         // What is kept says what it grants; the order is left as it is.
