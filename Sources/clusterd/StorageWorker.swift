@@ -263,7 +263,8 @@ private final class StorageThread {
         let fence = self.initiator(.fence, node: 1, name: parameters.nodeName)
         let session = try ISCSISession(address, as: fence, timeout: Self.timeout)
         defer { session.logout() }
-        let found = try Fence.inspect(session)
+        var found = try Fence.inspect(session)
+        found.keys.removeAll { TargetCheck.isScratch($0) }
         if !parameters.forces {
             guard found.foreignKeys.isEmpty else {
                 throw PlatformError(
@@ -285,6 +286,8 @@ private final class StorageThread {
                 throw PlatformError(
                     .notOurs, "\(address) is empty: repeat with --format to make the file system on it")
             }
+            if found.newest != nil || !found.foreignKeys.isEmpty { try self.takeKeysAway(session, parameters) }
+            try StorageCheck.require(address, acceptsUnsafe: parameters.acceptsUnsafe)
             filesystem = .random()
         case .xfs(let id, let label):
             guard parameters.adopts else {
@@ -294,6 +297,7 @@ private final class StorageThread {
                         + "repeat with --adopt to use it as it is")
             }
             if found.newest != nil || !found.foreignKeys.isEmpty { try self.takeKeysAway(session, parameters) }
+            try StorageCheck.require(address, acceptsUnsafe: parameters.acceptsUnsafe)
             return id
         case .foreign(let what):
             throw PlatformError(
