@@ -100,22 +100,30 @@ final class ReturningClient {
 
     /// DH2C. The server must know the handle: a new one would have lost what the old one held.
     func reclaim(_ open: inout Open) throws(ClientError) {
+        try self.patiently { () throws(ClientError) in try self.reclaimOnce(&open) }
+    }
+
+    /// Waits while the server wakes up; a loss of the connection is the caller's.
+    func reclaimOnce(_ open: inout Open) throws(ClientError) {
         var parameters = open.parameters
         parameters.contexts = CreateContexts()
         parameters.contexts.durableReconnectV2 = DurableReconnectV2(
             fileID: open.fileID, createGUID: open.createGUID, flags: DurableRequestV2.persistentFlag)
         parameters.contexts.lease = open.parameters.contexts.lease
-        let wanted = parameters
-        let response = try self.patiently { () throws(ClientError) in try self.connection.create(wanted) }
+        let response = try self.connection.create(parameters)
         open.fileID = response.fileID
         open.response = response
     }
 
-    private static func isPassing(_ status: NTStatus?) -> Bool {
+    /// What a server answers while it wakes up or goes.
+    static func isPassing(_ status: NTStatus?) -> Bool {
         guard let status else { return false }
-        return [
-            .fileNotAvailable, .serverUnavailable, .retry, .userSessionDeleted, .networkNameDeleted, .badNetworkName,
-            .insuffServerResources,
-        ].contains(status)
+        return Self.endsSession(status)
+            || [.fileNotAvailable, .serverUnavailable, .retry, .badNetworkName, .insuffServerResources].contains(status)
+    }
+
+    /// The server does not know the session or the tree any more: a new one is needed.
+    static func endsSession(_ status: NTStatus?) -> Bool {
+        status == .userSessionDeleted || status == .networkNameDeleted
     }
 }
