@@ -45,6 +45,15 @@ package struct ClientAuthentication: Sendable {
     private var flags: NTLMFlags = []
     /// 16 bytes once ``respond(to:with:)`` has answered the challenge.
     package private(set) var sessionKey: [UInt8]?
+    /// Whether the server's mechListMIC was there; ours always is.
+    private var exchangedMICs = false
+
+    /// What protects messages once the exchange has ended well.
+    package var securityContext: NTLMSecurityContext? {
+        self.sessionKey.map {
+            NTLMSecurityContext(sessionKey: $0, flags: self.flags, sequence: self.exchangedMICs ? 1 : 0)
+        }
+    }
 
     /// `offersKerberosFirst` makes a client that has to be talked into NTLM; for tests of that path.
     package init(
@@ -86,7 +95,7 @@ package struct ClientAuthentication: Sendable {
     }
 
     /// Checks what came with STATUS_SUCCESS. A server may leave its MIC out where NTLM was the first choice.
-    package func finish(_ token: [UInt8]) throws(Refusal) {
+    package mutating func finish(_ token: [UInt8]) throws(Refusal) {
         guard !self.isBare, !token.isEmpty else { return }
         let response = try SPNEGO.NegTokenResp(parsing: token)
         guard response.state != .reject else { throw .malformed("SPNEGO: rejected, and yet a success") }
@@ -95,6 +104,7 @@ package struct ClientAuthentication: Sendable {
             return
         }
         guard constantTimeEqual(mic, try self.mechListMIC(fromServer: true)) else { throw .tampered }
+        self.exchangedMICs = true
     }
 
     private func mechListMIC(fromServer: Bool) throws(Refusal) -> [UInt8] {

@@ -69,6 +69,8 @@ package struct ServerAuthentication: Sendable {
 
     private let names: ServerNames
     private var state = State.initial
+    /// What protects messages from now on; nil before somebody was accepted.
+    package private(set) var securityContext: NTLMSecurityContext?
 
     package init(names: ServerNames) {
         self.names = names
@@ -167,6 +169,7 @@ package struct ServerAuthentication: Sendable {
         switch challenged.wrapping {
         case .bare:
             let verified = try Self.verify(token, challenged, lookup)
+            self.keepContext(of: verified, sequence: 0)
             return .accepted(verified.identity, sessionKey: verified.sessionKey, token: [])
         case .spnego(let mechanisms, let requiresMIC):
             let response = try SPNEGO.NegTokenResp(parsing: token)
@@ -176,6 +179,7 @@ package struct ServerAuthentication: Sendable {
             let verified = try Self.verify(inner, challenged, lookup)
             if let mic = response.mechListMIC { return try self.complete(verified, mechanisms, mic) }
             guard requiresMIC else {
+                self.keepContext(of: verified, sequence: 0)
                 return .accepted(
                     verified.identity, sessionKey: verified.sessionKey,
                     token: SPNEGO.NegTokenResp(state: .acceptCompleted).encoded())
@@ -186,7 +190,8 @@ package struct ServerAuthentication: Sendable {
     }
 
     /// RFC 4178, 5: the client's MIC over the list of mechanisms fits; ours goes back.
-    private func complete(_ verified: Verified, _ mechanisms: [UInt8], _ mic: [UInt8]) throws(Refusal) -> Step {
+    private mutating func complete(_ verified: Verified, _ mechanisms: [UInt8], _ mic: [UInt8]) throws(Refusal) -> Step
+    {
         let (expected, ours) = try crypto { () throws(CryptoError) in
             (
                 try NTLM.signature(
@@ -196,9 +201,15 @@ package struct ServerAuthentication: Sendable {
             )
         }
         guard constantTimeEqual(expected, mic) else { throw .tampered }
+        self.keepContext(of: verified, sequence: 1)
         return .accepted(
             verified.identity, sessionKey: verified.sessionKey,
             token: SPNEGO.NegTokenResp(state: .acceptCompleted, mechListMIC: ours).encoded())
+    }
+
+    private mutating func keepContext(of verified: Verified, sequence: UInt32) {
+        self.securityContext = NTLMSecurityContext(
+            sessionKey: verified.sessionKey, flags: verified.flags, sequence: sequence)
     }
 
     /// The shortest NTLMv2 response: NTProofStr and the fixed part of NTLMv2_CLIENT_CHALLENGE with an end of list.

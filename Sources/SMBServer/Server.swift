@@ -55,7 +55,11 @@ package final class Server: JournalObserver, @unchecked Sendable {
                 seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
         do throws(FileError) { self.watches = try Watches() } catch { throw ServerError("inotify: \(error)") }
         let watches = self.watches
-        self.state.withLock { $0.watcher = watches }
+        let security = NTLMPipes(names: self.names)
+        self.state.withLock {
+            $0.watcher = watches
+            $0.pipeSecurity = security
+        }
         let cores = loopCount ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         for index in 0..<max(1, min(cores, Self.mostLoops)) {
             self.loops.append(try Loop(index: index, server: self))

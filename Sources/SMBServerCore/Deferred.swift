@@ -65,16 +65,7 @@ extension ServerState {
             frame.sessionID = request.session
             frame.canRelate = true
         }
-        guard request.isEncrypted, frame.messages > 1, case .reply(let interim) = outcome else { return outcome }
-        // By itself: Linux's client drops what stands before an interim response in the same encrypted frame.
-        let granted = self.connections[request.connection]?.window.grant(request.header.credits) ?? 0
-        writer.store(granted, at: interim.start + SMB2Header.creditsOffset)
-        let message = writer.span.bytes(in: interim.start..<writer.count)
-        writer.truncate(to: interim.start)
-        self.completions.append(
-            Completion(
-                connection: request.connection, message: message, protection: interim.protection, isOrdered: true))
-        return .silent
+        return outcome
     }
 
     private func canHold(_ byteCount: Int, of connection: Connection.ID) -> Bool {
@@ -174,7 +165,7 @@ extension ServerState {
         self.completions.append(
             Completion(
                 connection: pending.connection, message: writer.bytes, protection: pending.protection, work: reply.work,
-                request: operation.message))
+                request: operation.message, isOrdered: pending.isOrdered))
 
         var frame = operation.frame
         frame.advance(past: request, status: status, isRelated: true)

@@ -44,6 +44,7 @@ extension ServerState {
             header: header, connection: frame.connection, isEncrypted: frame.encryptedFor != nil,
             isSigned: header.isSigned && signature == .valid, session: header.sessionID, treeID: header.treeID,
             isLastOfFrame: frame.isLast, relatedFileID: nil, replyStart: writer.count, dialect: connection.dialect)
+        request.isFirstOfFrame = frame.messages == 1
         var outcome: Outcome
         var isRelated = false
         do throws(SMBError) {

@@ -111,24 +111,6 @@ package enum OpenObject: Sendable {
     case pipe(NamedPipe)
 }
 
-/// One open end of a named pipe. [MS-SMB2] 3.3.5.12, 3.3.5.13, 3.3.5.15.10.
-package struct NamedPipe: Sendable {
-    /// Answers that nobody reads; a write beyond fails with STATUS_PIPE_BUSY.
-    package static let unreadLimit = 1024
-    package static let unreadByteLimit = PipeEndpoint.maximumAnswerByteCount
-
-    /// Lower case, without "\PIPE\".
-    package let name: String
-    package var endpoint: PipeEndpoint
-    /// What the service answered and the client has not read yet, message by message.
-    package var answers: [[UInt8]] = []
-
-    package init(name: String, endpoint: PipeEndpoint) {
-        self.name = name
-        self.endpoint = endpoint
-    }
-}
-
 /// What CHANGE_NOTIFY keeps for one open directory. [MS-FSA] 2.1.5.10.
 package struct ChangeNotification: Sendable {
     /// FILE_NOTIFY_CHANGE_*, as the first request set them.

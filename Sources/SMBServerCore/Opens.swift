@@ -43,9 +43,9 @@ extension ServerState {
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
-        self.cancelPending(status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup) {
-            $0.open == key
-        }
+        self.cancelPending(
+            status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup, pipeStatus: .pipeBroken
+        ) { $0.open == key }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
         if open.createGUID != .zero {

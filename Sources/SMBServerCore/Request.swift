@@ -46,6 +46,8 @@ package struct Request: Sendable {
     package var session: UInt64
     package var treeID: UInt32
     package let isLastOfFrame: Bool
+    /// Nothing stands before its reply in the frame that answers it.
+    package var isFirstOfFrame = true
     /// The file of the preceding related request.
     package var relatedFileID: FileID?
     /// What the request operated on, for the next related one.

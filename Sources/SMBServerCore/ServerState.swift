@@ -82,6 +82,8 @@ package struct ServerState: ~Copyable, Sendable {
 
     /// Sees changes in directories for CHANGE_NOTIFY; without one it is STATUS_NOT_SUPPORTED.
     package var watcher: (any DirectoryWatching)?
+    /// RPC's own authentication; without it a bind that wants one is refused.
+    package var pipeSecurity: (any PipeSecurityMechanisms)?
 
     /// - Parameter seed: a random number: session ids of one server mean nothing to the one after it.
     package init(

@@ -1,4 +1,5 @@
 import SMB2Wire
+import StateRecords
 
 /// SMB2 SESSION_SETUP. [MS-SMB2] 2.2.5, 2.2.6, 3.3.5.5. The token is judged by the shell's GSS mechanism in between.
 extension ServerState {
@@ -95,11 +96,7 @@ extension ServerState {
             guard let record = self.configuration.users.first(where: { $0.name == userName }) else {
                 throw SMBError(.logonFailure, "user \(userName) is gone")
             }
-            let domain = self.configuration.domain
-            let sid = SID(5, [21, domain.0, domain.1, domain.2, record.relativeID])
-            user = User(
-                name: record.name, sid: sid.description,
-                token: SecurityToken(user: sid, domain: domain, isAdministrator: record.isAdministrator))
+            user = self.user(of: record)
         }
         if authentication.isReauthentication {
             // 3.3.5.5.3: another user cannot take a session over.
@@ -116,5 +113,13 @@ extension ServerState {
             self.endSession(previous, keepsDurable: true)
         }
         return isAnonymous ? .isNull : []
+    }
+    /// Who a user of the configuration is.
+    func user(of record: UserRecord) -> User {
+        let domain = self.configuration.domain
+        let sid = SID(5, [21, domain.0, domain.1, domain.2, record.relativeID])
+        return User(
+            name: record.name, sid: sid.description,
+            token: SecurityToken(user: sid, domain: domain, isAdministrator: record.isAdministrator))
     }
 }
