@@ -1,3 +1,4 @@
+import GoldenMessages
 import SMB2Wire
 import SMBServerCore
 
