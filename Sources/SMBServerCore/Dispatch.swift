@@ -173,7 +173,10 @@ extension ServerState {
         _ request: Request, status: NTStatus = .success, work: Work = .none, into writer: inout WireWriter
     ) -> Outcome {
         self.replyHeader(request, status: status).store(into: &writer, at: request.replyStart)
-        return .reply(Reply(start: request.replyStart, protection: self.protection(of: request), work: work))
+        return .reply(
+            Reply(
+                start: request.replyStart, protection: self.protection(of: request), work: work,
+                outstanding: work.movesData ? request.outstanding : nil))
     }
 
     /// Replaces whatever was written for the request by an error response. [MS-SMB2] 2.2.2.

@@ -24,6 +24,8 @@ package struct PendingRequest: Sendable {
     /// The open it works on; 0 for a CREATE.
     package var open: UInt64
     package var kind: Kind
+    /// The channel over which it came has ended, and nobody waits for the answer: it is carried out for its repetition.
+    package var isOrphaned = false
 }
 
 extension ServerState {

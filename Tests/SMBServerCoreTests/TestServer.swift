@@ -273,9 +273,11 @@ final class TestClient {
         try self.send(self.message(.close) { CloseRequest(fileID: file).encode(into: &$0) }).status
     }
 
-    func write(_ file: FileID, at offset: UInt64 = 0, _ data: [UInt8] = [1, 2, 3]) throws -> TestReply {
+    func write(
+        _ file: FileID, at offset: UInt64 = 0, _ data: [UInt8] = [1, 2, 3], replay: Bool = false
+    ) throws -> TestReply {
         try self.send(
-            self.message(.write) {
+            self.message(.write, replay: replay) {
                 WriteRequest(fileID: file, offset: offset).encode(into: &$0, data: data.span.bytes)
             })
     }
@@ -296,6 +298,12 @@ final class TestClient {
     func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
         let request = SetInfoRequest(infoType: .file, informationClass: level.rawValue, fileID: file)
         return try self.send(self.message(.setInfo) { request.encode(into: &$0, buffer: data.span.bytes) })
+    }
+
+    func control(_ file: FileID, _ code: ControlCode, _ input: [UInt8] = [], replay: Bool = false) throws -> TestReply {
+        let request = IoctlRequest(code: code, fileID: file, maximumOutputResponse: 4096)
+        return try self.send(
+            self.message(.ioctl, replay: replay) { request.encode(into: &$0, input: input.span.bytes) })
     }
 
     func acknowledge(_ file: FileID, _ level: OplockLevel) throws -> TestReply {
