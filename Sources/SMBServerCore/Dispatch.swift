@@ -108,7 +108,10 @@ extension ServerState {
     private func admit(_ request: inout Request, _ signature: SignatureCheck) throws(SMBError) {
         guard let command = request.header.command else { throw SMBError(.invalidParameter, "unknown command") }
         switch command {
-        case .negotiate: return
+        case .negotiate:
+            // 3.3.5.2.4: there is nothing yet to sign with.
+            guard !request.header.isSigned else { throw SMBError(.invalidParameter, "a signed NEGOTIATE") }
+            return
         case .sessionSetup:
             guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
             return
@@ -119,7 +122,7 @@ extension ServerState {
             session.state != .inProgress
         else { throw SMBError(.userSessionDeleted) }
         guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
-        guard session.state != .expired || command == .logoff || command == .close || command == .lock else {
+        guard !session.hasExpired(at: self.now) || command == .logoff || command == .close || command == .lock else {
             throw SMBError(.networkSessionExpired)
         }
         if session.isEncryptionRequired, !request.isEncrypted {

@@ -63,12 +63,12 @@ final class TestServer {
             var writer = WireWriter()
             var outcome = self.state.process(message.span.bytes, &frame, signature: signature, into: &writer)
             if case .authenticate(let authentication) = outcome {
-                // The token is the user's name; "?" is somebody who is not let in.
+                // The token is the user's name; "?" is somebody who is not let in, "-" nobody in particular.
                 let name = String(decoding: message[authentication.token], as: UTF8.self)
                 let result: AuthenticationResult =
                     name == "?"
                     ? .failure(.logonFailure, detail: "refused")
-                    : .success(token: [], userName: name, isAnonymous: false)
+                    : .success(token: [], userName: name == "-" ? "" : name, isAnonymous: name == "-")
                 outcome = self.state.finishSessionSetup(authentication, result, into: &writer)
             }
             self.takeEffects()
@@ -165,8 +165,13 @@ final class TestClient {
     }
 
     func send(_ message: [UInt8], signature: SignatureCheck = .absent) throws -> TestReply {
-        try #require(self.server.exchange(self.connection, [message], signature: signature).first)
+        try #require(
+            self.server.exchange(
+                self.connection, [message], signature: signature, encryptedFor: self.isEncrypting ? self.session : nil
+            ).first)
     }
+
+    private var dialect = Dialect.smb202
 
     @discardableResult
     func negotiate(_ dialects: [Dialect] = [.smb302]) throws -> TestReply {
@@ -184,6 +189,7 @@ final class TestClient {
                 .persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing, .multiChannel,
             ],
             clientGUID: self.guid, dialects: dialects, contexts: contexts)
+        self.dialect = dialects.max() ?? .smb202
         return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
     }
 
@@ -219,10 +225,26 @@ final class TestClient {
         return channel
     }
 
+    /// Authenticates the session anew.
+    @discardableResult
+    func logOnAgain(_ user: String = "alice") throws -> TestReply {
+        let request = SessionSetupRequest(securityMode: .signingEnabled)
+        return try self.send(
+            self.message(.sessionSetup) { request.encode(into: &$0, token: Array(user.utf8).span.bytes) })
+    }
+
+    /// Sends everything encrypted from now on, as far as the core can tell.
+    var isEncrypting = false
+
     @discardableResult
     func connect(_ share: String = "test") throws -> TestReply {
-        let reply = try self.send(
-            self.message(.treeConnect) { TreeConnectRequest().encode(into: &$0, path: "\\\\server\\\(share)") })
+        var message = self.message(.treeConnect) {
+            TreeConnectRequest().encode(into: &$0, path: "\\\\server\\\(share)")
+        }
+        // 3.1.1 insists.
+        let signs = self.dialect == .smb311 && !self.isEncrypting
+        if signs { message[16] |= 8 }
+        let reply = try self.send(message, signature: signs ? .valid : .absent)
         if reply.status == .success { self.tree = reply.header?.treeID ?? 0 }
         return reply
     }
