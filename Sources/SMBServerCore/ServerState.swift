@@ -129,7 +129,11 @@ package struct ServerState: ~Copyable, Sendable {
         status.pending = UInt32(clamping: self.pending.count)
         status.heldBytes = UInt64(clamping: self.usage.heldBytes)
         self.opens.forEach { _, open in
-            if open.isPersistent { status.persistentOpens += 1 } else if open.isDurable { status.durableOpens += 1 }
+            if open.isPersistent {
+                status.persistentOpens += 1
+            } else if open.survivesDisconnect {
+                status.durableOpens += 1
+            }
             if open.session == nil { status.disconnectedOpens += 1 }
         }
         status.locks = UInt32(clamping: self.usage.locks)
@@ -153,6 +157,7 @@ package struct ServerState: ~Copyable, Sendable {
             self.endSession(session, keepsDurable: true)
         }
         self.tellAgain(insteadOf: id)
+        self.orphanCreates(of: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)

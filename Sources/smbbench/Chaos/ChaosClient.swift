@@ -15,7 +15,7 @@ final class ChaosClient {
 
     private struct Held {
         var file: LedgerFile
-        var open: ReturningClient.Open
+        var open: DurableHandle
         var lock: LockBoard.Entry?
         /// LockSequenceNumber, 4 bits; a repeated lock is recognised by it.
         var lockSequence: UInt8 = 0
@@ -152,7 +152,7 @@ final class ChaosClient {
     private func reopen(_ index: Int) throws(ClientError) {
         let parameters = OpenParameters(
             self.path(self.closed[index].name), access: Self.access, options: .nonDirectoryFile)
-        let open: ReturningClient.Open
+        let open: DurableHandle
         do throws(ClientError) { open = try self.open(parameters) } catch {
             guard error.status == .objectNameNotFound else { throw error }
             self.tally.found(.lost, client: self.number, "\(self.closed[index].name) is gone")
@@ -162,18 +162,18 @@ final class ChaosClient {
         self.held.append(Held(file: self.closed.remove(at: index), open: open))
     }
 
-    private func open(_ parameters: OpenParameters) throws(ClientError) -> ReturningClient.Open {
+    private func open(_ parameters: OpenParameters) throws(ClientError) -> DurableHandle {
         let guid = try ClientConfiguration.freshGUID()
         return try self.acknowledged { isReplay throws(ClientError) in
             let request = try self.connection.postOpen(parameters, guid, isReplay: isReplay)
             let reply = try self.now.gather(request, .create)
             let response: CreateResponse
             do throws(WireError) { response = try CreateResponse(parsing: reply.span) } catch { throw .wire(error) }
-            guard response.contexts.durableV2?.isPersistent == true else {
+            let open = DurableHandle(parameters, guid, response)
+            guard open.isPersistent else {
                 throw .violation("no persistent handle was granted for \(parameters.path)")
             }
-            return ReturningClient.Open(
-                parameters: parameters, createGUID: guid, fileID: response.fileID, response: response)
+            return open
         }
     }
 
@@ -348,10 +348,10 @@ final class ChaosClient {
                 return result
             } catch {
                 guard Instant.now < deadline else { throw error }
-                if error.isConnectionLoss || ReturningClient.endsSession(error.status) {
+                if error.isConnectionLoss || ReturningClient.endsSession(error) {
                     try self.comeBack(closing, until: deadline)
                 } else {
-                    guard ReturningClient.isPassing(error.status) else { throw error }
+                    guard ReturningClient.isPassing(error) else { throw error }
                     sleep(milliseconds: Self.retryMilliseconds)
                 }
                 isReplay = true
@@ -370,7 +370,7 @@ final class ChaosClient {
                 self.tally.reclaimed()
                 return
             } catch {
-                guard error.isConnectionLoss || ReturningClient.endsSession(error.status), Instant.now < deadline else {
+                guard error.isConnectionLoss || ReturningClient.endsSession(error), Instant.now < deadline else {
                     throw error
                 }
             }
@@ -379,9 +379,9 @@ final class ChaosClient {
 
     private func reclaim(_ index: Int, isClosing: Bool, until deadline: Instant) throws(ClientError) {
         while true {
-            do throws(ClientError) { return try self.connection.reclaimOnce(&self.held[index].open) } catch {
-                guard let status = error.status, !ReturningClient.endsSession(status) else { throw error }
-                if ReturningClient.isPassing(status), Instant.now < deadline {
+            do throws(ClientError) { return try self.held[index].open.reclaim(on: self.now) } catch {
+                guard let status = error.status, !ReturningClient.endsSession(error) else { throw error }
+                if ReturningClient.isPassing(error), Instant.now < deadline {
                     sleep(milliseconds: Self.retryMilliseconds)
                     continue
                 }
