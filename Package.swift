@@ -119,7 +119,8 @@ let package = Package(
         tests("SMB2Wire", ["FuzzSubjects", "GoldenMessages"]),
         tests("SMBCompression", ["GoldenMessages"]),
         .testTarget(
-            name: "FuzzSubjectsTests", dependencies: ["FuzzSubjects", "GoldenMessages"], swiftSettings: settings),
+            name: "FuzzSubjectsTests", dependencies: ["FuzzSubjects", "GoldenMessages", "SMB2Wire"],
+            swiftSettings: settings),
         tests("StateRecords", []),
         tests("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         tests("Raft", []),

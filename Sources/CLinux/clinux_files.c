@@ -93,6 +93,8 @@ long clinux_dup(int descriptor) { return CLINUX_RESULT(fcntl(descriptor, F_DUPFD
 
 long clinux_lock(int descriptor) { return CLINUX_RESULT(flock(descriptor, LOCK_EX | LOCK_NB)); }
 
+long clinux_unlock(int descriptor) { return CLINUX_RESULT(flock(descriptor, LOCK_UN)); }
+
 long clinux_mkdirat(int directory, const char *path, uint32_t mode) {
     return CLINUX_RESULT(mkdirat(directory, path, mode));
 }

@@ -41,8 +41,6 @@ package final class ResilientFile {
 
     private var configuration: ClientConfiguration
     private let share: String
-    private let parameters: OpenParameters
-    private let createGUID: GUID
     private let limits: Limits
     private let observer: (Event) -> Void
 
@@ -51,10 +49,12 @@ package final class ResilientFile {
     private var channelSequence: UInt16 = 0
     /// LockSequenceNumber of the bucket that all locks use.
     private var lockSequence: UInt8 = 0
-    package private(set) var fileID: FileID
-    package private(set) var isPersistent: Bool
-    package private(set) var action: CreateAction
-    package private(set) var endOfFile: UInt64
+    private var handle: DurableHandle
+    /// Of the first CREATE.
+    package let action: CreateAction
+    package let endOfFile: UInt64
+    package var fileID: FileID { self.handle.fileID }
+    package var isPersistent: Bool { self.handle.isPersistent }
     package private(set) var reclaims = 0
     package private(set) var longestStallMilliseconds = 0
 
@@ -66,25 +66,18 @@ package final class ResilientFile {
         var configuration = configuration
         configuration.connectTimeoutMilliseconds = limits.connectTimeoutMilliseconds
         configuration.requestTimeoutMilliseconds = limits.requestTimeoutMilliseconds
-        let guid = try ClientConfiguration.freshGUID()
-        var durable = parameters
-        durable.contexts.durableRequestV2 = DurableRequestV2(
-            timeoutMilliseconds: UInt32(clamping: limits.reclaimMilliseconds),
-            flags: DurableRequestV2.persistentFlag, createGUID: guid)
         let connection = try SMBConnection.open(configuration, share: share)
-        let response = try connection.create(durable)
+        let handle = try DurableHandle(
+            parameters, on: connection, timeoutMilliseconds: UInt32(clamping: limits.reclaimMilliseconds))
         self.configuration = configuration
         self.share = share
-        self.parameters = parameters
-        self.createGUID = guid
         self.limits = limits
         self.observer = observer
         self.connection = connection
         self.sessionID = connection.sessionID
-        self.fileID = response.fileID
-        self.isPersistent = response.contexts.durableV2?.isPersistent ?? false
-        self.action = response.action
-        self.endOfFile = response.information.endOfFile
+        self.handle = handle
+        self.action = handle.response.action
+        self.endOfFile = handle.response.information.endOfFile
     }
 
     // MARK: Operations
@@ -131,7 +124,8 @@ package final class ResilientFile {
                 let reply = try connection.gather(messageID)
                 let status = reply.header.status
                 if status == .success || accepting.contains(status) { return reply }
-                guard Self.isPassing(status), Instant.now < deadline else { throw .status(status, operation.command) }
+                let refusal = ClientError.status(status, operation.command)
+                guard refusal.isPassing, Instant.now < deadline else { throw refusal }
                 // The server is still waking up.
                 sleep(milliseconds: self.limits.retryMilliseconds)
             } catch {
@@ -166,11 +160,6 @@ package final class ResilientFile {
         return connection
     }
 
-    /// Answers that a server gives while it takes over.
-    private static func isPassing(_ status: NTStatus) -> Bool {
-        status == .fileNotAvailable || status == .serverUnavailable || status == .retry
-    }
-
     // MARK: Reclaiming
 
     private func reclaim(_ why: String) throws(ClientError) {
@@ -191,28 +180,18 @@ package final class ResilientFile {
                 self.observer(.reclaimed(milliseconds: milliseconds, attempts: attempts))
                 return
             } catch {
-                let isPassing = error.status.map(Self.isPassing) ?? false
-                guard error.isConnectionLoss || isPassing, Instant.now < deadline else { throw error }
+                guard error.isConnectionLoss || error.isPassing, Instant.now < deadline else { throw error }
                 sleep(milliseconds: self.limits.retryMilliseconds)
             }
         }
     }
 
     private func reclaimOnce() throws(ClientError) {
-        let connection = try SMBConnection(self.configuration)
-        connection.channelSequence = self.channelSequence
-        try connection.negotiate()
-        try connection.sessionSetup(previousSessionID: self.sessionID)
-        try connection.treeConnect(self.share)
-        var parameters = self.parameters
-        parameters.contexts = CreateContexts()
-        parameters.contexts.durableReconnectV2 = DurableReconnectV2(
-            fileID: self.fileID, createGUID: self.createGUID,
-            flags: self.isPersistent ? DurableRequestV2.persistentFlag : 0)
-        parameters.contexts.lease = self.parameters.contexts.lease
-        let response = try connection.create(parameters)
+        let connection = try SMBConnection.returning(
+            self.configuration, share: self.share, previousSessionID: self.sessionID,
+            channelSequence: self.channelSequence)
+        try self.handle.reclaim(on: connection)
         self.sessionID = connection.sessionID
-        self.fileID = response.fileID
         self.connection = connection
     }
 }

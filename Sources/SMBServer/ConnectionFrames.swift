@@ -268,7 +268,7 @@ extension ClientConnection {
         let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
         switch task {
         case .sync(let file, let includesName):
-            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
+            self.loop.server.syncs.submit(file, includesName: includesName) { waiter.loop.post(.synced(waiter, $0)) }
         case .copy(let job, let outstanding):
             let isTaken = self.loop.server.copies.submit {
                 let result = withExtendedLifetime(outstanding) { job.run() }

@@ -78,6 +78,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         var disconnects: [Connection.ID] = []
         var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
         var notes: [String] = []
+        var deletions: [UnsettledDeletion] = []
     }
 
     /// Runs `body` on the state. The ticket is that of the mutations which its answer must wait for; 0 for none.
@@ -113,6 +114,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         swap(&effects.disconnects, &state.disconnects)
         swap(&effects.endedSessions, &state.endedSessions)
         swap(&effects.notes, &state.notes)
+        swap(&effects.deletions, &state.unsettledDeletions)
         return effects
     }
 
@@ -126,6 +128,14 @@ package final class Server: JournalObserver, @unchecked Sendable {
             self.loop(of: connection)?.post(.sessionEnded(connection, session: session))
         }
         for connection in effects.disconnects { self.loop(of: connection)?.post(.close(connection)) }
+        for deletion in effects.deletions { self.settle(deletion) }
+    }
+
+    private func settle(_ deletion: UnsettledDeletion) {
+        self.syncs.submit(OpenFile.of(deletion.handle), includesName: true) { [self] status in
+            self.inspect(status)
+            if !status.isError { self.withState(from: nil) { $0.settleDeletion(deletion) } }
+        }
     }
 
     private func loop(of connection: Connection.ID) -> Loop? { self.routes.withLock { $0[connection] } }
@@ -336,6 +346,6 @@ extension ServerState {
     /// Whether the last call left anything for the shell to do.
     fileprivate var hasEffects: Bool {
         !self.mutations.isEmpty || self.mutationsAwaited || !self.completions.isEmpty || !self.disconnects.isEmpty
-            || !self.endedSessions.isEmpty || !self.notes.isEmpty
+            || !self.endedSessions.isEmpty || !self.notes.isEmpty || !self.unsettledDeletions.isEmpty
     }
 }

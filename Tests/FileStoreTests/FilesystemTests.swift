@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import SMB2Wire
 import Testing
@@ -21,52 +22,68 @@ func canMountXFS() -> Bool {
     return run("sh", "-c", "command -v mkfs.xfs losetup >/dev/null && grep -qw xfs /proc/filesystems") == 0
 }
 
-/// A file system image on one loop device after the other, as a takeover mounts it on one node after the other.
+/// A file system image on one loop device after the other, as a takeover mounts it on one node after the other. Each has a UUID
+/// of its own: XFS mounts none twice, and other suites have images mounted at the same time.
 final class Image {
-    static let uuid = "01234567-89ab-cdef-0123-456789abcdef"
     let directory: String
     private var device: String?
+    private var isMounted = false
+    private static let busyMilliseconds = 10_000
 
     init() throws {
         var template = Array("/tmp/filestore-xfs-XXXXXX".utf8CString)
         let made = try #require(mkdtemp(&template))
         self.directory = String(cString: made)
         mkdir("\(self.directory)/mount", 0o755)
-        try #require(run("truncate", "-s", "400M", "\(self.directory)/image") == 0)
-        try #require(run("mkfs.xfs", "-q", "-m", "uuid=\(Self.uuid)", "\(self.directory)/image") == 0)
+        try self.shell("truncate -s 400M image && mkfs.xfs -q image")
     }
 
     deinit {
-        self.unmount()
+        if self.isMounted { _ = clinux_unmount("\(self.directory)/mount", CLINUX_MNT_DETACH) }
+        if let device = self.device { run("losetup", "-d", device) }
         run("rm", "-r", self.directory)
     }
 
     func mount() throws -> Volume {
         // Every time on another device, though never two at once: the number of a device must not matter.
-        let script = "losetup -f --show \(self.directory)/image > \(self.directory)/device"
-        try #require(run("sh", "-c", script) == 0)
         let old = self.device
-        self.device = try self.readDevice()
+        self.device = try self.shell("losetup -f --show image")
         if let old { run("losetup", "-d", old) }
-        try #require(run("mount", "-t", "xfs", self.device ?? "", "\(self.directory)/mount") == 0)
+        try self.shell("mount -t xfs \(self.device ?? "") mount")
+        self.isMounted = true
         return try Volume(root: "\(self.directory)/mount", options: .init(label: "xfs"))
     }
 
     /// Leaves the loop device attached: the next mount gets another one.
-    func leave() throws { try #require(run("umount", "\(self.directory)/mount") == 0) }
-
-    private func readDevice() throws -> String {
-        let file = try #require(fopen("\(self.directory)/device", "r"))
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 64)
-        _ = fgets(&line, 64, file)
-        let text = line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }
-        return String(decoding: text, as: UTF8.self)
+    /// A child process that another test is just starting has this process's descriptors until it executes its program, those
+    /// of the volume, too: that long the file system is busy, whoever closed what.
+    func leave() throws {
+        var waited = 0
+        while clinux_unmount("\(self.directory)/mount", 0) != 0 {
+            let error = errno
+            try #require(
+                error == EBUSY && waited < Self.busyMilliseconds, "umount: \(String(cString: strerror(error)))")
+            usleep(10_000)
+            waited += 10
+        }
+        self.isMounted = false
     }
 
-    private func unmount() {
-        run("sh", "-c", "mountpoint -q \(self.directory)/mount && umount \(self.directory)/mount")
-        if let device = self.device { run("losetup", "-d", device) }
+    /// A line of shell in the directory, which must succeed; what it prints.
+    @discardableResult
+    private func shell(_ line: String) throws -> String {
+        let status = run("sh", "-c", "cd \(self.directory) && { \(line); } >said 2>complaint")
+        try #require(status == 0, "\(line): exit \(status), \(self.text("complaint"))")
+        return self.text("said")
+    }
+
+    /// The first line of a small file.
+    private func text(_ name: String) -> String {
+        guard let file = fopen("\(self.directory)/\(name)", "r") else { return "" }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        _ = fgets(&line, CInt(line.count), file)
+        return String(decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

@@ -218,6 +218,25 @@ struct SnapshotTests {
         try image.leave()
     }
 
+    /// A child process that is being started has a copy of every descriptor until it executes its program.
+    @Test func theLockGoesThoughSomebodyElseHasItsDescriptor() throws {
+        let image = try Image()
+        do {
+            let volume = try self.share(image)
+            try self.write(volume, "file", "x")
+            try volume.makeSnapshot(try self.token(0))
+            guard let place = try volume.snapshotPlace() else { throw FileError(.objectNameNotFound, "a place") }
+            let childs = try place.duplicate()
+            let isLocked = try Volume.lock(place)
+            #expect(isLocked)
+            #expect(self.status { try volume.makeSnapshot(self.token(1)) } == .sharingViolation)
+            Volume.unlock(place)
+            #expect(self.status { try volume.makeSnapshot(self.token(1)) } == .success)
+            #expect(childs.number >= 0)
+        }
+        try image.leave()
+    }
+
     /// The next node mounts the file system: it sees what is whole, and removes what is not.
     @Test func aCrashInTheMiddle() throws {
         let image = try Image()

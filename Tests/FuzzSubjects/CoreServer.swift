@@ -4,14 +4,14 @@ import StateRecords
 
 /// The server's core with files in memory, a session, both trees and one open file: new for each input, so that a finding
 /// needs nothing but its bytes.
-final class CoreServer {
+package final class CoreServer {
     private var state: ServerState
     private let connection: Connection.ID
     private var session: UInt64 = 0
     private var trees: (files: UInt32, pipes: UInt32) = (0, 0)
     private var nextMessageID: UInt64 = 0
 
-    init() {
+    package init() {
         let configuration = ServerConfiguration(
             serverGUID: GUID16(low: 7, high: 8), serverName: "FUZZ", domain: (1, 2, 3),
             users: [UserRecord(name: "alice", ntHash: [], relativeID: 1000)], requiresSigning: false)
@@ -42,13 +42,33 @@ final class CoreServer {
         self.leave()
     }
 
-    /// What is said to a pipe, twice: what comes behind a bind is another matter than a bind.
+    /// The kinds of the PDUs that a pipe answers these with, each said by itself behind a bind; nil where it says nothing.
+    package func kinds(of packets: [[UInt8]], on service: PipeService) -> [UInt8?] {
+        let pipe = self.open(service.rawValue, self.trees.pipes)
+        return ([PipeSeeds.bind(service.interface)] + packets).map { packet in
+            let answer = self.request(.ioctl, self.trees.pipes) {
+                IoctlRequest(code: .pipeTransceive, fileID: pipe, maximumOutputResponse: 1 << 16)
+                    .encode(into: &$0, input: packet.span.bytes)
+            }
+            guard let bytes = answer?.bytes, let response = try? IoctlResponse(parsing: bytes.span.bytes) else {
+                return nil
+            }
+            return try? RPCHeader(parsing: bytes.span.bytes.extracting(response.output)).kind
+        }.dropFirst().map { $0 }
+    }
+
+    /// What is said to each pipe, before a bind and behind one.
     func call(_ packet: [UInt8]) {
-        let pipe = self.open("srvsvc", self.trees.pipes)
-        for stub in [packet, FuzzSubject.packets[0], packet] {
-            self.request(.ioctl, self.trees.pipes) {
-                IoctlRequest(code: .pipeTransceive, fileID: pipe, maximumOutputResponse: 4096)
-                    .encode(into: &$0, input: stub.span.bytes)
+        for service in PipeService.allCases {
+            for bind in [[], PipeSeeds.bind(service.interface)] {
+                let pipe = self.open(service.rawValue, self.trees.pipes)
+                for stub in [bind, packet] where !stub.isEmpty {
+                    self.request(.ioctl, self.trees.pipes) {
+                        IoctlRequest(code: .pipeTransceive, fileID: pipe, maximumOutputResponse: 4096)
+                            .encode(into: &$0, input: stub.span.bytes)
+                    }
+                }
+                self.request(.close, self.trees.pipes) { CloseRequest(fileID: pipe).encode(into: &$0) }
             }
         }
         self.leave()

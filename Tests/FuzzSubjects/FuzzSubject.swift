@@ -38,9 +38,24 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
         case .request: GoldenRequests.all.map(\.bytes)
         case .transform: [GoldenRequests.read, GoldenRequests.createWithContexts].map { Self.sealed($0) }
         case .compression: Self.compressed
-        case .rpc: Self.packets
+        case .rpc: PipeSeeds.all
         case .security: Self.descriptors
         case .core, .server: GoldenRequests.all.map(\.bytes) + Self.compounds
+        }
+    }
+
+    /// What a mutation may put in one piece: what the code compares with and no chance would make.
+    package var words: [[UInt8]] {
+        func integer(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        let protocols: [[UInt8]] = [0xFD, 0xFE, 0xFC, 0xFF].map { [$0] + Array("SMB".utf8) }
+        switch self {
+        case .negotiate: return protocols + (1...8).map { [$0, 0] } + [[0x11, 0x03], [0xFF, 0x02]]
+        case .session: return Self.tokenWords
+        case .create: return Self.contextNames
+        case .request, .core, .server: return protocols + Self.contextNames + Self.controlCodes.map(integer)
+        case .transform, .compression: return protocols
+        case .rpc: return PipeSeeds.syntaxes
+        case .security: return [integer(0x0500_0000)]
         }
     }
 
@@ -143,6 +158,7 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
 
     private static func open(_ input: [UInt8]) {
         _ = try? TransformHeader(parsing: input.span.bytes)
+        if !input.isEmpty { Self.sealAndOpen(input) }
         for algorithm in [SealingAlgorithm.aes128GCM, .aes128CCM] {
             guard var sealer = try? Sealer(algorithm, encryption: self.key, decryption: self.key) else {
                 preconditionFailure("no cipher")
@@ -155,6 +171,23 @@ package enum FuzzSubject: String, CaseIterable, Sendable {
                 }
             }
         }
+    }
+
+    /// A message that is sealed and opened is the same, and no longer opened once a bit of it is another.
+    private static func sealAndOpen(_ message: [UInt8]) {
+        let packet = Self.sealed(message)
+        precondition(Self.opened(packet) == message, "sealed and opened it is another message")
+        var damaged = packet
+        damaged[packet.count * 2 / 3] ^= 1
+        precondition(Self.opened(damaged) == nil, "a damaged message is opened")
+    }
+
+    /// What `sealed` made, as the peer opens it.
+    private static func opened(_ packet: [UInt8]) -> [UInt8]? {
+        var packet = packet
+        guard var sealer = try? Sealer(.aes128GCM, encryption: self.key, decryption: self.key) else { return nil }
+        let range = packet.withUnsafeMutableBytes { try? sealer.open($0) }
+        return range.map { Array(packet[$0]) }
     }
 
     private static func sealed(_ message: [UInt8]) -> [UInt8] {

@@ -1,5 +1,6 @@
 import FuzzSubjects
 import GoldenMessages
+import SMB2Wire
 import Testing
 
 /// The fuzzer's subjects without the fuzzer: that they live, and that what was found once stays harmless.
@@ -17,5 +18,22 @@ import Testing
             guard let seed = seeds.randomElement(using: &random) else { return }
             subject.run(Mutation.mutate(seed, with: &random))
         }
+    }
+
+    /// What the fuzzer starts from comes through to the calls: each is answered with a response, none with a fault.
+    @Test(arguments: PipeSeeds.conversations.indices)
+    func whatIsSaidToAPipeIsUnderstood(index: Int) {
+        let conversation = PipeSeeds.conversations[index]
+        let packets = PipeSeeds.cut(conversation.packets)
+        #expect(packets.count > 1)
+        let kinds = CoreServer().kinds(of: packets, on: conversation.service)
+        #expect(kinds == packets.map { _ in RPCPacketKind.response })
+    }
+
+    /// A dictionary's words come from somewhere in what is parsed: they are neither empty nor longer than libFuzzer takes.
+    @Test(arguments: FuzzSubject.allCases)
+    func words(subject: FuzzSubject) {
+        #expect(!subject.words.isEmpty)
+        #expect(subject.words.allSatisfy { !$0.isEmpty && $0.count <= 64 })
     }
 }

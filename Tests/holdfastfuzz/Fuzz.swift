@@ -11,11 +11,13 @@ import GoldenMessages
         exit(name == nil ? 0 : 2)
     }()
 
-    /// Before libFuzzer reads its corpus: the seeds are written to HOLDFAST_FUZZ_SEEDS.
+    /// Before libFuzzer reads its options and its corpus: the seeds are written to the directory HOLDFAST_FUZZ_SEEDS, the words
+    /// as its dictionary to the file HOLDFAST_FUZZ_WORDS.
     @_cdecl("LLVMFuzzerInitialize")
     public func initialize(_: UnsafeMutableRawPointer?, _: UnsafeMutableRawPointer?) -> CInt {
         let subject = subject
         if let directory = getenv("HOLDFAST_FUZZ_SEEDS") { Seeds.write(subject, to: String(cString: directory)) }
+        if let path = getenv("HOLDFAST_FUZZ_WORDS") { Seeds.writeDictionary(subject, to: String(cString: path)) }
         return 0
     }
 
@@ -103,6 +105,13 @@ private func say(_ text: String) {
 enum Seeds {
     static func write(_ subject: FuzzSubject, to directory: String) {
         for (index, seed) in subject.seeds.enumerated() { self.write(seed, to: "\(directory)/seed-\(index)") }
+    }
+
+    /// libFuzzer's format: a quoted string a line, its bytes in hexadecimal.
+    static func writeDictionary(_ subject: FuzzSubject, to path: String) {
+        func escaped(_ byte: UInt8) -> String { "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+        let lines = subject.words.map { "\"" + $0.map(escaped).joined() + "\"\n" }
+        self.write(Array(lines.joined().utf8), to: path)
     }
 
     static func write(_ bytes: [UInt8], to path: String) {

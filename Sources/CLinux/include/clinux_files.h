@@ -35,6 +35,8 @@ long clinux_close(int descriptor);
 long clinux_dup(int descriptor);
 // An exclusive flock(2) of the open file, without waiting: -EWOULDBLOCK where somebody else has it.
 long clinux_lock(int descriptor);
+// Gives it back at once, also where other descriptors of the same open file are left (a child's, until it executes).
+long clinux_unlock(int descriptor);
 long clinux_mkdirat(int directory, const char *path, uint32_t mode);
 long clinux_unlinkat(int directory, const char *path, int flags);
 long clinux_renameat2(int from, const char *old, int to, const char *new_, unsigned flags);

@@ -41,6 +41,7 @@ extension Volume {
             throw FileError(.objectNameNotFound, "open the folder of the snapshots")
         }
         try Self.requireLock(place)
+        defer { Self.unlock(place) }
         let name = Array(token.text.utf8)
         let existing = try Self.names(in: place.number).compactMap { SnapshotToken(utf8: $0) }
         guard !existing.contains(token) else { throw FileError(.objectNameCollision, "a snapshot of this second") }

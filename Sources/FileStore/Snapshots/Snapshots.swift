@@ -86,13 +86,17 @@ extension Volume {
 
     /// One at a time makes or removes snapshots of a share, in whatever process.
     ///
-    /// - Returns: False where somebody else does. The lock goes with the descriptor.
+    /// - Returns: False where somebody else does. `unlock` gives it back.
     static func lock(_ place: borrowing Descriptor) throws(FileError) -> Bool {
         let result = clinux_lock(place.number)
         if failed(result, EWOULDBLOCK) { return false }
         try check(result, "lock the folder of the snapshots")
         return true
     }
+
+    /// Not left to the descriptor's end: a child process that is just being started has a copy of it until it executes its
+    /// program, and the lock would stay as long.
+    static func unlock(_ place: borrowing Descriptor) { _ = clinux_unlock(place.number) }
 
     static func requireLock(_ place: borrowing Descriptor) throws(FileError) {
         guard try Self.lock(place) else {
@@ -107,6 +111,7 @@ extension Volume {
     package func removeSnapshot(_ token: SnapshotToken, isCancelled: () -> Bool = { false }) throws(FileError) {
         guard let place = try self.snapshotPlace() else { throw Self.noSnapshot }
         try Self.requireLock(place)
+        defer { Self.unlock(place) }
         let name = Array(token.text.utf8)
         let gone = Self.removedPrefix + name
         let result = withTerminated(name) { old in
@@ -123,6 +128,7 @@ extension Volume {
     /// Removes what a crash or a cancellation left in the middle; nothing while somebody makes or removes one.
     package func removeUnfinishedSnapshots(isCancelled: () -> Bool = { false }) throws(FileError) {
         guard let place = try self.snapshotPlace(), try Self.lock(place) else { return }
+        defer { Self.unlock(place) }
         for name in try Self.names(in: place.number)
         where name.starts(with: Self.unfinishedPrefix) || name.starts(with: Self.removedPrefix) {
             try TreeRemoval.remove(name, from: place.number, isCancelled: isCancelled)

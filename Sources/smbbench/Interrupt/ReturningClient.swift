@@ -1,25 +1,18 @@
 import SMB2Wire
 import SMBClient
 
-/// A client that comes back after a failover as Windows' does: the same ClientGuid, the session before named, the next
-/// ChannelSequence, each handle reclaimed. [MS-SMB2] 3.2.4.4, 3.2.7.1.
+/// A client that comes back after a failover as Windows' does, with whatever it had open, when its user says so.
 final class ReturningClient {
     /// How long it tries to come back.
     private static let patienceMilliseconds = 60_000
     private static let retryMilliseconds = 20
+    /// How long the server is asked to keep its handles.
+    private static let handleMilliseconds: UInt32 = 120_000
 
     private let configuration: ClientConfiguration
     private let share: String
     private(set) var connection: SMBConnection
     private var sequence: UInt16 = 0
-
-    /// A file or directory that is to outlive its connection.
-    struct Open {
-        var parameters: OpenParameters
-        let createGUID: GUID
-        var fileID: FileID
-        var response: CreateResponse
-    }
 
     init(_ configuration: ClientConfiguration, share: String) throws(ClientError) {
         var configuration = configuration
@@ -31,27 +24,20 @@ final class ReturningClient {
 
     // MARK: Opening
 
-    /// What a CREATE must carry to be granted a persistent handle.
-    static func durable(_ parameters: OpenParameters, _ guid: GUID) -> OpenParameters {
-        var durable = parameters
-        durable.contexts.durableRequestV2 = DurableRequestV2(
-            timeoutMilliseconds: 120_000, flags: DurableRequestV2.persistentFlag, createGUID: guid)
-        return durable
-    }
-
-    func open(_ parameters: OpenParameters) throws(ClientError) -> Open {
-        let guid = try ClientConfiguration.freshGUID()
-        let response = try self.connection.create(Self.durable(parameters, guid))
-        guard response.contexts.durableV2?.isPersistent == true else {
+    func open(_ parameters: OpenParameters) throws(ClientError) -> DurableHandle {
+        let open = try DurableHandle(
+            parameters, on: self.connection, timeoutMilliseconds: Self.handleMilliseconds)
+        guard open.isPersistent else {
             throw .violation("no persistent handle was granted: is the share continuously available?")
         }
-        return Open(parameters: parameters, createGUID: guid, fileID: response.fileID, response: response)
+        return open
     }
 
     /// A CREATE whose answer is not waited for.
     func postOpen(_ parameters: OpenParameters, _ guid: GUID, isReplay: Bool) throws(ClientError) -> UInt64 {
         let id = try self.connection.postCreate(
-            Self.durable(parameters, guid), SMBConnection.Options(isReplay: isReplay))
+            DurableHandle.request(parameters, guid, timeoutMilliseconds: Self.handleMilliseconds),
+            SMBConnection.Options(isReplay: isReplay))
         try self.connection.flush()
         return id
     }
@@ -66,15 +52,12 @@ final class ReturningClient {
         let deadline = Instant.now.adding(milliseconds: Self.patienceMilliseconds)
         while true {
             do throws(ClientError) {
-                let connection = try SMBConnection(self.configuration)
-                connection.channelSequence = self.sequence
-                try connection.negotiate()
-                try connection.sessionSetup(previousSessionID: session)
-                try connection.treeConnect(self.share)
-                self.connection = connection
+                self.connection = try SMBConnection.returning(
+                    self.configuration, share: self.share, previousSessionID: session,
+                    channelSequence: self.sequence)
                 return
             } catch {
-                guard error.isConnectionLoss || Self.isPassing(error.status), Instant.now < deadline else {
+                guard error.isConnectionLoss || Self.isPassing(error), Instant.now < deadline else {
                     throw error
                 }
                 sleep(milliseconds: Self.retryMilliseconds)
@@ -91,31 +74,33 @@ final class ReturningClient {
                 if error.isConnectionLoss {
                     try self.comeBack()
                 } else {
-                    guard Self.isPassing(error.status) else { throw error }
+                    guard Self.isPassing(error) else { throw error }
                     sleep(milliseconds: Self.retryMilliseconds)
                 }
             }
         }
     }
 
-    /// DH2C. The server must know the handle: a new one would have lost what the old one held.
-    func reclaim(_ open: inout Open) throws(ClientError) {
-        var parameters = open.parameters
-        parameters.contexts = CreateContexts()
-        parameters.contexts.durableReconnectV2 = DurableReconnectV2(
-            fileID: open.fileID, createGUID: open.createGUID, flags: DurableRequestV2.persistentFlag)
-        parameters.contexts.lease = open.parameters.contexts.lease
-        let wanted = parameters
-        let response = try self.patiently { () throws(ClientError) in try self.connection.create(wanted) }
-        open.fileID = response.fileID
-        open.response = response
+    func reclaim(_ open: inout DurableHandle) throws(ClientError) {
+        // A closure cannot have `open` itself while it may be called again.
+        let handle = open
+        open = try self.patiently { () throws(ClientError) in
+            var reclaimed = handle
+            try reclaimed.reclaim(on: self.connection)
+            return reclaimed
+        }
     }
 
-    private static func isPassing(_ status: NTStatus?) -> Bool {
-        guard let status else { return false }
-        return [
-            .fileNotAvailable, .serverUnavailable, .retry, .userSessionDeleted, .networkNameDeleted, .badNetworkName,
-            .insuffServerResources,
-        ].contains(status)
+    /// Also what a server says that has just begun to serve, or that is no longer to.
+    static func isPassing(_ error: ClientError) -> Bool {
+        switch error.status {
+        case .badNetworkName, .insuffServerResources: true
+        default: error.isPassing || Self.endsSession(error)
+        }
+    }
+
+    /// The server does not know the session or the tree any more: a new one is needed.
+    static func endsSession(_ error: ClientError) -> Bool {
+        error.status == .userSessionDeleted || error.status == .networkNameDeleted
     }
 }

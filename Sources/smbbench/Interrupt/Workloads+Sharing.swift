@@ -158,9 +158,15 @@ extension Workload {
         try run.rival.connection.waitUntilPending(again)
         // Its application has closed the file already: the client gives the cached handle up.
         try run.holder.connection.close(held.fileID)
-        _ = try run.rival.connection.gather(again, .create)
-        let other = try run.rival.postOpen(wanted, guid, isReplay: true)
-        _ = try run.rival.connection.gather(other, .create)
+        let opened = try Self.created(run, again)
+        let repeated = try Self.created(run, try run.rival.postOpen(wanted, guid, isReplay: true))
+        try run.require(opened == repeated, "the CREATE that was repeated opened the file a second time")
+        try run.rival.connection.write(opened, at: 0, [1])
+    }
+
+    private static func created(_ run: Interruption, _ request: UInt64) throws(ClientError) -> FileID {
+        let reply = try run.rival.connection.gather(request, .create)
+        do throws(WireError) { return try CreateResponse(parsing: reply.span).fileID } catch { throw .wire(error) }
     }
 
     private static func deniedWrite(_ run: Interruption) throws(ClientError) {

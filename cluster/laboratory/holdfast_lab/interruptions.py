@@ -26,7 +26,8 @@ class Interruptions:
     def __init__(self, laboratory, say):
         self.laboratory = laboratory
         self.say = say
-        self.results = {}  # (workload, event): (holds, text)
+        self.results = {}  # (workload, event): (holds, text) of the last one that failed, or of the last
+        self.count = {True: 0, False: 0}  # of what was played
 
     def smbbench(self, *words):
         laboratory = self.laboratory
@@ -41,15 +42,17 @@ class Interruptions:
         process = self.smbbench("--break", "true", "--list")
         return process.communicate(timeout=30)[0].splitlines()
 
-    def play(self, workload, event):
-        """One failure in the middle of one workload, and the laboratory whole again afterwards."""
+    def play(self, workload, event, delay):
+        """One failure in the middle of one workload, and the laboratory whole again afterwards.
+
+        `delay`: the milliseconds from the last request to the failure."""
         laboratory = self.laboratory
         active = laboratory.wait_until_serving(30)
         asked, answered = (laboratory.record.directory / name for name in ("break-asked", "break-answered"))
         for mark in (asked, answered):
             mark.unlink(missing_ok=True)
         process = self.smbbench(
-            "--only", workload, "--break",
+            "--only", workload, "--delay", delay, "--break",
             f"touch '{asked}'; while [ ! -s '{answered}' ]; do sleep 0.005; done; grep -qx done '{answered}'")
         laboratory.record.add("process", what="interrupt", pid=process.pid, start=start_time(process.pid))
         striking = threading.Thread(target=self.strike, args=(event, active, process, asked, answered))
@@ -61,9 +64,11 @@ class Interruptions:
             said = process.communicate()[0]
         striking.join()
         wrong = event.after(laboratory, active, self.say)
-        self.results[workload, event.name] = self.judge(said, wrong)
-        holds, text = self.results[workload, event.name]
-        self.say(f"{'ok     ' if holds else 'FAILED '} {workload}, {event.title}: {text}")
+        holds, text = self.judge(said, wrong)
+        self.count[holds] += 1
+        if self.results.get((workload, event.name), (True,))[0]:
+            self.results[workload, event.name] = holds, text
+        self.say(f"{'ok     ' if holds else 'FAILED '} {workload}, {event.title} after {delay} ms: {text}")
 
     def strike(self, event, active, process, asked, answered):
         """When smbbench asks for it; a workload that fails before that never does."""
@@ -104,7 +109,7 @@ class Interruptions:
         failed = [(key, text) for key, (holds, text) in self.results.items() if not holds]
         for (workload, event), text in failed:
             print(f"FAILED {workload}, {event}: {text}")
-        print(f"\n{len(self.results) - len(failed)} passed, {len(failed)} failed", flush=True)
+        print(f"\n{self.count[True]} passed, {self.count[False]} failed", flush=True)
         return 1 if failed else 0
 
 
@@ -113,6 +118,8 @@ def run(laboratory, words, say):
     names = [event.name for event in EVENTS]
     parser.add_argument("--event", action="append", choices=names, help="this failure (repeatable)")
     parser.add_argument("--only", action="append", help="workloads whose names contain this (repeatable)")
+    parser.add_argument("--delay", action="append", type=int, metavar="MILLISECONDS",
+                        help="from the last request to the failure (0; repeatable)")
     options = parser.parse_args(words)
     events = [event for event in EVENTS if not options.event or event.name in options.event]
     interruptions = Interruptions(laboratory, say)
@@ -123,8 +130,9 @@ def run(laboratory, words, say):
             name for name in interruptions.workloads() if not options.only or any(part in name for part in options.only)]
         for event in events:
             for workload in workloads:
-                interruptions.play(workload, event())
-        failed = interruptions.report(workloads, events)
+                for delay in options.delay or [0]:
+                    interruptions.play(workload, event(), delay)
+        failed = interruptions.report(workloads, events) or not interruptions.results
     finally:
         if failed:
             say(f"the logs are in {laboratory.keep_logs()}")

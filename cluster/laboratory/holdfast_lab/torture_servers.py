@@ -148,6 +148,9 @@ class Cluster:
     """The laboratory's cluster: a share a group, all of them behind the virtual IP and served by one process."""
 
     name = "cluster"
+    administrator = "administrator"
+    # smb2.acls.ACCESSBASED wants it: the group's files once more, each shown only to whom may read it.
+    access_based = "hideunread"
 
     def __init__(self, laboratory):
         self.laboratory = laboratory
@@ -161,6 +164,12 @@ class Cluster:
         if not self.laboratory.exists:
             self.brought_up = True
             self.laboratory.up(lambda text: print(text, flush=True))
+        # With the first user's password: smbtorture is told of one.
+        active = self.laboratory.active()
+        active.control("user", "remove", self.administrator, check=False)
+        active.control(
+            "user", "add", self.administrator, "--administrator", "--password-stdin",
+            text_input=self.laboratory.password("user1") + "\n")
 
     def process(self):
         return self.laboratory.active().process("smbserverd")
@@ -170,8 +179,13 @@ class Cluster:
         kind = "--continuously-available" if group.continuously_available else "--no-continuously-available"
         with self.lock:
             self.secure(group.security)
-            self.laboratory.active().control("share", "remove", name, check=False)
-            self.laboratory.active().control("share", "add", name, kind)
+            active = self.laboratory.active()
+            active.control("share", "remove", name, check=False)
+            active.control("share", "add", name, kind)
+            if "acls" in group.suites.split():
+                active.control("share", "remove", self.access_based, check=False)
+                active.control("share", "add", self.access_based, "--path", name, kind)
+                active.control("share", "set", self.access_based, "--access-based")
             self.servers[group.name] = self.process()
             client, blocks = "client", group.blocks and may_block()
             if blocks:
@@ -181,7 +195,8 @@ class Cluster:
         user, second = "user1", "user2"
         share = Share(
             VIRTUAL_IP, 445, name, user, self.laboratory.password(user), second, self.laboratory.password(second),
-            inside=self.laboratory.network.inside(client), blocks=blocks, options=group.options)
+            administrator=self.administrator, inside=self.laboratory.network.inside(client), blocks=blocks,
+            options=group.options)
         self.wait_for(share)
         return share
 
