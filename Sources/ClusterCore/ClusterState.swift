@@ -9,6 +9,8 @@ package enum ClusterLimits {
     package static let users = 4096
     /// Of one share.
     package static let sharePermissions = 256
+    /// Of one share.
+    package static let hiddenFilePatterns = 64
     /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
     package static let nodes = 9
 }

@@ -71,6 +71,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var readOnly: Bool
         package var encrypted: Bool
         package var accessBased: Bool
+        package var shortNames = false
+        package var streams = true
+        package var notify = true
+        package var keepInherited = false
+        /// Patterns; empty: none are hidden by their names.
+        package var hiddenFiles: [String] = []
         /// `alice:change`; empty: everyone has full access.
         package var permissions: [String]
 
@@ -82,6 +88,11 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             self.readOnly = record.isReadOnly
             self.encrypted = record.requiresEncryption
             self.accessBased = record.isAccessBased
+            self.shortNames = record.traits.contains(.shortNames)
+            self.streams = !record.traits.contains(.withoutStreams)
+            self.notify = !record.traits.contains(.withoutNotify)
+            self.keepInherited = record.traits.contains(.keepsInheritedFlag)
+            self.hiddenFiles = record.hiddenFiles
             self.permissions = record.permissions.map(\.description)
         }
     }

@@ -107,6 +107,11 @@ enum Render {
         if share.readOnly { marks.append("read-only") }
         if share.encrypted { marks.append("encrypted") }
         if share.accessBased { marks.append("access based") }
+        if share.shortNames { marks.append("short names") }
+        if !share.streams { marks.append("no streams") }
+        if !share.notify { marks.append("no notify") }
+        if share.keepInherited { marks.append("keeps inherited") }
+        if !share.hiddenFiles.isEmpty { marks.append("hides \(share.hiddenFiles.joined(separator: "/"))") }
         if !share.permissions.isEmpty { marks.append(share.permissions.joined(separator: " ")) }
         let tail = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
         return "\(share.name) -> /\(share.path)\(tail)\(share.comment.isEmpty ? "" : "  \(share.comment)")"

@@ -80,7 +80,8 @@ class Alone:
     def start(self, group):
         share, _ = self.servers[group.name]
         log = self.log(group)
-        flags = ",ca" if group.continuously_available else ""
+        flags = "".join([
+            ",ca" if group.continuously_available else "", *(f",{self.flag(setting)}" for setting in group.settings)])
         process = self.record.spawn(
             "smbserverd", self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
             # smb2.acls.ACCESSBASED's.
@@ -94,6 +95,12 @@ class Alone:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"smbserverd for {group.name} does not start:\n{self.last_words(group)}")
             time.sleep(0.05)
+
+    @staticmethod
+    def flag(setting):
+        """A setting as smbserverd's --share takes it."""
+        word, _, value = setting.removeprefix("--").partition("=")
+        return f"hide={value}" if word == "hide-files" else word.replace("-", "")
 
     @staticmethod
     def listens(port):
@@ -158,6 +165,8 @@ class Cluster:
             active = self.laboratory.active()
             active.control("share", "remove", name, check=False)
             active.control("share", "add", name, kind)
+            if group.settings:
+                active.control("share", "set", name, *group.settings)
             if "acls" in group.suites.split():
                 active.control("share", "remove", self.access_based, check=False)
                 active.control("share", "add", self.access_based, "--path", name, kind)
