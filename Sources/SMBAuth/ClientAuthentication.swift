@@ -14,6 +14,9 @@ package struct ClientAuthentication: Sendable {
             self.hash = hash
         }
 
+        /// Nobody in particular.
+        package static let anonymous = Credentials(user: "", hash: .none)
+
         package init(user: String, domain: String = "", password: String) throws(CryptoError) {
             self.init(user: user, domain: domain, hash: try NTHash(password: password))
         }
@@ -115,9 +118,20 @@ package struct ClientAuthentication: Sendable {
         }
     }
 
+    /// [MS-NLMP] 3.1.5.1.2: an LM response of one zero, and nothing else. The key is one that everybody knows.
+    private mutating func authenticateAnonymously(_ challenge: ChallengeMessage) -> [UInt8] {
+        self.sessionKey = [UInt8](repeating: 0, count: 16)
+        self.flags = challenge.flags.subtracting(.keyExchange).union(.anonymous)
+        return AuthenticateMessage(
+            flags: self.flags, lmResponse: [0], ntResponse: [], domain: [], user: [],
+            workstation: [UInt8](utf16LE: self.workstation), encryptedSessionKey: []
+        ).encoded()
+    }
+
     /// [MS-NLMP] 3.1.5.1.2.
     private mutating func authenticate(_ token: [UInt8], _ randomness: Randomness) throws(Refusal) -> [UInt8] {
         let challenge = try ChallengeMessage(parsing: token)
+        guard !self.credentials.user.isEmpty else { return self.authenticateAnonymously(challenge) }
         guard challenge.flags.contains([.unicode, .extendedSessionSecurity, .targetInfo]) else {
             throw .unsupported("a server without extended session security or target information")
         }

@@ -44,6 +44,8 @@ package struct Open: Sendable {
     package var isDurable = false
     package var isPersistent = false
     package var timeoutMilliseconds: UInt32 = 0
+    /// Resiliency.swift: how long it is kept when its connection goes, whatever is cached. Nil: it is not resilient.
+    package var resiliencyMilliseconds: UInt32?
     package var createGUID = GUID.zero
     package var clientGUID = GUID.zero
     /// A repeated CREATE is answered with this open until its handle is used. 3.3.5.9.10.
@@ -56,6 +58,8 @@ package struct Open: Sendable {
 
     package var lockSequences = LockSequences()
     package var channelSequence: UInt16 = 0
+    /// What is still to be done of those that came with this sequence, and with earlier ones.
+    var outstanding = OutstandingRequests()
 
     /// FilePositionInformation: kept for those who ask.
     package var currentByteOffset: UInt64 = 0
@@ -102,7 +106,9 @@ package struct Open: Sendable {
     }
 
     /// Whether it is to be kept when its connection goes.
-    package var survivesDisconnect: Bool { self.isDurable || self.isPersistent }
+    package var survivesDisconnect: Bool { self.isDurable || self.isPersistent || self.isResilient }
+
+    package var isResilient: Bool { self.resiliencyMilliseconds != nil }
 }
 
 /// What an open is a use of.

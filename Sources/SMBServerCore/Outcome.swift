@@ -38,11 +38,16 @@ package struct Reply: Sendable {
     package var work: Work = .none
     /// Request.CompressReply: the client asked for it. [MS-SMB2] 3.3.5.12.
     package var isCompressible = false
+    /// Kept by the shell until the work is done.
+    package var outstanding: OutstandingRequest?
 
-    package init(start: Int, protection: Protection, work: Work = .none) {
+    package init(
+        start: Int, protection: Protection, work: Work = .none, outstanding: OutstandingRequest? = nil
+    ) {
         self.start = start
         self.protection = protection
         self.work = work
+        self.outstanding = outstanding
     }
 }
 
@@ -91,4 +96,9 @@ package struct Completion: Sendable {
     /// about an open that an answer before told of; or this stands behind another message in its compound, and Linux's client
     /// waits forever for an answer that comes after the compound's last.
     package var isOrdered = false
+    /// Kept by the shell until the work is done.
+    package var outstanding: OutstandingRequest?
+    /// The shell tells when the client's end has acknowledged its bytes (`ServerState.delivered`), and gives the connection up if
+    /// it does not: the session has others, over which the core then says it again.
+    package var needsDelivery = false
 }

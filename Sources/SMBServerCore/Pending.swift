@@ -28,6 +28,8 @@ package struct PendingRequest: Sendable {
     package var kind: Kind
     /// Its interim response was sent by itself, and must not be overtaken.
     package var isOrdered = false
+    /// The channel over which it came has ended, and nobody waits for the answer: it is carried out for its repetition.
+    package var isOrphaned = false
 }
 
 extension ServerState {

@@ -40,7 +40,7 @@ package struct RequestFrame: Sendable {
 /// One request on its way through the core.
 package struct Request: Sendable {
     package var header: SMB2Header
-    package let connection: Connection.ID
+    package var connection: Connection.ID
     package let isEncrypted: Bool
     package let isSigned: Bool
     package var session: UInt64
@@ -55,4 +55,6 @@ package struct Request: Sendable {
     /// Where the reply's header stands in the writer.
     package var replyStart = 0
     package var dialect: Dialect
+    /// It changes an open's file; see ``OutstandingRequest``.
+    var outstanding: OutstandingRequest?
 }

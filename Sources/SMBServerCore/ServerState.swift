@@ -44,6 +44,9 @@ package struct ServerState: ~Copyable, Sendable {
     /// What clients were given tokens for.
     var offloadTokens = OffloadTokens()
 
+    /// What was said over connections of sessions that have others, the oldest first; Notifications.swift.
+    var undelivered: [Connection.ID: [Notification]] = [:]
+
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
     /// Connections for the shell to close.
@@ -129,7 +132,11 @@ package struct ServerState: ~Copyable, Sendable {
         status.pending = UInt32(clamping: self.pending.count)
         status.heldBytes = UInt64(clamping: self.usage.heldBytes)
         self.opens.forEach { _, open in
-            if open.isPersistent { status.persistentOpens += 1 } else if open.isDurable { status.durableOpens += 1 }
+            if open.isPersistent {
+                status.persistentOpens += 1
+            } else if open.survivesDisconnect {
+                status.durableOpens += 1
+            }
             if open.session == nil { status.disconnectedOpens += 1 }
         }
         status.locks = UInt32(clamping: self.usage.locks)
@@ -153,6 +160,8 @@ package struct ServerState: ~Copyable, Sendable {
             self.endSession(session, keepsDurable: true)
         }
         self.tellAgain(insteadOf: id)
+        self.deliverElsewhere(insteadOf: id)
+        self.orphanCreates(of: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Other people's clients, each with what only it does: smbget, smbcacls, rpcclient and net of Samba; impacket and smbprotocol
-# from PyPI. In a network of their own, because `net rpc share` knows no port but 445. Every byte by SHA-256.
+# Other people's clients, each with what only it does: smbclient, smbget, smbcacls, rpcclient and net of Samba; impacket and
+# smbprotocol from PyPI. In a network of their own, because `net rpc share` knows no port but 445. Every byte by SHA-256.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 
@@ -42,6 +42,35 @@ rm "$work/got/large"
 check "smbget gets a tree, encrypted" get --recursive --encrypt smb://127.0.0.1/test/tree
 check "smbget: the tree's bytes" test "$(sum_of "$share_path/tree")" = "$(sum_of "$work/got")"
 check_says "smbget of a file that is not there" "can't be found" get smb://127.0.0.1/test/tree/none
+
+# smbclient: what 10-smbclient.sh does not do with it. (Its reput writes at the file's beginning, whatever server it asks.)
+check "smbclient copies on the server" client test 'scopy tree\large copied'
+check_same "smbclient scopy: the same bytes" "$share_path/tree/large" "$share_path/copied"
+check "smbclient makes a tar" client test "tar c $work/tree.tar tree"
+mkdir "$work/untarred"
+tar -C "$work/untarred" -xf "$work/tree.tar"
+check "smbclient tar: the same bytes" test "$(sum_of "$share_path/tree")" = "$(sum_of "$work/untarred/tree")"
+check "smbclient unpacks it" client test "mkdir back; cd back; tar x $work/tree.tar"
+check "smbclient untar: the same bytes" test "$(sum_of "$share_path/tree")" = "$(sum_of "$share_path/back/tree")"
+head -c 1234567 "$share_path/tree/large" >"$work/part"
+check "smbclient goes on with a part" client test "reget tree\\large $work/part"
+check_same "smbclient reget: the same bytes" "$share_path/tree/large" "$work/part"
+check "smbclient makes a hard link" client test 'hardlink tree\large hard'
+check_says "smbclient: which has two names" '^2$' stat -c %h "$share_path/hard"
+check_says "smbclient sets an extended attribute" '76 61 6C 75 65' client test 'setea hard NAME value; geteas hard'
+check_says "smbclient sets a time" 'write_time: +Sat Feb +3 04:05:06 2001' \
+    env TZ=UTC timeout 20 smbclient //127.0.0.1/test "$password" -U alice -s /dev/null \
+    -c 'utimes hard -1 -1 2001:02:03-04:05:06 -1; allinfo hard'
+timeout 20 stdbuf -oL smbclient //127.0.0.1/test "$password" -U alice -s /dev/null -c 'notify tree' >"$work/notified" 2>&1 &
+watcher=$!
+for _ in {1..50}; do
+    client test 'mkdir tree\seen; rmdir tree\seen' >"$work/seen.out" 2>&1
+    if grep -q seen "$work/notified"; then break; fi
+    sleep 0.1
+done
+kill "$watcher" 2>/dev/null || true
+wait "$watcher" 2>/dev/null || true
+check_says "smbclient is notified" '^0001 seen' cat "$work/notified"
 
 # smbcacls: what 35-security.sh does not do with it. (Samba 4.17's own --sddl crashes, whatever server it asks.)
 acls() { timeout 20 smbcacls //127.0.0.1/test "$2" --user="$1%$password" --configfile=/dev/null "${@:3}"; }

@@ -34,6 +34,8 @@ package struct ValidateNegotiateInfoRequest: Equatable, Sendable {
 
 /// VALIDATE_NEGOTIATE_INFO Response, [MS-SMB2] 2.2.32.6.
 package struct ValidateNegotiateInfoResponse: Equatable, Sendable {
+    package static let byteCount = 24
+
     package var capabilities: Capabilities
     package var serverGUID: GUID
     package var securityMode: SecurityMode

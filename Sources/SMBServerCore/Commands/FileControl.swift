@@ -41,6 +41,7 @@ extension ServerState {
         case .getReparsePoint, .setReparsePoint, .deleteReparsePoint:
             (status, work) = try self.reparseControl(ioctl, input, open, handle, into: &answer)
         case .isPathnameValid: break
+        case .lmrRequestResiliency: try self.requestResiliency(input, key, request)
         case .srvReadHash: throw SMBError(.hashNotSupported)
         case .srvEnumerateSnapshots: try self.enumerateSnapshots(ioctl, open, into: &answer)
         default: throw SMBError(.invalidDeviceRequest)
