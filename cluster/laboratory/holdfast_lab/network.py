@@ -37,7 +37,10 @@ class Network:
     def add_machine(self, machine, address):
         name = self.namespace(machine)
         self.record.namespace(name)
-        run("ip", "link", "add", machine, "netns", self.lan, "type", "veth", "peer", "name", "eth0", "netns", name)
+        # Several queues, as a network card has them: only then do clients open further channels to one address.
+        queues = ("numrxqueues", "2", "numtxqueues", "2")
+        run("ip", "link", "add", *queues, "name", machine, "netns", self.lan, "type", "veth",
+            "peer", *queues, "name", "eth0", "netns", name)
         run("ip", "-n", self.lan, "link", "set", machine, "master", "lan", "up")
         run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "-n", name, "addr", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0")
