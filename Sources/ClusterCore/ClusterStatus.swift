@@ -63,6 +63,17 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         }
     }
 
+    package struct QuorumDisk: Codable, Equatable, Sendable {
+        /// Without the password.
+        package var lun: String
+        /// `voter`, `learner`, `joining` or `leaving`.
+        package var role: String
+        /// For people.
+        package var state: String
+        /// The reporter can use it.
+        package var ready: Bool
+    }
+
     package struct Share: Codable, Equatable, Sendable {
         package var name: String
         package var path: String
@@ -144,6 +155,8 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var lun: String
     package var fileSystem: String
     package var fence: String
+    /// nil where the cluster has none.
+    package var quorumDisk: QuorumDisk?
     package var shares: [Share]
     package var users: Int
     package var clients: [String]

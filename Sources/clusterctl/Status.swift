@@ -63,6 +63,7 @@ enum Render {
         lines.append("")
         lines.append("LUN:     \(status.lun)")
         lines.append("         file system \(status.fileSystem); fence \(status.fence)")
+        if let disk = status.quorumDisk { lines.append("Quorum disk: \(self.quorumDisk(disk))") }
         let handles = status.handles
         var handleText =
             "\(handles.persistent) persistent, \(handles.durable) durable, \(handles.locks) locks, \(handles.leases) leases"
