@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bench import free_port
-from .network import VIRTUAL_IP, Network
+from .network import PREFIX_LENGTH, VIRTUAL_IP, Network
 from .record import LabError, end_process, run, start_time
 from .smbtorture import IPTABLES
 
@@ -211,7 +211,10 @@ class Cluster:
         name, network = f"t-{group.name}", self.laboratory.network
         if not Path("/run/netns", network.namespace(name)).exists():
             others = len(list(Path("/run/netns").glob(network.namespace("t-*"))))
-            network.add_machine(name, f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + others}")
+            address = f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + others}"
+            network.add_machine(name, address)
+            network.acknowledge_at_once(
+                network.namespace(name), f"{TORTURE_NETWORK}.0/{PREFIX_LENGTH}", "dev", "eth0", "scope", "link", "src", address)
         return name
 
     def secure(self, settings):
