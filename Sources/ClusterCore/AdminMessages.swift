@@ -30,6 +30,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
     case listSnapshotSchedules
+    /// For the node that is asked. Secret. Empty: the cluster's own LUN.
+    case checkStorage(lun: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -89,6 +91,9 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(32))
             writer.write(share)
         case .listSnapshotSchedules: writer.write(UInt8(33))
+        case .checkStorage(let lun):
+            writer.write(UInt8(40))
+            writer.write(lun)
         }
     }
 
@@ -115,6 +120,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 31: self = .setSnapshotSchedule(try reader.read())
         case 32: self = .removeSnapshotSchedule(share: try reader.read())
         case 33: self = .listSnapshotSchedules
+        case 40: self = .checkStorage(lun: try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -135,10 +141,12 @@ package struct InitializeParameters: Equatable, BinaryRecord {
     package var adopts: Bool
     /// Throw out reservations that are there.
     package var forces: Bool
+    /// Take a target that lacks something of what fencing needs. Since version 2.
+    package var acceptsUnsafe = false
 
     package init(
         clusterName: String, nodeName: String, address: String, virtualIP: String, interface: String, lun: String,
-        formats: Bool, adopts: Bool, forces: Bool
+        formats: Bool, adopts: Bool, forces: Bool, acceptsUnsafe: Bool = false
     ) {
         self.clusterName = clusterName
         self.nodeName = nodeName
@@ -149,10 +157,11 @@ package struct InitializeParameters: Equatable, BinaryRecord {
         self.formats = formats
         self.adopts = adopts
         self.forces = forces
+        self.acceptsUnsafe = acceptsUnsafe
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.clusterName)
             writer.write(self.nodeName)
             writer.write(self.address)
@@ -162,15 +171,17 @@ package struct InitializeParameters: Equatable, BinaryRecord {
             writer.write(self.formats)
             writer.write(self.adopts)
             writer.write(self.forces)
+            writer.write(self.acceptsUnsafe)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             InitializeParameters(
                 clusterName: try reader.read(), nodeName: try reader.read(), address: try reader.read(),
                 virtualIP: try reader.read(), interface: try reader.read(), lun: try reader.read(),
-                formats: try reader.read(), adopts: try reader.read(), forces: try reader.read())
+                formats: try reader.read(), adopts: try reader.read(), forces: try reader.read(),
+                acceptsUnsafe: version >= 2 ? try reader.read() : false)
         }
     }
 }
@@ -261,6 +272,7 @@ package enum AdminReply: Equatable, BinaryRecord {
     case opens([OpenRecord])
     case snapshots([SnapshotRecord])
     case snapshotSchedules([SnapshotSchedule])
+    case storage(StorageReport)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -288,6 +300,9 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .snapshotSchedules(let schedules):
             writer.write(UInt8(31))
             writer.write(schedules)
+        case .storage(let report):
+            writer.write(UInt8(40))
+            writer.write(report)
         }
     }
 
@@ -302,6 +317,7 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 6: self = .opens(try reader.readArray())
         case 30: self = .snapshots(try reader.readArray())
         case 31: self = .snapshotSchedules(try reader.readArray())
+        case 40: self = .storage(try reader.read())
         default: throw .unknownTag(kind: "admin reply", value: tag)
         }
     }

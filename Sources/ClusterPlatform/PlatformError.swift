@@ -20,6 +20,8 @@ package struct PlatformError: Error, Equatable, Sendable, CustomStringConvertibl
         case conflict
         /// The LUN holds something else than this cluster's file system.
         case notOurs
+        /// The target lacks what fencing needs.
+        case unsafe
         /// The target refused a command: sense key, additional sense code and qualifier.
         case scsi(status: Int32, senseKey: UInt8, code: UInt16)
         /// Something still uses what should be taken away.

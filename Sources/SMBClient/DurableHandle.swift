@@ -3,8 +3,8 @@ import SMB2Wire
 /// A file or directory whose handle is to outlive its connection: how it is asked for, and how its client has it back.
 /// [MS-SMB2] 3.2.4.3.5, 3.2.4.4.
 package struct DurableHandle: Sendable {
-    /// What was asked for, without the durable context.
-    package let parameters: OpenParameters
+    /// What was asked for, without the durable context; the path changes with a rename.
+    package var parameters: OpenParameters
     package let createGUID: GUID
     /// Of the CREATE, or of the one that reclaimed it last.
     package private(set) var response: CreateResponse
@@ -19,8 +19,13 @@ package struct DurableHandle: Sendable {
         let guid = try ClientConfiguration.freshGUID()
         let response = try connection.create(
             Self.request(parameters, guid, timeoutMilliseconds: timeoutMilliseconds))
+        self.init(parameters, guid, response)
+    }
+
+    /// Of a CREATE that was posted as ``request(_:_:timeoutMilliseconds:)`` says, and answered.
+    package init(_ parameters: OpenParameters, _ createGUID: GUID, _ response: CreateResponse) {
         self.parameters = parameters
-        self.createGUID = guid
+        self.createGUID = createGUID
         self.response = response
         self.isPersistent = response.contexts.durableV2?.isPersistent ?? false
     }

@@ -265,7 +265,7 @@ extension ClientConnection {
         let waiter = FrameWaiter(loop: self.loop, connection: self.id, frame: frame.number, reply: reply)
         switch task {
         case .sync(let file, let includesName):
-            self.loop.server.syncs.submit(file, includesName: includesName, waiter)
+            self.loop.server.syncs.submit(file, includesName: includesName) { waiter.loop.post(.synced(waiter, $0)) }
         case .copy(let job):
             let isTaken = self.loop.server.copies.submit { waiter.loop.post(.copied(waiter, job.answer, job.run())) }
             guard !isTaken else { return }

@@ -77,6 +77,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         var disconnects: [Connection.ID] = []
         var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
         var notes: [String] = []
+        var deletions: [UnsettledDeletion] = []
     }
 
     /// Runs `body` on the state. The ticket is that of the mutations which its answer must wait for; 0 for none.
@@ -112,6 +113,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         swap(&effects.disconnects, &state.disconnects)
         swap(&effects.endedSessions, &state.endedSessions)
         swap(&effects.notes, &state.notes)
+        swap(&effects.deletions, &state.unsettledDeletions)
         return effects
     }
 
@@ -125,6 +127,14 @@ package final class Server: JournalObserver, @unchecked Sendable {
             self.loop(of: connection)?.post(.sessionEnded(connection, session: session))
         }
         for connection in effects.disconnects { self.loop(of: connection)?.post(.close(connection)) }
+        for deletion in effects.deletions { self.settle(deletion) }
+    }
+
+    private func settle(_ deletion: UnsettledDeletion) {
+        self.syncs.submit(OpenFile.of(deletion.handle), includesName: true) { [self] status in
+            self.inspect(status)
+            if !status.isError { self.withState(from: nil) { $0.settleDeletion(deletion) } }
+        }
     }
 
     private func loop(of connection: Connection.ID) -> Loop? { self.routes.withLock { $0[connection] } }
@@ -332,6 +342,6 @@ extension ServerState {
     /// Whether the last call left anything for the shell to do.
     fileprivate var hasEffects: Bool {
         !self.mutations.isEmpty || self.mutationsAwaited || !self.completions.isEmpty || !self.disconnects.isEmpty
-            || !self.endedSessions.isEmpty || !self.notes.isEmpty
+            || !self.endedSessions.isEmpty || !self.notes.isEmpty || !self.unsettledDeletions.isEmpty
     }
 }

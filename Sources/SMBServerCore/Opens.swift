@@ -85,6 +85,7 @@ extension ServerState {
                 self.files[open.file]?.isDeletePending = false
                 self.files[open.file]?.isUnlinked = true
                 self.deletions &+= 1
+                keepsRecord = self.leavesRecordUntilSettled(open.isPersistent ? open.persistentID : nil, handle)
             } catch {
                 self.note(error)
                 // Says nothing about the file: the next node deletes it, by this record.

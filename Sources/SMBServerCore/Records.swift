@@ -3,6 +3,12 @@ import StateRecords
 
 // Persistent opens and the records that outlive the process.
 
+/// A file that is gone, and the record of the open that deleted it, which must outlive a crash until the deletion does.
+package struct UnsettledDeletion: Sendable {
+    package var handle: any FileHandle
+    package var persistentID: UInt64
+}
+
 extension GUID16 {
     package init(_ guid: GUID) { self.init(low: guid.low, high: guid.high) }
 }
@@ -56,6 +62,19 @@ extension ServerState {
             replayConsumed: !open.isReplayEligible, channelSequence: open.channelSequence,
             locks: locks.map { LockRecord(offset: $0.offset, length: $0.length, isExclusive: $0.isExclusive) },
             lockSequences: open.lockSequences.entries)
+    }
+
+    /// A file is deleted, and the storage may still forget that. Until it cannot, the record stays, which says that the file
+    /// is to be deleted: the node that takes over deletes it, or finds it gone.
+    mutating func leavesRecordUntilSettled(_ record: UInt64?, _ handle: any FileHandle) -> Bool {
+        guard let record else { return false }
+        self.unsettledDeletions.append(UnsettledDeletion(handle: handle, persistentID: record))
+        return true
+    }
+
+    /// The deletion is on stable storage.
+    package mutating func settleDeletion(_ deletion: UnsettledDeletion) {
+        self.mutations.append(.removeOpen(persistentID: deletion.persistentID))
     }
 
     /// Gives the files of disconnected persistent opens back, after a restart or on the node that takes over. Each keeps

@@ -56,6 +56,9 @@ package struct ServerState: ~Copyable, Sendable {
     package var mutations: [Mutation] = []
     package var mutationsAwaited = false
 
+    /// Files that were deleted through persistent opens, for the shell to bring to stable storage; drained after every call.
+    package var unsettledDeletions: [UnsettledDeletion] = []
+
     /// What went wrong without a reply that says so; for the log, drained after every call.
     package var notes: [String] = []
     static let notesLimit = 64

@@ -25,6 +25,8 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     case lease(until: UInt64)
     /// Of the administrator; `snapshotDone` answers.
     case snapshot(id: UInt64, SnapshotOrder)
+    /// Answered with `pong` at once, whatever the server does otherwise: one that does not answer hangs.
+    case ping
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -54,6 +56,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(id)
             writer.write(order)
+        case .ping: writer.write(UInt8(21))
         }
     }
 
@@ -70,6 +73,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case 8: self = .statusRequest
         case 9: self = .lease(until: try reader.read())
         case 20: self = .snapshot(id: try reader.read(), try reader.read())
+        case 21: self = .ping
         default: throw .unknownTag(kind: "cluster message", value: tag)
         }
     }
@@ -91,6 +95,7 @@ package enum ServerToCluster: Equatable, BinaryRecord {
     case storageFailed(detail: String)
     /// What became of an order, at any time after it.
     case snapshotDone(id: UInt64, SnapshotOutcome)
+    case pong
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -118,6 +123,7 @@ package enum ServerToCluster: Equatable, BinaryRecord {
             writer.write(UInt8(20))
             writer.write(id)
             writer.write(outcome)
+        case .pong: writer.write(UInt8(21))
         }
     }
 
@@ -134,6 +140,7 @@ package enum ServerToCluster: Equatable, BinaryRecord {
         case 5: self = .status(try reader.read())
         case 6: self = .storageFailed(detail: try reader.read())
         case 20: self = .snapshotDone(id: try reader.read(), try reader.read())
+        case 21: self = .pong
         default: throw .unknownTag(kind: "server message", value: tag)
         }
     }

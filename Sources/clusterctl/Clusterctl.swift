@@ -16,7 +16,7 @@ struct Clusterctl: ParsableCommand {
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
             Move.self,
             Leave.self,
-            Inspect.self,
+            Inspect.self, Storage.self,
         ])
 }
 
@@ -101,6 +101,9 @@ struct Initialize: ParsableCommand {
     @Flag(help: "Throw out whoever holds a reservation on the LUN.")
     var force = false
 
+    @Flag(help: "Take a target that 'clusterctl storage check' calls unsafe.")
+    var acceptUnsafe = false
+
     func run() throws {
         guard let lun = self.lun ?? environment("HOLDFAST_LUN") else {
             throw ValidationError("give the LUN with --lun or in HOLDFAST_LUN")
@@ -110,7 +113,7 @@ struct Initialize: ParsableCommand {
                 InitializeParameters(
                     clusterName: self.clusterName, nodeName: self.nodeName, address: self.address,
                     virtualIP: self.virtualIP, interface: self.interface, lun: lun, formats: self.format,
-                    adopts: self.adopt, forces: self.force)))
+                    adopts: self.adopt, forces: self.force, acceptsUnsafe: self.acceptUnsafe)))
     }
 }
 

@@ -99,7 +99,7 @@ extension PlatformError {
     var failure: Takeover.Failure {
         switch self.kind {
         case .superseded: Takeover.Failure(.superseded, self.message)
-        case .invalid, .notFound, .foreignReservation, .notOurs, .loginRefused:
+        case .invalid, .notFound, .foreignReservation, .notOurs, .loginRefused, .unsafe:
             Takeover.Failure(.permanent, self.message)
         case .unreachable, .conflict, .busy, .scsi, .system: Takeover.Failure(.transient, self.message)
         }

@@ -16,6 +16,9 @@ extension Member {
                         .wrongState,
                         "this node is already node \(self.identity.name) of cluster \(self.identity.clusterName): "
                             + "'clusterctl leave' takes it out")))
+        case .checkStorage(let lun):
+            guard let own = self.state?.configuration.lun else { return answer(.failed(self.noLeader)) }
+            StorageCheck.run(lun.isEmpty ? own : lun, answer)
         case .leave(let node) where node.isEmpty || node == self.identity.name: self.leave(answer)
         case .status where !self.raft.isLeader:
             let local = self.statusReply()
@@ -133,7 +136,7 @@ extension Member {
                 return answer(.failed(AdminFailure(.refused, "\(error)")))
             }
             self.perform(.setLimit(name: name, value: value), "the limit of \(name) is \(value)", answer)
-        case .initialize, .join:
+        case .initialize, .join, .checkStorage:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
     }

@@ -194,7 +194,9 @@ final class Member {
         let end = min(start, now) + length
         guard end >= self.toldLeaseEnd + length / 16 else { return }
         self.toldLeaseEnd = end
-        self.server?.tell(.lease(until: self.startedBootMicroseconds + end * 1000))
+        let until = self.startedBootMicroseconds + end * 1000
+        self.server?.tell(.lease(until: until))
+        self.network?.tell(.lease(until: until))
     }
 
     func handle(_ event: LoopEvent) {

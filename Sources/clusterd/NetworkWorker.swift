@@ -12,6 +12,8 @@ final class NetworkWorker: Sendable {
         case raise(Takeover.Operation)
         case tickle(Takeover.Operation, [ClientRecord])
         case drop(Takeover.Operation)
+        /// Nobody else can serve before then: microseconds of CLOCK_BOOTTIME.
+        case lease(until: UInt64)
     }
 
     private let orders = Mailbox<Order>()
@@ -31,6 +33,8 @@ private final class NetworkThread {
     /// One lost packet must not cost a client its own time-out: announcement and tickle are repeated.
     private var clients: [ClientEndpoint] = []
     private var roundsLeft = 0
+    private var nextRound: ContinuousClock.Instant?
+    private var leaseEnd: UInt64 = 0
 
     init(orders: Mailbox<NetworkWorker.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
         self.orders = orders
@@ -39,15 +43,11 @@ private final class NetworkThread {
     }
 
     func run() -> Never {
-        let interval = Int32(VirtualAddress.announceInterval.microseconds / 1000)
         while true {
-            self.orders.wait(milliseconds: self.roundsLeft > 0 ? interval : -1)
-            let orders = self.orders.drain()
-            if orders.isEmpty, self.roundsLeft > 0 {
-                self.roundsLeft -= 1
-                self.round()
-            }
-            for order in orders { self.perform(order) }
+            let left = self.nextRound.map { ($0 - .now).microseconds / 1000 }
+            self.orders.wait(milliseconds: left.map { Int32(clamping: $0) + 1 } ?? -1)
+            for order in self.orders.drain() { self.perform(order) }
+            if let next = self.nextRound, next <= .now { self.round() }
         }
     }
 
@@ -75,12 +75,13 @@ private final class NetworkThread {
             self.clients = clients.compactMap { client in
                 IPAddress(bytes: client.clientAddress).map { ClientEndpoint(address: $0, port: client.clientPort) }
             }
-            self.roundsLeft = VirtualAddress.announceRounds - 1
+            self.roundsLeft = VirtualAddress.announceRounds
             self.round()
             self.loop.post(.takeover(.finished(operation, [])))
         case .drop(let operation):
             self.drop()
             self.loop.post(.takeover(.finished(operation, [])))
+        case .lease(let until): self.leaseEnd = until
         }
     }
 
@@ -94,9 +95,22 @@ private final class NetworkThread {
         }
     }
 
+    /// After the takeover with the tickles; then, as long as the address is ours, only to defend it: the kernel of a node that
+    /// hangs still answers for the address when its cable is back.
     private func round() {
+        if self.roundsLeft > 0 {
+            self.roundsLeft -= 1
+            self.nextRound = .now + VirtualAddress.announceInterval
+            self.announce(to: self.clients)
+        } else {
+            self.nextRound = .now + VirtualAddress.defenceInterval
+            if bootMicroseconds() < self.leaseEnd { self.announce(to: []) }
+        }
+    }
+
+    private func announce(to clients: [ClientEndpoint]) {
         for address in self.addresses {
-            let reachable = self.clients.filter { $0.address.isIPv6 == address.address.isIPv6 }
+            let reachable = clients.filter { $0.address.isIPv6 == address.address.isIPv6 }
             do throws(PlatformError) {
                 try address.announce()
                 if !reachable.isEmpty { try address.tickle(reachable) }
@@ -109,6 +123,7 @@ private final class NetworkThread {
 
     private func drop() {
         self.roundsLeft = 0
+        self.nextRound = nil
         for address in self.addresses {
             do throws(PlatformError) { try address.drop() } catch { self.logger.error("\(error.message)") }
         }

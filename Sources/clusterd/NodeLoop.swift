@@ -140,6 +140,7 @@ final class NodeLoop {
             guard self.claimPreparation(answer) else { return }
             let mailbox = self.mailbox
             startThread("join") { mailbox.post(.joined(Joining.ask(parameters), parameters, answer)) }
+        case .checkStorage(let lun) where !lun.isEmpty: StorageCheck.run(lun, answer)
         default:
             answer(
                 .failed(

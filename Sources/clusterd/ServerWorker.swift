@@ -48,6 +48,8 @@ private final class ServerThread {
     private static let listenDelay = Duration.seconds(1)
     /// Bytes that wait for the server to read them; beyond it it is taken for hung.
     private static let outputLimit = 256 << 20
+    /// Of the thread that has nothing to do but to answer.
+    private static let silenceLimit = Duration.seconds(5)
 
     /// An order for a snapshot is answered by then, whether it is carried out or not.
     private static let snapshotAnswerTime = Duration.seconds(80)
@@ -95,6 +97,8 @@ private final class ServerThread {
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
     private var leaseEnd: UInt64 = 0
+    /// Nil: the last one was answered.
+    private var pingedAt: ContinuousClock.Instant?
     private var snapshots: [UInt64: (deadline: ContinuousClock.Instant, answer: @Sendable (SnapshotOutcome) -> Void)] =
         [:]
     private var nextSnapshot: UInt64 = 1
@@ -164,8 +168,21 @@ private final class ServerThread {
             self.leaseEnd = until
             if self.child != nil { self.send(.lease(until: until)) }
         case .snapshot(let order, let answer): self.snapshot(order, answer)
-        case .askStatus: if self.isUsed { self.send(.statusRequest) }
+        case .askStatus:
+            guard self.isUsed else { return }
+            self.send(.statusRequest)
+            self.lookWhetherItAnswers()
         }
+    }
+
+    /// A server that hangs is of no use to anybody: a new one takes its place. About once a second, while it serves.
+    private func lookWhetherItAnswers() {
+        guard let pingedAt = self.pingedAt else {
+            self.pingedAt = .now
+            return self.send(.ping)
+        }
+        guard ContinuousClock.now - pingedAt > Self.silenceLimit else { return }
+        self.ended("it has not answered for \(Self.silenceLimit)")
     }
 
     private func snapshot(_ order: SnapshotOrder, _ answer: @escaping @Sendable (SnapshotOutcome) -> Void) {
@@ -262,6 +279,7 @@ private final class ServerThread {
         self.epoch = 0
         self.isReady = false
         self.isUsed = false
+        self.pingedAt = nil
         self.reader = FrameReader()
         self.output = []
         self.outputStart = 0
@@ -396,6 +414,7 @@ private final class ServerThread {
             self.loop.post(.takeover(.finished(freeze, [])))
         case .status(let status): self.loop.post(.serverStatus(status))
         case .snapshotDone(let id, let outcome): self.snapshots.removeValue(forKey: id)?.answer(outcome)
+        case .pong: self.pingedAt = nil
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
         case .append: self.loop.post(.journal(generation: self.generation, epoch: self.epoch, message))
         }

@@ -38,6 +38,7 @@ final class StorageWorker: Sendable {
 private final class StorageThread {
     /// For each thing that waits for the target.
     private static let timeout = Duration.seconds(5)
+    private static let lookMilliseconds: Int32 = 1000
 
     private let orders: Mailbox<StorageWorker.Order>
     private let folders: Folders
@@ -54,6 +55,7 @@ private final class StorageThread {
     private var attachment: Attachment?
     private var bridgeRestart: Takeover.Operation?
     private var shareFolders: [String] = []
+    private var lastLook = ContinuousClock.now
 
     init(
         orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: Mailbox<LoopEvent>,
@@ -69,10 +71,17 @@ private final class StorageThread {
     func run() -> Never {
         while true {
             let bridge = self.attachment.map { [pollfd(fd: $0.eventDescriptor, events: Int16(POLLIN), revents: 0)] }
-            self.orders.wait(milliseconds: -1, others: bridge ?? [])
+            self.orders.wait(milliseconds: bridge == nil ? -1 : Self.lookMilliseconds, others: bridge ?? [])
             self.drainBridge()
+            self.lookAfterBridge()
             for order in self.orders.drain() { self.perform(order) }
         }
+    }
+
+    private func lookAfterBridge() {
+        guard ContinuousClock.now - self.lastLook > .milliseconds(Int64(Self.lookMilliseconds)) else { return }
+        self.lastLook = .now
+        self.attachment?.lookAfterBridge()
     }
 
     private func report(_ event: Takeover.Event) { self.loop.post(.takeover(event)) }
@@ -230,7 +239,7 @@ private final class StorageThread {
                 self.report(
                     .serverStorageFailed(
                         "the target restarted and may have lost writes; the file system is mounted anew"))
-            case .seen: break
+            case .seen, .alive: break
             case .failing: self.report(.serverStorageFailed("the target did not come back in time"))
             case .refused(let why): self.report(.serverStorageFailed(why))
             case .exited(let status):
@@ -263,7 +272,8 @@ private final class StorageThread {
         let fence = self.initiator(.fence, node: 1, name: parameters.nodeName)
         let session = try ISCSISession(address, as: fence, timeout: Self.timeout)
         defer { session.logout() }
-        let found = try Fence.inspect(session)
+        var found = try Fence.inspect(session)
+        found.keys.removeAll { TargetCheck.isScratch($0) }
         if !parameters.forces {
             guard found.foreignKeys.isEmpty else {
                 throw PlatformError(
@@ -285,6 +295,8 @@ private final class StorageThread {
                 throw PlatformError(
                     .notOurs, "\(address) is empty: repeat with --format to make the file system on it")
             }
+            if found.newest != nil || !found.foreignKeys.isEmpty { try self.takeKeysAway(session, parameters) }
+            try StorageCheck.require(address, acceptsUnsafe: parameters.acceptsUnsafe)
             filesystem = .random()
         case .xfs(let id, let label):
             guard parameters.adopts else {
@@ -294,6 +306,7 @@ private final class StorageThread {
                         + "repeat with --adopt to use it as it is")
             }
             if found.newest != nil || !found.foreignKeys.isEmpty { try self.takeKeysAway(session, parameters) }
+            try StorageCheck.require(address, acceptsUnsafe: parameters.acceptsUnsafe)
             return id
         case .foreign(let what):
             throw PlatformError(

@@ -24,7 +24,7 @@ import Testing
             .ready(byteCount: 1 << 40, blockSize: 512), .unreachable("no route to host"),
             .reconnected(after: .milliseconds(12)),
             .fenced(by: .max), .asksToRetake(unflushed: true), .asksToRetake(unflushed: false), .failing,
-            .refused("CHAP"), .seen(generation: 7),
+            .refused("CHAP"), .alive, .seen(generation: 7),
         ]
         for event in events { #expect(BridgeEvent(parsing: event.encode()) == event) }
     }

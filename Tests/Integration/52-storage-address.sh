@@ -61,8 +61,8 @@ except OSError as error:
     print("error", error, flush=True)
 PYTHON
 
-# wait_for FILE PATTERN: until a line of the file matches.
-wait_for() {
+# wait_for_line FILE PATTERN: until a line of the file matches.
+wait_for_line() {
     local i
     for ((i = 0; i < 200; i++)); do
         if grep -qE "$2" "$1" 2>/dev/null; then return 0; fi
@@ -81,23 +81,23 @@ move() {
     old=$!
     pids+=("$old")
     exec 7>"$work/commands"
-    check "$name: the old node listens before the address is there" wait_for "$work/a-$name" '^listening'
+    check "$name: the old node listens before the address is there" wait_for_line "$work/a-$name" '^listening'
     in_namespace a "$drill" announce "$virtual" eth0 >/dev/null
     in_namespace client python3 "$work/client.py" "$address" >"$work/client-$name" 2>&1 &
     client=$!
     pids+=("$client")
-    check "$name: a client connects" wait_for "$work/client-$name" '^connected'
+    check "$name: a client connects" wait_for_line "$work/client-$name" '^connected'
     port=$(sed -n 's/^connected //p' "$work/client-$name")
 
     in_namespace client tcpdump -i eth0 -n -e -l --immediate-mode \
         "arp or icmp6 or tcp port 445" >"$capture" 2>"$work/tcpdump-$name" &
     recorder=$!
     pids+=("$recorder")
-    check "$name: recording" wait_for "$work/tcpdump-$name" 'listening on'
+    check "$name: recording" wait_for_line "$work/tcpdump-$name" 'listening on'
 
     # The old node goes: address first, then its sockets.
     printf 'drop\n' >&7
-    check "$name: the old node drops the address" wait_for "$work/a-$name" '^dropped false'
+    check "$name: the old node drops the address" wait_for_line "$work/a-$name" '^dropped false'
     sleep 0.5
     check_says "$name: the client has heard nothing of it" '^0$' grep -cE '^(ended|reset)' "$work/client-$name"
     check_says "$name: neither FIN nor reset was on the wire" '^0$' grep -cE 'Flags \[[^]]*[FR]' "$capture"
@@ -109,11 +109,11 @@ move() {
     new=$!
     pids+=("$new")
     exec 9>"$work/commands-b"
-    check "$name: the new node listens" wait_for "$work/b-$name" '^listening'
+    check "$name: the new node listens" wait_for_line "$work/b-$name" '^listening'
     moved=$(date +%s%N)
     in_namespace b "$drill" announce "$virtual" eth0 "$3$port" >"$work/announce-$name" 2>&1 &
     pids+=("$!")
-    check "$name: the client's connection is reset" wait_for "$work/client-$name" '^reset'
+    check "$name: the client's connection is reset" wait_for_line "$work/client-$name" '^reset'
     local heard
     heard=$(sed -n 's/^reset //p' "$work/client-$name")
     if [[ -n $heard ]]; then
@@ -122,12 +122,12 @@ move() {
     fi
     in_namespace client python3 "$work/client.py" "$address" >"$work/again-$name" 2>&1 &
     pids+=("$!")
-    check "$name: and it connects to the new node" wait_for "$work/b-$name" '^accepted'
-    check "$name: all rounds are sent" wait_for "$work/announce-$name" '^announced'
+    check "$name: and it connects to the new node" wait_for_line "$work/b-$name" '^accepted'
+    check "$name: all rounds are sent" wait_for_line "$work/announce-$name" '^announced'
     kill -TERM "$recorder"
     wait "$recorder" || true
     printf 'drop\n' >&9
-    check "$name: the new node can drop it too" wait_for "$work/b-$name" '^dropped false'
+    check "$name: the new node can drop it too" wait_for_line "$work/b-$name" '^dropped false'
     exec 7>&- 9>&-
     wait "$old" "$new" || true
 }
@@ -154,9 +154,9 @@ check_says 'ipv6: five unsolicited neighbour advertisements' '^5$' \
 # Not through the function: the process number would be that of a shell around it.
 nsenter --net="/run/netns/$names-a" -- "$drill" watch eth0 >"$work/watch" 2>&1 &
 pids+=("$!")
-check 'the link is up' wait_for "$work/watch" '^link up'
+check 'the link is up' wait_for_line "$work/watch" '^link up'
 in_namespace switch ip link set to-a down
-check 'a pulled cable is seen' wait_for "$work/watch" '^link down'
+check 'a pulled cable is seen' wait_for_line "$work/watch" '^link down'
 in_namespace switch ip link set to-a up
 check 'and that it is back' bash -c "for i in {1..100}; do [ \$(grep -c '^link up' '$work/watch') -ge 2 ] && exit 0; sleep 0.05; done; exit 1"
 check_says 'an interface that is not there' 'error notFound: there is no network interface' \

@@ -45,6 +45,16 @@ check_same() {
     if [[ -n $one && $one == "$two" ]]; then passed "$1"; else failed "$1" "$2: $one" "$3: $two"; fi
 }
 
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+    local left=$(($1 * 5))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if ((left-- <= 0)); then return 1; fi
+        sleep 0.2
+    done
+}
+
 # A port that nothing listens on now.
 free_port() {
     local candidate

@@ -289,6 +289,27 @@ import Testing
         #expect(!server.awaited, "a CLOSE is answered without waiting")
     }
 
+    /// Chaos found files that were back after a failover: the record had gone before the deletion was on the disk.
+    @Test func theRecordOfADeletionStaysUntilTheDeletionIsOnTheDisk() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open(
+            "a", access: [.readData, .writeData, .delete], options: .deleteOnClose, contexts: self.request())
+        #expect(try alice.close(file) == .success)
+        #expect(!server.journal.contains(.removeOpen(persistentID: file.persistent)))
+        #expect(server.files.names.isEmpty)
+
+        // Crash: the disk has forgotten the deletion. The next node knows that there is one to be made.
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+        #expect(kept.orderedOpens.map(\.deleteOnClose) == [true])
+
+        // No crash: now the record may go.
+        server.state.settleDeletion(try #require(server.unsettled.first))
+        server.takeEffects()
+        #expect(server.journal.last == .removeOpen(persistentID: file.persistent))
+    }
+
     @Test func aRepeatedCreateIsAnsweredAndNotCarriedOutAgain() throws {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: "ca")

@@ -12,6 +12,8 @@ final class TestServer {
     /// Whether the last message's answer had to wait for the journal.
     var awaited = false
     var completions: [Completion] = []
+    /// Deletions that are to be brought to stable storage.
+    var unsettled: [UnsettledDeletion] = []
 
     static let configuration = ServerConfiguration(
         serverGUID: GUID16(low: 7, high: 8), serverName: "TEST", domain: (1, 2, 3),
@@ -39,6 +41,8 @@ final class TestServer {
 
     func takeEffects() {
         self.journal.append(contentsOf: self.state.mutations)
+        self.unsettled += self.state.unsettledDeletions
+        self.state.unsettledDeletions = []
         self.awaited = self.state.mutationsAwaited
         while !self.state.completions.isEmpty {
             let completions = self.state.completions

@@ -31,14 +31,14 @@ enum Sample {
     ]
     static let toServer: [ClusterToServer] = [
         .configure(configuration), .load(opens: [open, open]), .serve(epoch: 4, nextPersistentID: 4096),
-        .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest,
+        .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest, .ping,
         .lease(until: 1 << 40), .configure(scheduled), .snapshot(id: 1, .create(share: "test")),
         .snapshot(id: 2, .delete(share: "test", token: "@GMT-2026.11.24-19.30.00")), .snapshot(id: 3, .list(share: "")),
         .snapshot(id: 4, .cancel(share: "test")),
     ]
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
-        .serving(epoch: 4, reopened: 5, lost: 0), .frozen,
+        .serving(epoch: 4, reopened: 5, lost: 0), .frozen, .pong,
         .status(
             ServerStatus(
                 connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),

@@ -9,6 +9,9 @@ package struct VirtualAddress: Hashable, Sendable, CustomStringConvertible {
     /// How often, and how far apart, the move is announced: packets get lost, switches learn late.
     package static let announceRounds = 5
     package static let announceInterval: Duration = .milliseconds(250)
+    /// How often whoever has the address says so from then on. Linux takes no second change of a neighbour within a second
+    /// (`locktime`).
+    package static let defenceInterval: Duration = .milliseconds(1100)
 
     /// `192.0.2.10/24` or `2001:db8::10/64`.
     package init(_ text: String, interface: String) throws(PlatformError) {

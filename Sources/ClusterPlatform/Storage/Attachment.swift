@@ -48,7 +48,11 @@ package final class Attachment {
     private var isMounted = true
     private var pending: [BridgeEvent] = []
     private var generation: UInt32
+    /// Nil: the last one was answered.
+    private var pingedAt: ContinuousClock.Instant?
 
+    /// More than all that a bridge waits for a silent target in one go: connection, login and the look at the reservation, 2 s each.
+    private static let bridgeSilenceLimit: Duration = .seconds(12)
     /// How long the bridge may take to say that it fails everything, before it is killed instead.
     private static let failTimeout: Duration = .milliseconds(200)
     /// How long the last users of a file system that fails everything may take to end.
@@ -107,7 +111,7 @@ package final class Attachment {
             case .exited(let status):
                 throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
             case .seen(let seen): generation = seen
-            case .reconnected, .failing: continue
+            case .reconnected, .failing, .alive: continue
             }
         }
         throw PlatformError(.unreachable, reason)
@@ -154,10 +158,23 @@ package final class Attachment {
     package func nextEvent() -> BridgeEvent? {
         if !self.pending.isEmpty { return self.pending.removeFirst() }
         while let event = self.bridge.nextEvent() {
-            guard case .seen(let generation) = event else { return event }
-            self.generation = generation
+            switch event {
+            case .seen(let generation): self.generation = generation
+            case .alive: self.pingedAt = nil
+            default: return event
+            }
         }
         return nil
+    }
+
+    /// To be called now and then: asks the bridge whether it is there, and ends one that has not answered for too long; `.exited`
+    /// follows, and a new one can take its place.
+    package func lookAfterBridge() {
+        guard let pingedAt = self.pingedAt else {
+            self.pingedAt = .now
+            return self.bridge.tell(.ping)
+        }
+        if ContinuousClock.now - pingedAt > Self.bridgeSilenceLimit { self.bridge.kill() }
     }
 
     /// After `.asksToRetake(unflushed: false)`, when the quorum confirmed that we lead.
@@ -175,6 +192,7 @@ package final class Attachment {
         var configuration = BridgeConfiguration(
             address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
         configuration.generation = self.generation
+        self.pingedAt = nil
         self.bridge = try BridgeProcess(
             executable: self.plan.bridgeExecutable, configuration: configuration, fuse: self.fuse)
     }

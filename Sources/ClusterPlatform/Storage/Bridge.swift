@@ -369,6 +369,7 @@ package final class Bridge {
                 if case .refusing = self.mode {} else { self.refuse(.failed) }
                 self.say(.failing)
             case .some(.patience(let patience)): self.patience = patience
+            case .some(.ping): self.say(.alive)
             case .some(.quit):
                 if case .refusing(let exit) = self.mode { self.finished = exit } else { self.finished = .quit }
             case .some(.configure), .none: break

@@ -33,6 +33,8 @@ package enum BridgeCommand: Equatable, Sendable {
     case fail
     /// How long requests may wait for an unreachable target before everything fails; nil: for ever.
     case patience(Duration?)
+    /// Answered with `.alive`.
+    case ping
     /// Log out and end.
     case quit
 }
@@ -50,6 +52,8 @@ package enum BridgeEvent: Equatable, Sendable {
     case asksToRetake(unflushed: Bool)
     /// The answer to `.fail`, or the patience is over: everything is answered with EIO.
     case failing
+    /// The answer to `.ping`.
+    case alive
     /// The first login did not work.
     case refused(String)
     /// The bridge's process ended.
@@ -75,6 +79,7 @@ extension BridgeCommand {
         case .retake: Array("retake".utf8)
         case .fail: Array("fail".utf8)
         case .quit: Array("quit".utf8)
+        case .ping: Array("ping".utf8)
         case .patience(let duration): Array("patience \(duration.map { $0.wholeMilliseconds } ?? 0)".utf8)
         case .configure(let configuration): Array(Self.encode(configuration).utf8)
         }
@@ -87,6 +92,7 @@ extension BridgeCommand {
         case "retake": self = .retake
         case "fail": self = .fail
         case "quit": self = .quit
+        case "ping": self = .ping
         case "patience":
             guard words.count == 2, let value = Int64(words[1]), value >= 0 else { return nil }
             self = .patience(value == 0 ? nil : .milliseconds(value))
@@ -140,6 +146,7 @@ extension BridgeEvent {
             case .seen(let generation): "seen \(generation)"
             case .asksToRetake(let unflushed): "asks \(unflushed ? 1 : 0)"
             case .failing: "failing"
+            case .alive: "alive"
             case .refused(let reason): "refused \(reason)"
             case .exited: preconditionFailure("an exit is seen, not said")
             }
@@ -169,6 +176,7 @@ extension BridgeEvent {
             self = .seen(generation: value)
         case "asks": self = .asksToRetake(unflushed: rest == "1")
         case "failing": self = .failing
+        case "alive": self = .alive
         case "refused": self = .refused(rest)
         default: return nil
         }

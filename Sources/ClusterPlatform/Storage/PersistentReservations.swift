@@ -31,6 +31,19 @@ extension ISCSISession {
         return reservation
     }
 
+    /// SPC-4 6.15.4. A target that does not know the question knows no persistence either.
+    package func readCapabilities() throws(PlatformError) -> (persists: Bool, isActive: Bool) {
+        let reply = try self.exchange(.persistentReserveIn(.capabilities, byteCount: 8))
+        guard reply.status == 0, let capabilities = Self.parseCapabilities(reply.data) else { return (false, false) }
+        return capabilities
+    }
+
+    /// PTPL_C and PTPL_A. Nil when it is malformed.
+    static func parseCapabilities(_ data: [UInt8]) -> (persists: Bool, isActive: Bool)? {
+        guard data.count >= 8, loadBigEndian(UInt16.self, data, at: 0) == 8 else { return nil }
+        return (data[2] & 0x01 != 0, data[3] & 0x01 != 0)
+    }
+
     /// SPC-4 6.15.2. Nil when it is malformed or there are more keys than were asked for.
     static func parseKeys(_ data: [UInt8]) -> (generation: UInt32, keys: [UInt64])? {
         guard let generation = loadBigEndian(UInt32.self, data, at: 0),

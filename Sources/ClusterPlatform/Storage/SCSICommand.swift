@@ -47,9 +47,32 @@ struct SCSICommand: Equatable, Sendable {
             [0x93, unmap ? 0x08 : 0] + bigEndian(block) + bigEndian(count) + [0, 0], .toTarget, Int(blockSize))
     }
 
+    // Not used on data: `TargetCheck` looks whether a reservation holds them up.
+
+    static func writeAndVerify16(block: UInt64, count: UInt32, blockSize: UInt32) -> SCSICommand {
+        SCSICommand([0x8E, 0] + bigEndian(block) + bigEndian(count) + [0, 0], .toTarget, Int(count) * Int(blockSize))
+    }
+
+    /// What is there, or the data: zeros change nothing.
+    static func orWrite16(block: UInt64, count: UInt32, blockSize: UInt32) -> SCSICommand {
+        SCSICommand([0x8B, 0] + bigEndian(block) + bigEndian(count) + [0, 0], .toTarget, Int(count) * Int(blockSize))
+    }
+
+    /// One block: what must be there, then what is to be there.
+    static func compareAndWrite(block: UInt64, blockSize: UInt32) -> SCSICommand {
+        SCSICommand([0x89, 0] + bigEndian(block) + [0, 0, 0, 1, 0, 0], .toTarget, 2 * Int(blockSize))
+    }
+
+    /// UNMAP without a block descriptor.
+    static let unmapNothing = SCSICommand(
+        [0x42, 0, 0, 0, 0, 0, 0] + bigEndian(UInt16(Self.unmapNothingParameters.count)) + [0], .toTarget,
+        Self.unmapNothingParameters.count)
+    static let unmapNothingParameters: [UInt8] = [0, 6, 0, 0, 0, 0, 0, 0]
+
     enum ReservationRead: UInt8 {
         case keys = 0
         case reservation = 1
+        case capabilities = 2
     }
 
     static func persistentReserveIn(_ action: ReservationRead, byteCount: UInt16) -> SCSICommand {

@@ -116,6 +116,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .stop: self.server?.fence()
         case .lease(let until): self.server?.extendLease(until: until)
         case .snapshot(let id, let order): self.carryOut(order, id)
+        case .ping: self.send(.pong)
         case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
         }
     }

@@ -8,7 +8,7 @@ final class SyncPool: Sendable {
 
     private final class Queue: @unchecked Sendable {
         // Guarded by the signal's lock.
-        var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [FrameWaiter])] = [:]
+        var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [Waiter])] = [:]
         /// Files with waiters and no thread, in the order in which they came.
         var ready: [ObjectIdentifier] = []
         var busy: Set<ObjectIdentifier> = []
@@ -21,8 +21,11 @@ final class SyncPool: Sendable {
         for index in 0..<Self.threadCount { Thread.start("smb-sync-\(index)") { [self] in self.run() } }
     }
 
-    /// - Parameter includesName: the file is new or renamed: its directory entry must be stable too.
-    func submit(_ file: any SyncTarget, includesName: Bool, _ waiter: FrameWaiter) {
+    /// Called on one of the pool's threads.
+    typealias Waiter = @Sendable (NTStatus) -> Void
+
+    /// - Parameter includesName: the file is new, renamed or deleted: its directory entry must be stable too.
+    func submit(_ file: any SyncTarget, includesName: Bool, _ waiter: @escaping Waiter) {
         let id = ObjectIdentifier(file)
         self.signal.withLock {
             if self.queue.waiting[id] != nil {
@@ -51,9 +54,7 @@ final class SyncPool: Sendable {
                 }
             }
             let status = job.file.bringToStorage(includingName: job.includesName)
-            for waiter in job.waiters {
-                waiter.loop.post(.synced(waiter, status))
-            }
+            for waiter in job.waiters { waiter(status) }
             self.signal.withLock {
                 self.queue.busy.remove(id)
                 if self.queue.waiting[id] != nil {

@@ -55,6 +55,7 @@ extension ServerState {
             do throws(SMBError) {
                 try deletion.share.fileSystem?.deleteFile(deletion.handle)
                 self.deletions &+= 1
+                keepsRecord = self.leavesRecordUntilSettled(deletion.record, deletion.handle)
             } catch {
                 self.note(error)
                 keepsRecord = error.status.saysStorageFailed

@@ -92,10 +92,15 @@ final class ReturningClient {
     }
 
     /// Also what a server says that has just begun to serve, or that is no longer to.
-    private static func isPassing(_ error: ClientError) -> Bool {
+    static func isPassing(_ error: ClientError) -> Bool {
         switch error.status {
-        case .userSessionDeleted, .networkNameDeleted, .badNetworkName, .insuffServerResources: true
-        default: error.isPassing
+        case .badNetworkName, .insuffServerResources: true
+        default: error.isPassing || Self.endsSession(error)
         }
+    }
+
+    /// The server does not know the session or the tree any more: a new one is needed.
+    static func endsSession(_ error: ClientError) -> Bool {
+        error.status == .userSessionDeleted || error.status == .networkNameDeleted
     }
 }

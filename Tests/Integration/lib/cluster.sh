@@ -43,16 +43,6 @@ ctl() {
     on "$node" "$binaries/clusterctl" "$@" --socket "$folder/$node/state/admin.sock"
 }
 
-# wait_for SECONDS COMMAND...
-wait_for() {
-    local left=$(($1 * 5))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if ((left-- <= 0)); then return 1; fi
-        sleep 0.2
-    done
-}
-
 active() { ctl witness status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get("active") or "")'; }
 serves() { [[ $(active) == "$1" ]]; }
 

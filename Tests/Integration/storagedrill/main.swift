@@ -87,7 +87,7 @@ func describe(_ state: FenceState) -> String {
             case .unreachable(let reason): say("unreachable \(reason)")
             case .reconnected(let duration): say("reconnected \(duration.wholeMilliseconds)")
             case .failing: say("failing")
-            case .seen: break
+            case .seen, .alive: break
             case .refused(let reason): say("refused \(reason)")
             }
         }

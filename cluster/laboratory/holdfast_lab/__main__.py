@@ -144,6 +144,13 @@ def interrupt(laboratory, words):
     return interruptions.run(laboratory, words, say)
 
 
+def chaos(laboratory, words):
+    from . import chaos as disorder
+
+    laboratory.record.lock()
+    return disorder.run(laboratory, words, say)
+
+
 def linux(laboratory, words):
     from . import linux as matrix
 
@@ -153,7 +160,7 @@ def linux(laboratory, words):
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
     "demo": demo, "restart": restart, "faults": faults, "bench": bench, "linux": linux, "torture": torture,
-    "interrupt": interrupt,
+    "interrupt": interrupt, "chaos": chaos,
 }
 
 

@@ -72,7 +72,9 @@ class Faults:
             image.truncate(0)
             image.truncate(size)
         self.refused("an empty LUN without --format", node, self.initialize(url), STORAGE, r"--format")
-        node.control(*self.initialize(url, "--format"), timeout=90)
+        self.refused("a target that forgets its reservations", node, self.initialize(url, "--format"), STORAGE,
+                     r"not safe.*restart of the target.*--accept-unsafe")
+        node.control(*self.initialize(url, "--format", "--accept-unsafe"), timeout=90)
         self.refused("a second init", node, self.initialize(url, "--format"), WRONG_STATE, r"already|in a cluster|member")
 
     def first_mebibyte(self):

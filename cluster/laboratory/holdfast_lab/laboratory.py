@@ -64,7 +64,7 @@ class Laboratory:
         first.control(
             "init", "--cluster-name", "tshare", "--node-name", first.name, "--address", f"{first.address}:{PEER_PORT}",
             "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", self.target.url_with_password,
-            "--format",
+            "--format", "--accept-unsafe",  # tgtd keeps reservations in memory only
             timeout=90)
         say("cluster: made by node-a, the LUN formatted")
         for name in ("node-b", "witness"):

@@ -25,11 +25,14 @@ class Node:
         self.frozen = False
         self.role = "witness" if name == "witness" else "data"
         self.called = name  # what clusterd is told that its name is
+        self.state_disk = 0  # bytes of a file system of its own for the state; 0: it lies in the directory
 
     # Power
 
     def power_on(self, environment=None):
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.state_disk and not os.path.ismount(self.state):
+            self.mount_state()
         self.network.link(self.name, up=True)
         boot = self.record.spawn(
             self.name,
@@ -39,6 +42,14 @@ class Node:
                 "--role", self.role),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
+
+    def mount_state(self):
+        image = self.directory / "state.img"
+        if not image.exists():
+            with open(image, "wb") as file:
+                file.truncate(self.state_disk)
+            run("mkfs.ext4", "-q", image)
+        run("mount", "-o", "loop", image, self.state)
 
     def power_off(self):
         """All processes SIGKILLed and the link down in the same instant. Returns the monotonic time of it."""

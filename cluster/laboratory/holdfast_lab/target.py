@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from .network import ADDRESSES
-from .record import LabError, run
+from .record import LabError, end_process, run, start_time
 
 IQN = "iqn.2024-01.example.holdfast:tshare"
 USER = "holdfast"
@@ -55,7 +55,7 @@ class Target:
 
     def start(self):
         portal = f"portal={ADDRESSES['target']}:{PORT}"
-        self.record.spawn(
+        self.process = self.record.spawn(
             "tgtd", *self.network.inside("target", "tgtd", "-f", "-C", CONTROL_PORT, "-t", 16, "--iscsi", portal),
             log=self.directory / "log", environment=self.environment)
         deadline = time.monotonic() + 10
@@ -73,6 +73,11 @@ class Target:
         self.control("--op", "bind", "--mode", "account", "--tid", 1, "--user", USER)
         for node in ("node-a", "node-b"):
             self.control("--op", "bind", "--mode", "target", "--tid", 1, "-I", ADDRESSES[node])
+
+    def kill(self):
+        """Every reservation and every session is gone; the LUN's bytes stay."""
+        end_process(self.process.pid, start_time(self.process.pid))
+        self.process.wait()
 
     @property
     def environment(self):
