@@ -32,6 +32,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case listSnapshotSchedules
     /// For the node that is asked. Secret. Empty: the cluster's own LUN.
     case checkStorage(lun: String)
+    /// A `SecuritySetting` by its name, with a value as a person types it.
+    case setSecurity(name: String, value: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -70,6 +72,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .setSecurity(let name, let value):
+            writer.write(UInt8(21))
+            writer.write(name)
+            writer.write(value)
         case .setLimit(let name, let value):
             writer.write(UInt8(20))
             writer.write(name)
@@ -113,6 +119,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 14: self = .changeShare(try reader.read())
         case 15: self = .setAdministrator(name: try reader.read(), try reader.read())

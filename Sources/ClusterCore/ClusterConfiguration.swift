@@ -11,16 +11,19 @@ package struct ClusterSettings: Equatable, BinaryRecord {
     package var leaseMilliseconds: UInt32 = 900
     /// In section 2.
     package var limits = ServerLimits()
+    /// In section 3. Whether clients must sign stands in the configuration's own section, too, where older versions look.
+    package var security = SecuritySettings()
 
     package init() {}
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.heartbeatMilliseconds)
             writer.write(self.electionMinimumMilliseconds)
             writer.write(self.electionMaximumMilliseconds)
             writer.write(self.leaseMilliseconds)
             writer.write(self.limits)
+            writer.write(self.security)
         }
     }
 
@@ -32,6 +35,7 @@ package struct ClusterSettings: Equatable, BinaryRecord {
             settings.electionMaximumMilliseconds = try reader.read()
             settings.leaseMilliseconds = try reader.read()
             if version >= 2 { settings.limits = try reader.read() }
+            if version >= 3 { settings.security = try reader.read() }
             return settings
         }
     }
@@ -69,7 +73,6 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     package var shares: [ShareRecord]
     package var users: [UserRecord]
     package var nextRelativeID: UInt32
-    package var requiresSigning: Bool
     package var settings: ClusterSettings
     /// At most one a share.
     package var snapshotSchedules: [SnapshotSchedule] = []
@@ -92,7 +95,6 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
         self.shares = []
         self.users = []
         self.nextRelativeID = Self.firstRelativeID
-        self.requiresSigning = true
         self.settings = settings
     }
 
@@ -104,7 +106,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
         var server = ServerConfiguration(
             serverGUID: self.guid, serverName: String(self.name.uppercased().prefix(Names.longestNetBIOSName)),
             domain: (self.domain[0], self.domain[1], self.domain[2]), mountPoint: mountPoint, shares: self.shares,
-            users: self.users, requiresSigning: self.requiresSigning, limits: self.settings.limits)
+            users: self.users, limits: self.settings.limits, security: self.settings.security)
         server.snapshotSchedules = self.snapshotSchedules
         return server
     }
@@ -128,7 +130,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             writer.write(self.shares)
             writer.write(self.users)
             writer.write(self.nextRelativeID)
-            writer.write(self.requiresSigning)
+            writer.write(self.settings.security.requiresSigning)
             writer.write(self.settings)
             writer.write(self.snapshotSchedules)
         }
@@ -149,8 +151,9 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             configuration.shares = try reader.readArray()
             configuration.users = try reader.readArray()
             configuration.nextRelativeID = try reader.read()
-            configuration.requiresSigning = try reader.read()
+            let requiresSigning = try reader.read(Bool.self)
             configuration.settings = try reader.read()
+            configuration.settings.security.requiresSigning = requiresSigning
             if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
             return configuration
         }

@@ -137,6 +137,10 @@ package struct ClusterState: Equatable, Sendable {
             self.tokens.append(token)
         case .removeToken(let hash): self.tokens.removeAll { $0.hash == hash }
         case .setSettings(let settings): self.configuration.settings = settings
+        case .setSecurity(let name, let value):
+            do throws(SecuritySettingError) { try self.configuration.settings.security.set(name, to: value) } catch {
+                return .refused(.invalid("\(error)"))
+            }
         case .setLimit(let name, let value):
             do throws(LimitError) { try self.configuration.settings.limits.set(name, to: "\(value)") } catch {
                 return .refused(.invalid("\(error)"))

@@ -94,6 +94,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var limit: UInt64
     }
 
+    package struct Security: Codable, Equatable, Sendable {
+        /// As `clusterctl security set` takes both.
+        package var name: String
+        package var value: String
+    }
+
     package struct Handles: Codable, Equatable, Sendable {
         package var persistent = 0
         package var durable = 0
@@ -132,6 +138,7 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var clients: [String]
     package var handles: Handles
     package var limits: [Limit]
+    package var security: [Security]
     package var lastTakeover: Event?
     package var events: [Event]
     package var bytesRead: UInt64?
@@ -177,6 +184,9 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         self.handles.disconnected = server?.disconnectedOpens
         self.limits = ServerLimit.allCases.map {
             Limit(name: $0.rawValue, used: server?.used($0), limit: configuration.settings.limits[$0])
+        }
+        self.security = SecuritySetting.allCases.map {
+            Security(name: $0.rawValue, value: configuration.settings.security[$0])
         }
         self.bytesRead = server?.bytesRead
         self.bytesWritten = server?.bytesWritten

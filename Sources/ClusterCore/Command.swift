@@ -32,6 +32,8 @@ package enum Command: Equatable, BinaryRecord {
     /// In the place of the share's schedule before it.
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
+    /// A `SecuritySetting` by its name, with a value as a person types it.
+    case setSecurity(name: String, value: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -84,6 +86,10 @@ package enum Command: Equatable, BinaryRecord {
         case .record(let event):
             writer.write(UInt8(14))
             writer.write(event)
+        case .setSecurity(let name, let value):
+            writer.write(UInt8(21))
+            writer.write(name)
+            writer.write(value)
         case .setLimit(let name, let value):
             writer.write(UInt8(20))
             writer.write(name)
@@ -121,6 +127,7 @@ package enum Command: Equatable, BinaryRecord {
         case 12: self = .activate(node: try reader.read(), term: try reader.read(), try reader.read())
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
+        case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 15: self = .changeShare(try reader.read())
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())

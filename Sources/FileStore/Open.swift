@@ -288,8 +288,9 @@ extension Volume {
     }
 
     /// The same file as in an earlier open, by its identity, on this node or another: [MS-SMB2] 3.3.5.9.12. `path` is
-    /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is opened by
-    /// its handle alone, and can be read and written, but not renamed or deleted until someone looks it up again.
+    /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is looked for
+    /// where it was last being renamed to; else it is opened by its handle alone, and can be read and written, but not renamed or
+    /// deleted until someone looks it up again.
     package func reopen(
         _ identity: FileIdentity, path: NTPath, access: AccessMask, options: CreateOptions = []
     ) throws(FileError) -> OpenFile {
@@ -309,17 +310,27 @@ extension Volume {
     }
 
     private func findIdentity(_ identity: FileIdentity, _ path: NTPath) throws(FileError) -> Descriptor {
-        var found: Descriptor?
+        if let found = try self.find(path, identity) { return found }
+        let unnamed = try self.openByHandle(identity)
+        guard let renamed = try RenameMark.read(unnamed.number), let found = try self.find(renamed, identity) else {
+            return unnamed
+        }
+        return found
+    }
+
+    /// Nil where another file is at the path, or none.
+    private func find(_ path: NTPath, _ identity: FileIdentity) throws(FileError) -> Descriptor? {
+        let found: Descriptor?
         do {
             var result = try self.find(path)
             found = result.target.take()
         } catch let error where error.code == EIO || error.status == .ioDeviceError {
             throw error
         } catch {
-            found = nil
+            return nil
         }
-        if let found, try FileIdentity(found.number, filesystem: self.filesystemID) == identity { return found }
-        return try self.openByHandle(identity)
+        guard let found, try FileIdentity(found.number, filesystem: self.filesystemID) == identity else { return nil }
+        return found
     }
 
     /// Space for a file's first bytes, without changing its size. A file system without fallocate has no such promise.

@@ -14,6 +14,9 @@ package struct ClientAuthentication: Sendable {
             self.hash = hash
         }
 
+        /// Nobody in particular.
+        package static let anonymous = Credentials(user: "", hash: .none)
+
         package init(user: String, domain: String = "", password: String) throws(CryptoError) {
             self.init(user: user, domain: domain, hash: try NTHash(password: password))
         }
@@ -45,6 +48,15 @@ package struct ClientAuthentication: Sendable {
     private var flags: NTLMFlags = []
     /// 16 bytes once ``respond(to:with:)`` has answered the challenge.
     package private(set) var sessionKey: [UInt8]?
+    /// Whether the server's mechListMIC was there; ours always is.
+    private var exchangedMICs = false
+
+    /// What protects messages once the exchange has ended well.
+    package var securityContext: NTLMSecurityContext? {
+        self.sessionKey.map {
+            NTLMSecurityContext(sessionKey: $0, flags: self.flags, sequence: self.exchangedMICs ? 1 : 0)
+        }
+    }
 
     /// `offersKerberosFirst` makes a client that has to be talked into NTLM; for tests of that path.
     package init(
@@ -86,7 +98,7 @@ package struct ClientAuthentication: Sendable {
     }
 
     /// Checks what came with STATUS_SUCCESS. A server may leave its MIC out where NTLM was the first choice.
-    package func finish(_ token: [UInt8]) throws(Refusal) {
+    package mutating func finish(_ token: [UInt8]) throws(Refusal) {
         guard !self.isBare, !token.isEmpty else { return }
         let response = try SPNEGO.NegTokenResp(parsing: token)
         guard response.state != .reject else { throw .malformed("SPNEGO: rejected, and yet a success") }
@@ -95,6 +107,7 @@ package struct ClientAuthentication: Sendable {
             return
         }
         guard constantTimeEqual(mic, try self.mechListMIC(fromServer: true)) else { throw .tampered }
+        self.exchangedMICs = true
     }
 
     private func mechListMIC(fromServer: Bool) throws(Refusal) -> [UInt8] {
@@ -105,9 +118,20 @@ package struct ClientAuthentication: Sendable {
         }
     }
 
+    /// [MS-NLMP] 3.1.5.1.2: an LM response of one zero, and nothing else. The key is one that everybody knows.
+    private mutating func authenticateAnonymously(_ challenge: ChallengeMessage) -> [UInt8] {
+        self.sessionKey = [UInt8](repeating: 0, count: 16)
+        self.flags = challenge.flags.subtracting(.keyExchange).union(.anonymous)
+        return AuthenticateMessage(
+            flags: self.flags, lmResponse: [0], ntResponse: [], domain: [], user: [],
+            workstation: [UInt8](utf16LE: self.workstation), encryptedSessionKey: []
+        ).encoded()
+    }
+
     /// [MS-NLMP] 3.1.5.1.2.
     private mutating func authenticate(_ token: [UInt8], _ randomness: Randomness) throws(Refusal) -> [UInt8] {
         let challenge = try ChallengeMessage(parsing: token)
+        guard !self.credentials.user.isEmpty else { return self.authenticateAnonymously(challenge) }
         guard challenge.flags.contains([.unicode, .extendedSessionSecurity, .targetInfo]) else {
             throw .unsupported("a server without extended session security or target information")
         }

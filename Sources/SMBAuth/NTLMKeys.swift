@@ -9,6 +9,11 @@ package struct NTHash: Equatable, Sendable {
         self.bytes = try Digest.md4([UInt8](utf16LE: password))
     }
 
+    /// Nobody's: no password has it.
+    package static let none = NTHash()
+
+    private init() { self.bytes = [UInt8](repeating: 0, count: Self.byteCount) }
+
     /// Nil unless there are ``byteCount`` bytes.
     package init?(bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }

@@ -5,6 +5,9 @@ package struct Identity: Equatable, Sendable {
     package var user: String
     package var domain: String
     package var workstation: String
+
+    /// Nobody in particular: no user without a name is ever looked up.
+    package var isAnonymous: Bool { self.user.isEmpty }
 }
 
 /// How a server calls itself in NTLM's target information. [MS-NLMP] 2.2.2.1.
@@ -25,7 +28,8 @@ package struct ServerNames: Equatable, Sendable {
 }
 
 /// One authentication on the server's side: NTLMv2, inside SPNEGO or bare. A value without clock or randomness.
-/// LM, NTLMv1 and anonymous logons are recognised and refused. [MS-NLMP] 3.2.5.1, [MS-SPNG] 3.3.
+/// LM and NTLMv1 are recognised and refused, and so are anonymous logons unless they are allowed. [MS-NLMP] 3.2.5.1,
+/// [MS-SPNG] 3.3.
 package struct ServerAuthentication: Sendable {
     /// A Kerberos ticket that a client offers in vain fits in; the transport's limit is the same.
     package static let maximumTokenByteCount = 65_535
@@ -33,7 +37,8 @@ package struct ServerAuthentication: Sendable {
     package enum Step: Equatable, Sendable {
         /// STATUS_MORE_PROCESSING_REQUIRED with this token.
         case challenge([UInt8])
-        /// STATUS_SUCCESS with this token (empty for bare NTLM). The session key has 16 bytes.
+        /// STATUS_SUCCESS with this token (empty for bare NTLM). The session key has 16 bytes; an anonymous logon's is known to
+        /// everybody, and protects nothing.
         case accepted(Identity, sessionKey: [UInt8], token: [UInt8])
         /// The end of this authentication.
         case refused(Refusal)
@@ -68,10 +73,14 @@ package struct ServerAuthentication: Sendable {
     }
 
     private let names: ServerNames
+    private let allowsAnonymous: Bool
     private var state = State.initial
+    /// What protects messages from now on; nil before somebody was accepted.
+    package private(set) var securityContext: NTLMSecurityContext?
 
-    package init(names: ServerNames) {
+    package init(names: ServerNames, allowsAnonymous: Bool = false) {
         self.names = names
+        self.allowsAnonymous = allowsAnonymous
     }
 
     /// Takes the client's next token.
@@ -166,16 +175,24 @@ package struct ServerAuthentication: Sendable {
     ) throws(Refusal) -> Step {
         switch challenged.wrapping {
         case .bare:
-            let verified = try Self.verify(token, challenged, lookup)
+            let verified = try self.verify(token, challenged, lookup)
+            self.keepContext(of: verified, sequence: 0)
             return .accepted(verified.identity, sessionKey: verified.sessionKey, token: [])
         case .spnego(let mechanisms, let requiresMIC):
             let response = try SPNEGO.NegTokenResp(parsing: token)
             guard response.state != .reject, let inner = response.responseToken else {
                 throw .malformed("SPNEGO: no token")
             }
-            let verified = try Self.verify(inner, challenged, lookup)
+            let verified = try self.verify(inner, challenged, lookup)
+            // A MIC under a key that everybody knows would prove nothing, and clients make it in different ways.
+            guard !verified.identity.isAnonymous else {
+                return .accepted(
+                    verified.identity, sessionKey: verified.sessionKey,
+                    token: SPNEGO.NegTokenResp(state: .acceptCompleted).encoded())
+            }
             if let mic = response.mechListMIC { return try self.complete(verified, mechanisms, mic) }
             guard requiresMIC else {
+                self.keepContext(of: verified, sequence: 0)
                 return .accepted(
                     verified.identity, sessionKey: verified.sessionKey,
                     token: SPNEGO.NegTokenResp(state: .acceptCompleted).encoded())
@@ -186,7 +203,8 @@ package struct ServerAuthentication: Sendable {
     }
 
     /// RFC 4178, 5: the client's MIC over the list of mechanisms fits; ours goes back.
-    private func complete(_ verified: Verified, _ mechanisms: [UInt8], _ mic: [UInt8]) throws(Refusal) -> Step {
+    private mutating func complete(_ verified: Verified, _ mechanisms: [UInt8], _ mic: [UInt8]) throws(Refusal) -> Step
+    {
         let (expected, ours) = try crypto { () throws(CryptoError) in
             (
                 try NTLM.signature(
@@ -196,9 +214,15 @@ package struct ServerAuthentication: Sendable {
             )
         }
         guard constantTimeEqual(expected, mic) else { throw .tampered }
+        self.keepContext(of: verified, sequence: 1)
         return .accepted(
             verified.identity, sessionKey: verified.sessionKey,
             token: SPNEGO.NegTokenResp(state: .acceptCompleted, mechListMIC: ours).encoded())
+    }
+
+    private mutating func keepContext(of verified: Verified, sequence: UInt32) {
+        self.securityContext = NTLMSecurityContext(
+            sessionKey: verified.sessionKey, flags: verified.flags, sequence: sequence)
     }
 
     /// The shortest NTLMv2 response: NTProofStr and the fixed part of NTLMv2_CLIENT_CHALLENGE with an end of list.
@@ -206,11 +230,22 @@ package struct ServerAuthentication: Sendable {
     private static let ntlmV1ResponseByteCount = 24
 
     /// [MS-NLMP] 3.2.5.1.2.
-    private static func verify(
+    private func verify(
         _ token: [UInt8], _ challenged: Challenged, _ lookup: (String) -> NTHash?
     ) throws(Refusal) -> Verified {
         let message = try AuthenticateMessage(parsing: token)
-        if message.user.isEmpty && message.ntResponse.isEmpty && message.lmResponse.count <= 1 { throw .anonymous }
+        if message.user.isEmpty && message.ntResponse.isEmpty && message.lmResponse.count <= 1 {
+            guard self.allowsAnonymous else { throw .anonymous }
+            return Verified(
+                identity: Identity(user: "", domain: "", workstation: message.workstation.decodedUTF16LE),
+                sessionKey: [UInt8](repeating: 0, count: 16), flags: message.flags.intersection(challenged.flags))
+        }
+        return try Self.verify(message, token, challenged, lookup)
+    }
+
+    private static func verify(
+        _ message: AuthenticateMessage, _ token: [UInt8], _ challenged: Challenged, _ lookup: (String) -> NTHash?
+    ) throws(Refusal) -> Verified {
         guard message.ntResponse.count != Self.ntlmV1ResponseByteCount, !message.ntResponse.isEmpty else {
             throw .ntlmV1
         }

@@ -30,6 +30,7 @@ package final class SMBConnection {
     var sealer: SealerBox?
     /// A session of another connection is being bound to this one.
     var isBinding = false
+    var isReauthenticating = false
     /// Whether requests leave encrypted from now on.
     package var isEncrypting = false
     /// Whether WRITEs leave compressed from now on where that makes them smaller, and READs ask for it.

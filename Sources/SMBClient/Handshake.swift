@@ -82,6 +82,13 @@ extension SMBConnection {
         self.isEncrypting = other.isEncrypting
     }
 
+    /// Authenticates the session anew: its keys stay. [MS-SMB2] 3.2.4.2.3.1, 3.2.5.3.2.
+    package func authenticateAgain() throws(ClientError) {
+        self.isReauthenticating = true
+        defer { self.isReauthenticating = false }
+        try self.authenticate(flags: 0, previousSessionID: 0)
+    }
+
     private var signing: SMBCrypto.SigningAlgorithm {
         self.signingAlgorithm.flatMap { SMBCrypto.SigningAlgorithm(rawValue: $0.rawValue) }
             ?? .standard(forDialect: self.dialect.rawValue)
@@ -123,6 +130,7 @@ extension SMBConnection {
     private static let maximumRounds = 6
 
     private func finishSession(_ authentication: ClientAuthentication, _ reply: Reply) throws(ClientError) {
+        guard !self.isReauthenticating else { return }
         guard let key = authentication.sessionKey else { throw .violation("a session before the authentication") }
         guard !self.sessionFlags.contains(.isGuest), !self.sessionFlags.contains(.isNull) else { return }
         let sealing = self.cipher.flatMap { SealingAlgorithm(rawValue: $0.rawValue) }

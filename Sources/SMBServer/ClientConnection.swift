@@ -38,6 +38,8 @@ final class ClientConnection {
     private var isStopped = false
     var nextFrame: UInt64 = 1
     var security: ConnectionSecurity
+    /// When something was sent that must reach the client, or be said over another channel; nil: nothing is under way.
+    var deliverySince: UInt64?
     /// Set by NEGOTIATE.
     var compression: CompressionAgreement?
 

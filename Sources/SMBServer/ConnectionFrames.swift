@@ -18,6 +18,8 @@ final class HeldFrame {
     var tasks: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
+    /// See `Completion.needsDelivery`.
+    var needsDelivery = false
 
     init(
         number: UInt64, writer: WireWriter, replies: [FrameReply], encryptedFor: UInt64?, ticket: UInt64, tasks: Int
@@ -42,7 +44,7 @@ struct FrameReply {
 /// What a reply waits for on another thread.
 private enum Task {
     case sync(OpenFile, includesName: Bool)
-    case copy(CopyJob)
+    case copy(CopyJob, OutstandingRequest?)
     case read(MissingRead)
 }
 
@@ -175,6 +177,7 @@ extension ClientConnection {
     private func perform(
         _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, _ place: Place, into writer: inout WireWriter
     ) -> Task? {
+        defer { withExtendedLifetime(reply.outstanding) {} }
         do throws(FileError) {
             switch reply.work {
             case .none: return nil
@@ -190,7 +193,7 @@ extension ClientConnection {
             case .sync(let handle, let includesName):
                 return .sync(OpenFile.of(handle), includesName: includesName)
             case .copy(let job):
-                guard place == .followed else { return .copy(job) }
+                guard place == .followed else { return .copy(job, reply.outstanding) }
                 ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
                 return nil
             }
@@ -266,8 +269,11 @@ extension ClientConnection {
         switch task {
         case .sync(let file, let includesName):
             self.loop.server.syncs.submit(file, includesName: includesName) { waiter.loop.post(.synced(waiter, $0)) }
-        case .copy(let job):
-            let isTaken = self.loop.server.copies.submit { waiter.loop.post(.copied(waiter, job.answer, job.run())) }
+        case .copy(let job, let outstanding):
+            let isTaken = self.loop.server.copies.submit {
+                let result = withExtendedLifetime(outstanding) { job.run() }
+                waiter.loop.post(.copied(waiter, job.answer, result))
+            }
             guard !isTaken else { return }
             let refused = CopyResult(status: .insuffServerResources, pieces: 0, byteCount: 0)
             waiter.loop.post(.copied(waiter, job.answer, refused))
@@ -329,6 +335,7 @@ extension ClientConnection {
             }
         }
         if let failure { return self.close(failure) }
+        if ready.contains(where: \.needsDelivery) { self.watchDelivery() }
         self.resumeIfStopped()
         if self.loop.isFrozen { self.loop.reportIfQuiet() }
     }
@@ -344,7 +351,9 @@ extension ClientConnection {
         var request = completion.request
         let task = request.withUnsafeMutableBytes { message in
             self.perform(
-                Reply(start: start, protection: completion.protection, work: completion.work), message,
+                Reply(
+                    start: start, protection: completion.protection, work: completion.work,
+                    outstanding: completion.outstanding), message,
                 completion.continuation == nil ? .alone : .followed, into: &own)
         }
         if let id = completion.continuation {
@@ -355,6 +364,7 @@ extension ClientConnection {
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
             encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
         frame.isOrdered = completion.isOrdered
+        frame.needsDelivery = completion.needsDelivery
         self.nextFrame += 1
         self.held.append(frame)
         if let task { self.submit(task, frame, reply: 0) }

@@ -94,7 +94,9 @@ extension ClientConnection {
         var exchange =
             self.security.exchanges.removeValue(forKey: session)
             ?? ConnectionSecurity.Exchange(
-                authentication: ServerAuthentication(names: self.loop.server.names), preauth: self.security.preauth)
+                authentication: ServerAuthentication(
+                    names: self.loop.server.names, allowsAnonymous: self.loop.server.allowsAnonymous),
+                preauth: self.security.preauth)
         var result: AuthenticationResult
         var key: [UInt8] = []
         do throws(CryptoError) {
@@ -111,13 +113,15 @@ extension ClientConnection {
                 }, now: Clock.wall.ticks, challenge: challenge)
             switch step {
             case .challenge(let token): result = .more(token: token)
-            case .accepted(_, let sessionKey, let token):
+            case .accepted(let identity, let sessionKey, let token):
                 key = sessionKey
-                result = .success(token: token, userName: found ?? "", isAnonymous: false)
+                result = .success(token: token, userName: found ?? "", isAnonymous: identity.isAnonymous)
             case .refused(let refusal):
                 result = .failure(refusal.isMalformed ? .invalidParameter : .logonFailure, detail: "\(refusal)")
             }
-            if case .success = result, !authentication.isReauthentication, !authentication.isBinding {
+            if case .success(_, _, isAnonymous: false) = result, !authentication.isReauthentication,
+                !authentication.isBinding
+            {
                 try self.addChannel(session, key: key, preauth: exchange.preauth)
             }
         } catch {

@@ -50,6 +50,8 @@ final class Loop: @unchecked Sendable {
     /// The highest ticket that is known to be stable.
     private(set) var journaled: UInt64 = 0
     private(set) var isFrozen = false
+    /// Some connection has sent what must arrive; see `ClientConnection.checkDelivery`.
+    var deliveryIsWatched = false
     private var isRunning = true
     private let ended = Signal()
     // Guarded by `ended`.
@@ -90,18 +92,18 @@ final class Loop: @unchecked Sendable {
         while self.isRunning {
             var count = self.poller.wait(&events, &tokens, timeoutMilliseconds: 0)
             if count == 0, Clock.microseconds - lastActive > Self.spinMicroseconds {
-                count = self.poller.wait(
-                    &events, &tokens, timeoutMilliseconds: self.index == 0 ? Self.tickMilliseconds : -1)
+                let ticks = self.index == 0 || self.deliveryIsWatched
+                count = self.poller.wait(&events, &tokens, timeoutMilliseconds: ticks ? Self.tickMilliseconds : -1)
             }
             for index in 0..<count { self.handle(tokens[index], events[index]) }
             if count > 0 { lastActive = Clock.microseconds }
-            if self.index == 0, Clock.milliseconds >= nextTick {
-                nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
-                if !self.isFrozen {
-                    self.startListening()
-                    self.server.withState(from: self) { $0.tick() }
-                }
-            }
+            guard self.index == 0 || self.deliveryIsWatched, Clock.milliseconds >= nextTick else { continue }
+            nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
+            guard !self.isFrozen else { continue }
+            if self.deliveryIsWatched { self.checkDeliveries() }
+            guard self.index == 0 else { continue }
+            self.startListening()
+            self.server.withState(from: self) { $0.tick() }
         }
         for connection in self.connections { connection?.close(nil) }
         for listener in self.listeners { Glibc.close(listener) }
@@ -175,6 +177,13 @@ final class Loop: @unchecked Sendable {
 
     private func connection(_ id: Connection.ID) -> ClientConnection? {
         self.slots[id].flatMap { self.connections[$0] }
+    }
+
+    private func checkDeliveries() {
+        var isWatched = false
+        // One that is closed leaves the table.
+        for connection in self.connections where connection?.checkDelivery() == true { isWatched = true }
+        self.deliveryIsWatched = isWatched
     }
 
     // MARK: Accepting

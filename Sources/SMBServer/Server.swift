@@ -17,6 +17,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let routes = Mutex<[Connection.ID: Loop]>([:])
     private let users = Mutex<[String: UserRecord]>([:])
     private let fenced = Atomic<Bool>(false)
+    private let anonymous = Atomic<Bool>(false)
     private let nextLoop = Atomic<Int>(0)
     /// Addresses at which clients have come, whose interfaces were looked up.
     private let knownAddresses = Mutex<Set<[UInt8]>>([])
@@ -55,7 +56,11 @@ package final class Server: JournalObserver, @unchecked Sendable {
                 seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
         do throws(FileError) { self.watches = try Watches() } catch { throw ServerError("inotify: \(error)") }
         let watches = self.watches
-        self.state.withLock { $0.watcher = watches }
+        let security = NTLMPipes(names: self.names)
+        self.state.withLock {
+            $0.watcher = watches
+            $0.pipeSecurity = security
+        }
         let cores = loopCount ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         for index in 0..<max(1, min(cores, Self.mostLoops)) {
             self.loops.append(try Loop(index: index, server: self))
@@ -166,6 +171,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
         } catch { Log.write("change notification: \(error)") }
     }
 
+    var allowsAnonymous: Bool { self.anonymous.load(ordering: .relaxed) }
+
     /// The user whom a client names, in any case.
     func user(named name: String) -> UserRecord? { self.users.withLock { $0[name.lowercased()] } }
 
@@ -198,6 +205,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
             users = [:]
             for user in configuration.users { users[user.name.lowercased()] = user }
         }
+        self.anonymous.store(configuration.security.allowsAnonymous, ordering: .relaxed)
         let all = shares
         self.withState(from: nil) { $0.configure(configuration, shares: all) }
         self.snapshots.configure(opened.mapValues(\.volume), configuration.snapshotSchedules)

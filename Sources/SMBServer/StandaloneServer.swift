@@ -20,7 +20,11 @@ package final class StandaloneServer: Sendable {
         /// Nil: `journal.db` in the state directory.
         package var journal: String?
         package var serverName: String
-        package var requiresSigning = true
+        package var requiresSigning: Bool {
+            get { self.security.requiresSigning }
+            set { self.security.requiresSigning = newValue }
+        }
+        package var security = SecuritySettings()
         package var offersCompression = true
         package var limits = ServerLimits()
         package var snapshotSchedules: [SnapshotSchedule] = []
@@ -45,8 +49,8 @@ package final class StandaloneServer: Sendable {
             domain: (
                 UInt32(truncatingIfNeeded: identity.low), UInt32(truncatingIfNeeded: identity.low >> 32),
                 UInt32(truncatingIfNeeded: identity.high)
-            ), requiresSigning: configuration.requiresSigning, limits: configuration.limits,
-            offersCompression: configuration.offersCompression)
+            ), limits: configuration.limits, offersCompression: configuration.offersCompression,
+            security: configuration.security)
         record.shares = configuration.shares
         record.snapshotSchedules = configuration.snapshotSchedules
         for (index, user) in configuration.users.enumerated() {

@@ -23,7 +23,14 @@ package struct DeferredOperation: Sendable {
     var ending: NTStatus?
 
     /// The frame's last message is here: the shell gives them one by one.
-    var isComplete: Bool { self.rest.last?.isLast ?? self.request.isLastOfFrame }
+    var isComplete: Bool { self.isAlone || self.rest.last?.isLast ?? self.request.isLastOfFrame }
+    /// What stood behind it is not carried out.
+    private(set) var isAlone = false
+
+    mutating func dropRest() {
+        self.rest = []
+        self.isAlone = true
+    }
 
     var byteCount: Int { self.rest.reduce(self.message.count) { $0 + $1.bytes.count } }
 }
@@ -65,16 +72,7 @@ extension ServerState {
             frame.sessionID = request.session
             frame.canRelate = true
         }
-        guard request.isEncrypted, frame.messages > 1, case .reply(let interim) = outcome else { return outcome }
-        // By itself: Linux's client drops what stands before an interim response in the same encrypted frame.
-        let granted = self.connections[request.connection]?.window.grant(request.header.credits) ?? 0
-        writer.store(granted, at: interim.start + SMB2Header.creditsOffset)
-        let message = writer.span.bytes(in: interim.start..<writer.count)
-        writer.truncate(to: interim.start)
-        self.completions.append(
-            Completion(
-                connection: request.connection, message: message, protection: interim.protection, isOrdered: true))
-        return .silent
+        return outcome
     }
 
     private func canHold(_ byteCount: Int, of connection: Connection.ID) -> Bool {
@@ -161,6 +159,7 @@ extension ServerState {
         self.forgetOperation(id, operation)
         self.pending.remove(id)
         self.connections[pending.connection]?.asyncCount -= 1
+        guard !pending.isOrphaned else { return }
         guard case .reply(let reply) = outcome else { return self.disconnects.append(pending.connection) }
 
         var header = self.replyHeader(request, status: NTStatus(rawValue: writer.span.load(UInt32.self, at: 8)))
@@ -174,7 +173,8 @@ extension ServerState {
         self.completions.append(
             Completion(
                 connection: pending.connection, message: writer.bytes, protection: pending.protection, work: reply.work,
-                request: operation.message))
+                request: operation.message, isOrdered: pending.isOrdered,
+                outstanding: reply.outstanding))
 
         var frame = operation.frame
         frame.advance(past: request, status: status, isRelated: true)
@@ -198,7 +198,7 @@ extension ServerState {
             case .reply(let reply):
                 var completion = Completion(
                     connection: frame.connection, message: writer.bytes, protection: reply.protection,
-                    work: reply.work, request: message.bytes)
+                    work: reply.work, request: message.bytes, outstanding: reply.outstanding)
                 completion.isOrdered = true
                 let left = rest[(index + 1)...]
                 if reply.work.movesData, !left.isEmpty {
@@ -231,6 +231,29 @@ extension ServerState {
         operation.file = file
         self.files[file]?.waitingOperations.append(id)
         self.pending[id]?.kind = .operation(operation)
+    }
+
+    /// A channel ends whose session has others. The CREATEs that wait on it and have a CreateGuid go on: the client sends them
+    /// again over another channel, is told to wait for as long as they do (``replay``), and finds what they opened. What stood
+    /// behind them in their compounds comes with the repetition. [MS-SMB2] 3.2.7.1; 3.3.7.1 would cancel them, which neither
+    /// Windows nor Samba does.
+    mutating func orphanCreates(of connection: Connection.ID) {
+        guard self.connections[connection]?.asyncCount ?? 0 > 0 else { return }
+        for id in self.pending.keys {
+            guard var pending = self.pending[id], pending.connection == connection,
+                case .operation(var operation) = pending.kind, operation.create != nil, operation.ending == nil,
+                let heir = self.sessions[pending.session]?.channels.first
+            else { continue }
+            self.hold(-operation.byteCount, of: connection)
+            operation.dropRest()
+            operation.request.connection = heir
+            self.hold(operation.byteCount, of: heir)
+            self.connections[heir]?.asyncCount += 1
+            pending.isOrphaned = true
+            pending.connection = heir
+            pending.kind = .operation(operation)
+            self.pending[id] = pending
+        }
     }
 
     /// A waiting request leaves the tables.

@@ -44,6 +44,7 @@ extension ServerState {
             header: header, connection: frame.connection, isEncrypted: frame.encryptedFor != nil,
             isSigned: header.isSigned && signature == .valid, session: header.sessionID, treeID: header.treeID,
             isLastOfFrame: frame.isLast, relatedFileID: nil, replyStart: writer.count, dialect: connection.dialect)
+        request.isFirstOfFrame = frame.messages == 1
         var outcome: Outcome
         var isRelated = false
         do throws(SMBError) {
@@ -108,7 +109,10 @@ extension ServerState {
     private func admit(_ request: inout Request, _ signature: SignatureCheck) throws(SMBError) {
         guard let command = request.header.command else { throw SMBError(.invalidParameter, "unknown command") }
         switch command {
-        case .negotiate: return
+        case .negotiate:
+            // 3.3.5.2.4: there is nothing yet to sign with.
+            guard !request.header.isSigned else { throw SMBError(.invalidParameter, "a signed NEGOTIATE") }
+            return
         case .sessionSetup:
             guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
             return
@@ -119,7 +123,7 @@ extension ServerState {
             session.state != .inProgress
         else { throw SMBError(.userSessionDeleted) }
         guard signature != .invalid else { throw SMBError(.accessDenied, "bad signature") }
-        guard session.state != .expired || command == .logoff || command == .close || command == .lock else {
+        guard !session.hasExpired(at: self.now) || command == .logoff || command == .close || command == .lock else {
             throw SMBError(.networkSessionExpired)
         }
         if session.isEncryptionRequired, !request.isEncrypted {
@@ -173,7 +177,10 @@ extension ServerState {
         _ request: Request, status: NTStatus = .success, work: Work = .none, into writer: inout WireWriter
     ) -> Outcome {
         self.replyHeader(request, status: status).store(into: &writer, at: request.replyStart)
-        return .reply(Reply(start: request.replyStart, protection: self.protection(of: request), work: work))
+        return .reply(
+            Reply(
+                start: request.replyStart, protection: self.protection(of: request), work: work,
+                outstanding: work.movesData ? request.outstanding : nil))
     }
 
     /// Replaces whatever was written for the request by an error response. [MS-SMB2] 2.2.2.

@@ -53,7 +53,10 @@ package protocol FileSystemInformation: AnyObject, Sendable {
     /// The file that a path names now; nil where there is none. The path has backslashes between its components.
     func findFile(_ path: String) throws(SMBError) -> FileKey?
     /// Gives the open file another name within the share.
-    func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError)
+    /// `isMarked`: the file must be found again by its identity and its old path, however the rename ends.
+    func renameFile(
+        _ handle: any FileHandle, to path: String, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError)
     /// Gives a stream another name; `handles` are all opens of it.
     func renameStream(_ handles: [any FileHandle], to name: String, replacesExisting: Bool) throws(SMBError)
     /// The stream that a path names, without its type; nil where it names none. Throws where it is no path.

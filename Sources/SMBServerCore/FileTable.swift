@@ -105,7 +105,7 @@ extension ServerState {
 
     /// Refuses an open that the file's other opens do not share, after those who cache handles were asked to close theirs.
     /// [MS-FSA] 2.1.5.1.2; [MS-SMB2] 3.3.5.9: a conflict with a disconnected persistent open is
-    /// STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way.
+    /// STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way, a resilient one does not.
     ///
     /// - Parameter owner: the lease of the open; nil without one.
     mutating func checkShareMode(
@@ -123,6 +123,7 @@ extension ServerState {
             guard conflicts(other), let open = self.opens[other] else { continue }
             guard open.session == nil else { throw SMBError(.sharingViolation) }
             guard !open.isPersistent else { throw SMBError(.fileNotAvailable) }
+            guard !open.isResilient else { throw SMBError(.sharingViolation) }
             self.closeOpen(other)
         }
     }

@@ -32,6 +32,10 @@ package enum Limits {
     package static let maximumHandleTimeoutMilliseconds: UInt32 = 300_000
     /// Durable handles of the first version, [MS-SMB2] 3.3.5.9.6 (Windows: 16 minutes).
     package static let durableHandleTimeoutMilliseconds: UInt32 = 960_000
+    /// Resilient handles, [MS-SMB2] 3.3.5.15.9: what a client gets that asks for 0 (Windows: 2 minutes), and MaxResiliencyTimeout:
+    /// who asks for more is refused with STATUS_INVALID_PARAMETER (Windows: 5 minutes, too).
+    package static let defaultResiliencyMilliseconds: UInt32 = 120_000
+    package static let maximumResiliencyMilliseconds: UInt32 = 300_000
     /// Who caches one file; more are granted nothing.
     package static let cachingHoldersPerFile = 4096
     /// How long a client may take to acknowledge an oplock or lease break, [MS-SMB2] 3.3.2.1, 3.3.2.5; then it caches

@@ -44,6 +44,8 @@ package struct Open: Sendable {
     package var isDurable = false
     package var isPersistent = false
     package var timeoutMilliseconds: UInt32 = 0
+    /// Resiliency.swift: how long it is kept when its connection goes, whatever is cached. Nil: it is not resilient.
+    package var resiliencyMilliseconds: UInt32?
     package var createGUID = GUID.zero
     package var clientGUID = GUID.zero
     /// A repeated CREATE is answered with this open until its handle is used. 3.3.5.9.10.
@@ -56,6 +58,8 @@ package struct Open: Sendable {
 
     package var lockSequences = LockSequences()
     package var channelSequence: UInt16 = 0
+    /// What is still to be done of those that came with this sequence, and with earlier ones.
+    var outstanding = OutstandingRequests()
 
     /// FilePositionInformation: kept for those who ask.
     package var currentByteOffset: UInt64 = 0
@@ -102,31 +106,15 @@ package struct Open: Sendable {
     }
 
     /// Whether it is to be kept when its connection goes.
-    package var survivesDisconnect: Bool { self.isDurable || self.isPersistent }
+    package var survivesDisconnect: Bool { self.isDurable || self.isPersistent || self.isResilient }
+
+    package var isResilient: Bool { self.resiliencyMilliseconds != nil }
 }
 
 /// What an open is a use of.
 package enum OpenObject: Sendable {
     case file(any FileHandle)
     case pipe(NamedPipe)
-}
-
-/// One open end of a named pipe. [MS-SMB2] 3.3.5.12, 3.3.5.13, 3.3.5.15.10.
-package struct NamedPipe: Sendable {
-    /// Answers that nobody reads; a write beyond fails with STATUS_PIPE_BUSY.
-    package static let unreadLimit = 1024
-    package static let unreadByteLimit = PipeEndpoint.maximumAnswerByteCount
-
-    /// Lower case, without "\PIPE\".
-    package let name: String
-    package var endpoint: PipeEndpoint
-    /// What the service answered and the client has not read yet, message by message.
-    package var answers: [[UInt8]] = []
-
-    package init(name: String, endpoint: PipeEndpoint) {
-        self.name = name
-        self.endpoint = endpoint
-    }
 }
 
 /// What CHANGE_NOTIFY keeps for one open directory. [MS-FSA] 2.1.5.10.

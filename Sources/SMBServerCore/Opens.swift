@@ -17,35 +17,17 @@ extension ServerState {
         else { throw SMBError(.fileClosed) }
         request.fileID = id
         if open.isReplayEligible { self.opens[id.volatile]?.isReplayEligible = false }
-        if request.dialect >= .smb30, request.header.channelSequence != open.channelSequence {
-            try self.changeChannel(request, open: id.volatile, from: open.channelSequence)
-        }
+        if request.dialect >= .smb30 { try self.checkChannelSequence(&request, id.volatile, open) }
         return id.volatile
-    }
-
-    /// [MS-SMB2] 3.3.5.2.10. A request with an older sequence comes from before the client's failover; it must not
-    /// change anything any more. Requests of earlier sequences are never outstanding here: a connection's reads and
-    /// writes are carried out in the order in which they came, and an open has one connection.
-    private mutating func changeChannel(_ request: Request, open key: UInt64, from old: UInt16) throws(SMBError) {
-        let ahead = request.header.channelSequence &- old
-        if ahead <= 0x7FFF {
-            self.opens[key]?.channelSequence = request.header.channelSequence
-            self.persist(key, awaited: true)
-            return
-        }
-        switch request.header.command {
-        case .write, .setInfo, .ioctl: throw SMBError(.fileNotAvailable, "stale channel sequence")
-        default: break
-        }
     }
 
     /// Closes an open for good. [MS-FSA] 2.1.5.4. Whether the file went with it, or the storage that knows.
     @discardableResult
     mutating func closeOpen(_ key: UInt64) -> Bool {
         guard let open = self.opens[key] else { return false }
-        self.cancelPending(status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup) {
-            $0.open == key
-        }
+        self.cancelPending(
+            status: .fileClosed, lockStatus: .rangeNotLocked, notifyStatus: .notifyCleanup, pipeStatus: .pipeBroken
+        ) { $0.open == key }
         self.opens.remove(key)
         if open.survivesDisconnect { self.durableOpens[open.persistentID] = nil }
         if open.createGUID != .zero {
@@ -111,7 +93,8 @@ extension ServerState {
         self.opens[key]?.enumeration = nil
         self.opens[key]?.notification = nil
         self.wake(open.file)
-        self.opens[key]?.expiresAt = self.now &+ UInt64(open.timeoutMilliseconds)
+        let durable = open.isDurable || open.isPersistent ? open.timeoutMilliseconds : 0
+        self.opens[key]?.expiresAt = self.now &+ UInt64(max(durable, open.resiliencyMilliseconds ?? 0))
         // Whether its client heard of a break nobody knows.
         if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.breaking != nil,
             !holder.opens.contains(where: { self.opens[$0]?.connection != nil })

@@ -135,7 +135,9 @@ extension ServerState {
                 self.files[entry]?.oplocks.markUntold(notice.owner)
                 continue
             }
-            for key in holder.opens { self.closeOpen(key) }
+            for key in holder.opens where self.opens[key]?.isResilient != true { self.closeOpen(key) }
+            // A resilient handle stays, and what it cached is gone: its client learns that when it is back. 3.3.4.6.
+            if self.files[entry]?.oplocks.revoke(notice.owner) == true { self.wake(entry) }
             hasClosed = true
         }
         return hasClosed
@@ -191,7 +193,8 @@ extension ServerState {
             Completion(
                 connection: channel.connection, message: writer.bytes,
                 protection: encrypts ? .encrypt(session: session) : .none,
-                isOrdered: true))
+                isOrdered: true,
+                needsDelivery: notice.needsAcknowledgement && self.sessions[session]?.channels.count ?? 0 > 1))
     }
 
     /// The records of a holder's persistent opens say what their client may cache. 3.3.5.9.12 gives it back from them.
@@ -236,7 +239,7 @@ extension ServerState {
     /// Whether a durable open may outlive its connection: its client was promised that it hears of others, or need not.
     /// [MS-SMB2] 3.3.4.6, 3.3.4.7, 3.3.7.1: without handle caching, or while a break waits for the client, it may not.
     func keepsHandle(_ open: Open) -> Bool {
-        guard !open.isPersistent else { return true }
+        guard !open.isPersistent, !open.isResilient else { return true }
         guard open.isDurable, let holder = self.files[open.file]?.oplocks.holder(of: open.key) else { return false }
         return holder.state.contains(.handleCaching) && holder.breaking == nil
     }

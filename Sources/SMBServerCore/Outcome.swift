@@ -38,11 +38,16 @@ package struct Reply: Sendable {
     package var work: Work = .none
     /// Request.CompressReply: the client asked for it. [MS-SMB2] 3.3.5.12.
     package var isCompressible = false
+    /// Kept by the shell until the work is done.
+    package var outstanding: OutstandingRequest?
 
-    package init(start: Int, protection: Protection, work: Work = .none) {
+    package init(
+        start: Int, protection: Protection, work: Work = .none, outstanding: OutstandingRequest? = nil
+    ) {
         self.start = start
         self.protection = protection
         self.work = work
+        self.outstanding = outstanding
     }
 }
 
@@ -91,4 +96,9 @@ package struct Completion: Sendable {
     /// about an open that an answer before told of; or this stands behind another message in its compound, and Linux's client
     /// waits forever for an answer that comes after the compound's last.
     package var isOrdered = false
+    /// Kept by the shell until the work is done.
+    package var outstanding: OutstandingRequest?
+    /// If the client's end does not even acknowledge its bytes, the connection is to be given up: the session has others, over
+    /// which the core then says it again.
+    package var needsDelivery = false
 }

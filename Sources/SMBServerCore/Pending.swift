@@ -7,6 +7,8 @@ package struct PendingRequest: Sendable {
         case lock(ByteRangeLock, sequenceIndex: UInt32, sequenceNumber: UInt8)
         /// Waits for a change in a directory; the answer holds at most this many bytes. 3.3.5.19.
         case notify(outputLength: Int)
+        /// READ, or the control code of an IOCTL: waits for at most this many bytes of a pipe. 3.3.5.12, 3.3.5.15.10.
+        case pipe(limit: Int, control: ControlCode?)
         /// Waits for an oplock break, to be carried out then. 3.3.4.6, 3.3.4.7.
         case operation(DeferredOperation)
 
@@ -24,6 +26,10 @@ package struct PendingRequest: Sendable {
     /// The open it works on; 0 for a CREATE.
     package var open: UInt64
     package var kind: Kind
+    /// Its interim response was sent by itself, and must not be overtaken.
+    package var isOrdered = false
+    /// The channel over which it came has ended, and nobody waits for the answer: it is carried out for its repetition.
+    package var isOrphaned = false
 }
 
 extension ServerState {
@@ -60,7 +66,24 @@ extension ServerState {
         // An interim response carries no signature: it has the final one's MessageId, and with it a GMAC's nonce.
         var reply = Reply(start: request.replyStart, protection: protection)
         if case .sign = protection { reply.protection = .none }
-        return (id, .reply(reply))
+        guard request.isEncrypted, !request.isFirstOfFrame else { return (id, .reply(reply)) }
+        self.sendAlone(reply, request, id, into: &writer)
+        return (id, .silent)
+    }
+
+    /// An interim response at the end of a frame that is encrypted as a whole: Linux's client drops what stands before it
+    /// there.
+    private mutating func sendAlone(
+        _ interim: Reply, _ request: Request, _ id: UInt64, into writer: inout WireWriter
+    ) {
+        let granted = self.connections[request.connection]?.window.grant(request.header.credits) ?? 0
+        writer.store(granted, at: interim.start + SMB2Header.creditsOffset)
+        let message = writer.span.bytes(in: interim.start..<writer.count)
+        writer.truncate(to: interim.start)
+        self.pending[id]?.isOrdered = true
+        self.completions.append(
+            Completion(
+                connection: request.connection, message: message, protection: interim.protection, isOrdered: true))
     }
 
     /// Answers a pending request. `body` writes the reply behind its header; without it an error response is sent.
@@ -74,6 +97,7 @@ extension ServerState {
         if case .lock = pending.kind, let file = self.opens[pending.open]?.file {
             self.files[file]?.waitingLocks.removeAll { $0 == id }
         }
+        if case .pipe = pending.kind { self.leavePipe(pending.open, waiting: id) }
         self.opens[pending.open]?.notification?.waiting.removeAll { $0 == id }
         var writer = WireWriter(capacity: 128)
         var header = pending.header
@@ -89,12 +113,15 @@ extension ServerState {
         header.encode(into: &writer)
         if let body { body(&writer) } else { ErrorResponse().encode(into: &writer) }
         self.completions.append(
-            Completion(connection: pending.connection, message: writer.bytes, protection: pending.protection))
+            Completion(
+                connection: pending.connection, message: writer.bytes, protection: pending.protection,
+                isOrdered: pending.isOrdered))
     }
 
-    /// Ends the pending requests that `matches` with an error; a LOCK and a CHANGE_NOTIFY with their own ones.
+    /// Ends the pending requests that `matches` with an error; those that wait for a lock, a change or a pipe with their
+    /// own ones.
     mutating func cancelPending(
-        status: NTStatus, lockStatus: NTStatus? = nil, notifyStatus: NTStatus? = nil,
+        status: NTStatus, lockStatus: NTStatus? = nil, notifyStatus: NTStatus? = nil, pipeStatus: NTStatus? = nil,
         where matches: (PendingRequest) -> Bool
     ) {
         guard self.pending.count > 0 else { return }
@@ -103,6 +130,7 @@ extension ServerState {
             switch pending.kind {
             case .notify: self.complete(id, status: notifyStatus ?? status)
             case .lock: self.complete(id, status: lockStatus ?? status)
+            case .pipe: self.complete(id, status: pipeStatus ?? status)
             case .operation: self.giveUp(id, status: status)
             }
         }

@@ -40,12 +40,14 @@ package struct RequestFrame: Sendable {
 /// One request on its way through the core.
 package struct Request: Sendable {
     package var header: SMB2Header
-    package let connection: Connection.ID
+    package var connection: Connection.ID
     package let isEncrypted: Bool
     package let isSigned: Bool
     package var session: UInt64
     package var treeID: UInt32
     package let isLastOfFrame: Bool
+    /// Nothing stands before its reply in the frame that answers it.
+    package var isFirstOfFrame = true
     /// The file of the preceding related request.
     package var relatedFileID: FileID?
     /// What the request operated on, for the next related one.
@@ -53,4 +55,6 @@ package struct Request: Sendable {
     /// Where the reply's header stands in the writer.
     package var replyStart = 0
     package var dialect: Dialect
+    /// It changes an open's file; see ``OutstandingRequest``.
+    var outstanding: OutstandingRequest?
 }

@@ -82,6 +82,8 @@ package struct ServerState: ~Copyable, Sendable {
 
     /// Sees changes in directories for CHANGE_NOTIFY; without one it is STATUS_NOT_SUPPORTED.
     package var watcher: (any DirectoryWatching)?
+    /// RPC's own authentication; without it a bind that wants one is refused.
+    package var pipeSecurity: (any PipeSecurityMechanisms)?
 
     /// - Parameter seed: a random number: session ids of one server mean nothing to the one after it.
     package init(
@@ -127,7 +129,11 @@ package struct ServerState: ~Copyable, Sendable {
         status.pending = UInt32(clamping: self.pending.count)
         status.heldBytes = UInt64(clamping: self.usage.heldBytes)
         self.opens.forEach { _, open in
-            if open.isPersistent { status.persistentOpens += 1 } else if open.isDurable { status.durableOpens += 1 }
+            if open.isPersistent {
+                status.persistentOpens += 1
+            } else if open.survivesDisconnect {
+                status.durableOpens += 1
+            }
             if open.session == nil { status.disconnectedOpens += 1 }
         }
         status.locks = UInt32(clamping: self.usage.locks)
@@ -151,6 +157,7 @@ package struct ServerState: ~Copyable, Sendable {
             self.endSession(session, keepsDurable: true)
         }
         self.tellAgain(insteadOf: id)
+        self.orphanCreates(of: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }
         self.connections.remove(id)

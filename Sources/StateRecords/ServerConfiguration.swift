@@ -169,18 +169,25 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
     package var mountPoint: String
     package var shares: [ShareRecord]
     package var users: [UserRecord]
-    package var requiresSigning: Bool
+    package var requiresSigning: Bool {
+        get { self.security.requiresSigning }
+        set { self.security.requiresSigning = newValue }
+    }
     /// In section 2.
     package var limits: ServerLimits
     /// In section 3.
     package var snapshotSchedules: [SnapshotSchedule] = []
     /// Compression is agreed on with clients that offer it. In section 3, too.
     package var offersCompression: Bool
+    /// In section 4; whether clients must sign stands in section 1.
+    package var security: SecuritySettings
 
+    /// - Parameter requiresSigning: nil: as `security` says.
     package init(
         serverGUID: GUID16, serverName: String, domain: (UInt32, UInt32, UInt32), mountPoint: String = "",
-        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool = true,
-        limits: ServerLimits = ServerLimits(), offersCompression: Bool = true
+        shares: [ShareRecord] = [], users: [UserRecord] = [], requiresSigning: Bool? = nil,
+        limits: ServerLimits = ServerLimits(), offersCompression: Bool = true,
+        security: SecuritySettings = SecuritySettings()
     ) {
         self.serverGUID = serverGUID
         self.serverName = serverName
@@ -188,21 +195,22 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
         self.mountPoint = mountPoint
         self.shares = shares
         self.users = users
-        self.requiresSigning = requiresSigning
         self.limits = limits
         self.offersCompression = offersCompression
+        self.security = security
+        if let requiresSigning { self.security.requiresSigning = requiresSigning }
     }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.serverGUID == right.serverGUID && left.serverName == right.serverName && left.domain == right.domain
             && left.mountPoint == right.mountPoint && left.shares == right.shares && left.users == right.users
-            && left.requiresSigning == right.requiresSigning && left.limits == right.limits
+            && left.security == right.security && left.limits == right.limits
             && left.snapshotSchedules == right.snapshotSchedules
             && left.offersCompression == right.offersCompression
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write(self.serverGUID)
             writer.write(self.serverName)
             writer.write(self.domain.0)
@@ -215,6 +223,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
             writer.write(self.limits)
             writer.write(self.snapshotSchedules)
             writer.write(self.offersCompression)
+            writer.write(self.security)
         }
     }
 
@@ -229,6 +238,7 @@ package struct ServerConfiguration: Equatable, BinaryRecord {
                 configuration.snapshotSchedules = try reader.readArray()
                 configuration.offersCompression = try reader.read()
             }
+            if version >= 4 { configuration.security = try reader.read() }
             return configuration
         }
     }

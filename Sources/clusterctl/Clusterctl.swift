@@ -14,6 +14,7 @@ struct Clusterctl: ParsableCommand {
             """,
         subcommands: [
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
+            Security.self,
             Move.self,
             Leave.self,
             Inspect.self, Storage.self,

@@ -78,6 +78,7 @@ enum Render {
             let row = limits[start..<min(start + 4, limits.count)].joined(separator: ", ")
             lines.append((index == 0 ? "Limits:  " : "         ") + row)
         }
+        lines.append("Security: \(status.security.map { self.security($0) }.joined(separator: ", "))")
         if let last = status.lastTakeover {
             lines.append("")
             lines.append(
@@ -115,6 +116,8 @@ enum Render {
     static func limit(_ limit: ClusterStatus.Limit) -> String {
         "\(limit.name) \(limit.used.map { "\($0)" } ?? "-")/\(limit.limit)"
     }
+
+    static func security(_ setting: ClusterStatus.Security) -> String { "\(setting.name) \(setting.value)" }
 
     static func open(_ open: OpenRecord) -> String {
         let kind = open.isPersistent ? "persistent" : "durable"

@@ -130,6 +130,12 @@ extension Member {
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))
         case .nodeStarted(let record):
             self.perform(.updateNode(record), "noted", answer)
+        case .setSecurity(let name, let value):
+            var security = state.configuration.settings.security
+            do throws(SecuritySettingError) { try security.set(name, to: value) } catch {
+                return answer(.failed(AdminFailure(.refused, "\(error)")))
+            }
+            self.perform(.setSecurity(name: name, value: value), "\(name) is \(value)", answer)
         case .setLimit(let name, let value):
             var limits = state.configuration.settings.limits
             do throws(LimitError) { try limits.set(name, to: "\(value)") } catch {

@@ -38,6 +38,9 @@ enum Arguments {
           --journal FILE        keep the journal in FILE instead of DIR/journal.db
           --name NAME           the server's name (default: the host's)
           --signing required|optional  whether clients must sign (default: required)
+          --security NAME=VALUE how clients prove who they are, and what protects their data; may be given several
+                                times. Names and defaults:
+        \(Self.security)
           --compression on|off  whether clients may compress at all (default: on)
           --threads N           event loops (default: one a core)
           --snapshots NAME=SECONDS:KEEP  a snapshot of share NAME in each period of so many seconds, KEEP of which stay
@@ -54,6 +57,13 @@ enum Arguments {
         let limits = ServerLimit.allCases.map { "\($0.rawValue)=\($0.standard)" }
         return stride(from: 0, to: limits.count, by: 4).map {
             String(repeating: " ", count: 24) + limits[$0..<min($0 + 4, limits.count)].joined(separator: " ")
+        }.joined(separator: "\n")
+    }
+
+    private static var security: String {
+        let settings = SecuritySettings()
+        return SecuritySetting.allCases.map {
+            String(repeating: " ", count: 24) + "\($0.rawValue)=\(settings[$0])"
         }.joined(separator: "\n")
     }
 
@@ -115,6 +125,11 @@ enum Arguments {
                 let assignment = try value(option)
                 do throws(LimitError) { try configuration.limits.set(assignment) } catch {
                     throw ServerError("--limit \(error)")
+                }
+            case "--security":
+                let assignment = try value(option)
+                do throws(SecuritySettingError) { try configuration.security.set(assignment) } catch {
+                    throw ServerError("--security \(error)")
                 }
             case "--cluster-fd": socket = try number(option)
             case "--listen-fd": listeners.append(try number(option))

@@ -263,7 +263,7 @@ private struct Cluster {
             .setSettings(ClusterSettings()), .activate(node: 1, term: 2, event),
             .deactivate(node: 1, term: 2, steps: event.steps), .record(event), .setLimit(name: "opens", value: 9),
             .changeShare(ShareChange(name: "a", permissions: [], removed: ["*"], isAccessBased: nil)),
-            .setAdministrator(name: "u", true),
+            .setAdministrator(name: "u", true), .setSecurity(name: "anonymous", value: "on"),
         ]
         for command in commands { try self.check(command) }
     }
@@ -351,7 +351,7 @@ private struct Cluster {
                 ShareChange(
                     name: "a", permissions: [SharePermission(name: "b", level: .read)], removed: ["c"],
                     isAccessBased: false)),
-            .setAdministrator(name: "a", false),
+            .setAdministrator(name: "a", false), .setSecurity(name: "ciphers", value: "aes-128-gcm"),
         ]
         for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
         let report = StatusReport(
@@ -412,6 +412,28 @@ private struct Cluster {
         }
         #expect(try report(ServerStatus(opens: 7)) == .init(name: "opens", used: 7, limit: 50))
         #expect(try report(nil) == .init(name: "opens", used: nil, limit: 50))
+    }
+
+    @Test func securityIsSetAndShown() throws {
+        var cluster = Cluster()
+        #expect(cluster.apply(.setSecurity(name: "encryption", value: "required")) == .done)
+        #expect(cluster.apply(.setSecurity(name: "signing", value: "optional")) == .done)
+        guard case .refused(.invalid) = cluster.apply(.setSecurity(name: "encryption", value: "perhaps")),
+            case .refused(.invalid) = cluster.apply(.setSecurity(name: "guests", value: "on"))
+        else {
+            Issue.record("a setting that is none was taken")
+            return
+        }
+        let server = cluster.state.configuration.server(mountPoint: "/m")
+        #expect(server.security.requiresEncryption)
+        #expect(!server.requiresSigning)
+        #expect(try ClusterState(decoding: cluster.state.encoded) == cluster.state)
+        let report = StatusReport(
+            reporter: "node-a", state: cluster.state, active: nil, term: 1, commitIndex: 2, leader: "",
+            hasQuorum: true, phase: "serving", problem: "", nodes: [], lun: "", fileSystem: "", fence: "", server: nil)
+        let shown = try StatusReport(decoding: report.encoded).status.security
+        #expect(shown.map(\.name) == SecuritySetting.allCases.map(\.rawValue))
+        #expect(shown.prefix(2).map(\.value) == ["optional", "required"])
     }
 
     @Test func aReportCountsTheHandlesWithoutCarryingThem() throws {

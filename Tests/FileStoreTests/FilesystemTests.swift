@@ -89,6 +89,32 @@ final class Image {
 
 @Suite(.enabled(if: canMountXFS(), "needs root, loop devices and XFS"), .serialized)
 struct FilesystemTests {
+    /// Chaos found a file that could neither be renamed nor deleted after a failover in the middle of its rename.
+    @Test func aFileThatWasJustRenamedHasItsNewNameOnTheNextNode() throws {
+        let image = try Image()
+        var record: [UInt8] = []
+        do {
+            let volume = try image.mount()
+            let file = try volume.open(
+                OpenRequest(path: try NTPath("old"), access: [.readData, .writeData, .delete], disposition: .create)
+            ).file
+            record = file.identity.encoded
+            try volume.rename(file, to: try NTPath("new"), replaceExisting: false, isMarked: true)
+            try file.flushName()
+        }
+        try image.leave()
+        do {
+            let volume = try image.mount()
+            let file = try volume.reopen(
+                try #require(FileIdentity(encoded: record)), path: try NTPath("old"), access: [.readData, .delete])
+            #expect(try file.currentPath() == NTPath("new"))
+            try volume.rename(file, to: try NTPath("newer"), replaceExisting: false)
+            try volume.delete(file)
+            #expect(try volume.lookup(try NTPath("newer")) == nil)
+        }
+        try image.leave()
+    }
+
     /// A persistent handle's file on the node that took over: same identity, same bytes, whatever the device is called.
     @Test func identitiesSurviveATakeover() throws {
         let image = try Image()

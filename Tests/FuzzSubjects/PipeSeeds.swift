@@ -1,3 +1,4 @@
+import GoldenMessages
 import SMB2Wire
 import SMBServerCore
 
@@ -28,7 +29,18 @@ package enum PipeSeeds {
             + self.lookups.map { (.lsarpc, $0) } + ([self.domains] + self.accounts).map { (.samr, $0) }
     }
 
-    static var all: [[UInt8]] { [self.bind(.srvsvc)] + self.conversations.map(\.packets) }
+    static var all: [[UInt8]] { [self.bind(.srvsvc), self.sealed] + self.conversations.map(\.packets) }
+
+    /// Behind RPC's own authentication, encrypted: the bind with its token, the call with its verifier.
+    private static let sealed = hex(
+        """
+        05 00 0B 03 10000000 5400 0400 01000000 B810 B810 00000000 01 00 0000
+        0000 01 00 C84F324B 7016 D301 1278 5A47BF6EE188 03000000 045D888A EB1C C911 9FE8 08002B104860 02000000
+        0A 06 00 00 01000000 01020304
+        05 00 00 03 10000000 5C00 1000 02000000 28000000 0000 0F00
+        00000000 01000000 01000000 04000200 00000000 00000000 FFFFFFFF 00000000 00000000 00000000
+        00000000 0A 06 04 00 01000000 01000000 0000000000000000 00000000
+        """)
 
     /// The PDUs of a conversation.
     package static func cut(_ packets: [UInt8]) -> [[UInt8]] {

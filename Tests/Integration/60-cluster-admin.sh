@@ -33,6 +33,12 @@ check_says 'and shown on every node' 'notifies [0-9]+/777' ctl node-a status
 check_says 'as JSON too' '"limit" : 777' ctl node-b status --json
 check 'a limit is reset' ctl node-b limit reset notifies
 check_says 'to what it was' '^notifies [0-9]+/65536' ctl witness limit list
+refuses 'a security setting that nobody knows' 64 'no security setting guests: they are signing' node-a security set guests on
+refuses 'a cipher that is none' 64 'each of these at most once: aes-128-gcm' node-a security set ciphers rot13
+check 'a security setting is set' ctl witness security set session-lifetime 3600
+check_says 'and shown on every node' 'session-lifetime 3600' ctl node-a status
+check_says 'by itself' '^ciphers aes-128-gcm,aes-128-ccm,aes-256-gcm,aes-256-ccm$' ctl node-b security show
+check 'and set back' ctl node-b security set session-lifetime 0
 check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
 check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
 

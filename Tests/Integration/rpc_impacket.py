@@ -4,12 +4,15 @@ import sys
 
 from impacket.dcerpc.v5 import lsad, lsat, samr, srvs, transport, wkst
 from impacket.dcerpc.v5.dtypes import MAXIMUM_ALLOWED
-from impacket.dcerpc.v5.rpcrt import DCERPCException
+from impacket.dcerpc.v5.rpcrt import (
+    DCERPCException, RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY,
+    RPC_C_AUTHN_LEVEL_PKT_PRIVACY, RPC_C_AUTHN_WINNT)
 
 port, user, password = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 
 
-def connect(pipe, interface, fragment=None):
+def connect(pipe, interface, fragment=None, level=None, secret=None):
+    """`level`: RPC's own authentication, by NTLM, with another password than the session's if need be."""
     binding = transport.DCERPCTransportFactory(rf"ncacn_np:127.0.0.1[\pipe\{pipe}]")
     binding.set_dport(port)
     binding.setRemoteHost("127.0.0.1")
@@ -17,14 +20,18 @@ def connect(pipe, interface, fragment=None):
     dce = binding.get_dce_rpc()
     if fragment:
         dce.set_max_fragment_size(fragment)
+    if level:
+        dce.set_auth_type(RPC_C_AUTHN_WINNT)
+        dce.set_auth_level(level)
+        dce.set_credentials(user, secret or password)
     dce.connect()
     dce.bind(interface)
     return dce
 
 
-def look_up(fragment):
+def look_up(fragment, level=None):
     """1000 SIDs in one call, as lookupsid.py asks: with `fragment` the request comes in many pieces."""
-    dce = connect("lsarpc", lsat.MSRPC_UUID_LSAT, fragment)
+    dce = connect("lsarpc", lsat.MSRPC_UUID_LSAT, fragment, level)
     policy = lsad.hLsarOpenPolicy2(dce, MAXIMUM_ALLOWED | lsat.POLICY_LOOKUP_NAMES)["PolicyHandle"]
     answer = lsad.hLsarQueryInformationPolicy2(
         dce, policy, lsad.POLICY_INFORMATION_CLASS.PolicyAccountDomainInformation)
@@ -38,12 +45,21 @@ def look_up(fragment):
         answer = error.get_packet()
     for index, name in enumerate(answer["TranslatedNames"]["Names"]):
         if name["Use"] != 8:
-            print(f"sid {500 + index} {name['Name']} {int(name['Use'])} fragment {fragment}")
+            print(f"sid {500 + index} {name['Name']} {int(name['Use'])} fragment {fragment} level {level}")
     dce.disconnect()
 
 
 look_up(None)
 look_up(1024)
+for level in (RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY):
+    look_up(None, level)
+    look_up(1024, level)
+try:
+    srvs.hNetrRemoteTOD(
+        connect("srvsvc", srvs.MSRPC_UUID_SRVS, level=RPC_C_AUTHN_LEVEL_PKT_PRIVACY, secret=password + "?"))
+    print("a wrong password was taken")
+except DCERPCException as error:
+    print(f"wrong password: {error}")
 
 dce = connect("samr", samr.MSRPC_UUID_SAMR)
 server = samr.hSamrConnect5(dce)["ServerHandle"] if hasattr(samr, "hSamrConnect5") else \

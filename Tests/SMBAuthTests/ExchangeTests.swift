@@ -121,6 +121,32 @@ import Testing
         }
     }
 
+    @Test(arguments: [(false, false), (true, false), (false, true)])
+    func nobodyInParticularIsLetInWhereThatIsAllowed(isBare: Bool, kerberosFirst: Bool) throws {
+        for allows in [false, true] {
+            var client = ClientAuthentication(.anonymous, isBare: isBare, offersKerberosFirst: kerberosFirst)
+            var server = ServerAuthentication(names: ServerNames(host: "tshare"), allowsAnonymous: allows)
+            var token = client.initialToken()
+            var step = ServerAuthentication.Step.challenge([])
+            for _ in 0..<4 {
+                step = server.step(
+                    token, lookup: { _ in Self.alice }, now: Self.now, challenge: Self.challenge)
+                guard case .challenge(let answer) = step else { break }
+                token = try client.respond(to: answer, with: Self.randomness)
+            }
+            guard allows else {
+                #expect(step == .refused(.anonymous))
+                continue
+            }
+            guard case .accepted(let identity, let key, _) = step else {
+                Issue.record("\(step)")
+                continue
+            }
+            #expect(identity.isAnonymous)
+            #expect(key == [UInt8](repeating: 0, count: 16))
+        }
+    }
+
     /// No change on the way may let somebody in as another user or with another key, and none may trap.
     @Test func everyFlippedBitOfTheLastToken() throws {
         var client = try Self.client()

@@ -94,6 +94,186 @@ import Testing
         #expect(first.server.state.opens.count == 1, "nobody would close it")
     }
 
+    private func durable(_ guid: GUID = GUID(low: 5, high: 6)) -> CreateContexts {
+        var contexts = CreateContexts()
+        contexts.durableRequestV2 = DurableRequestV2(timeoutMilliseconds: 0, flags: 0, createGUID: guid)
+        return contexts
+    }
+
+    @Test func aCreateThatWaitsOutlivesItsChannel() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let third = try first.channel()
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let file = try #require(try holder.create("a", oplock: .batch).create).fileID
+        #expect(try first.create("a", oplock: .batch, contexts: self.durable()).status == .pending)
+        first.disconnect()
+        // The channels die one after the other, and the request goes from heir to heir.
+        #expect(
+            try second.create("a", oplock: .batch, replay: true, contexts: self.durable()).status == .fileNotAvailable)
+        #expect(try second.create("a", oplock: .batch, contexts: self.durable()).status == .duplicateObjectid)
+        second.disconnect()
+        #expect(
+            try third.create("a", oplock: .batch, replay: true, contexts: self.durable()).status == .fileNotAvailable)
+        #expect(try holder.close(file) == .success)
+        #expect(third.received() == [], "nobody is answered")
+        #expect(first.server.state.pending.count == 0)
+        #expect(first.server.state.usage.heldBytes == 0)
+        let again = try third.create("a", oplock: .batch, replay: true, contexts: self.durable())
+        #expect(again.status == .success)
+        #expect(again.create?.oplockLevel == .batch)
+        #expect(again.create?.contexts.durableV2 != nil)
+        #expect(first.server.state.opens.count == 1)
+        #expect(try third.write(try #require(again.create).fileID).status == .success)
+    }
+
+    @Test func whatFailedWithoutItsChannelIsTriedAnew() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let file = try #require(try holder.create("a", share: [], oplock: .batch).create).fileID
+        #expect(try first.create("a", contexts: self.durable()).status == .pending)
+        first.disconnect()
+        #expect(try holder.acknowledge(file, .levelII).status == .success)
+        #expect(second.received() == [])
+        #expect(try second.create("a", replay: true, contexts: self.durable()).status == .sharingViolation)
+        #expect(try holder.close(file) == .success)
+        #expect(try second.create("a", replay: true, contexts: self.durable()).status == .success)
+    }
+
+    @Test func whatStoodBehindItIsLeftToTheRepetition() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let file = try #require(try holder.create("a", oplock: .batch).create).fileID
+        let compound = [
+            first.createMessage("a", contexts: self.durable()),
+            first.message(.close, related: true) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ]
+        #expect(first.server.exchange(first.connection, compound).first?.status == .pending)
+        first.disconnect()
+        #expect(try holder.close(file) == .success)
+        #expect(first.server.state.opens.count == 1, "it was not closed")
+        let answers = first.server.exchange(
+            second.connection,
+            [
+                second.createMessage("a", replay: true, contexts: self.durable()),
+                second.message(.close, related: true) { CloseRequest(fileID: .related).encode(into: &$0) },
+            ])
+        #expect(answers.map(\.status) == [.success, .success])
+        #expect(first.server.state.opens.count == 0)
+    }
+
+    @Test func theEndOfTheSessionEndsIt() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let file = try #require(try holder.create("a", oplock: .batch).create).fileID
+        #expect(try first.create("a", contexts: self.durable()).status == .pending)
+        first.disconnect()
+        second.disconnect()
+        #expect(first.server.state.pending.count == 0)
+        #expect(first.server.state.usage.heldBytes == 0)
+        #expect(try holder.close(file) == .success)
+        #expect(first.server.state.opens.count == 0)
+    }
+
+    @Test func aCancellationOnTheHeirMeansItsOwnRequests() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let file = try #require(try holder.create("a", oplock: .batch).create).fileID
+        let waiting = try first.create("a", contexts: self.durable())
+        let header = try #require(waiting.header)
+        first.disconnect()
+        for isAsync in [true, false] {
+            var cancel = SMB2Header(command: .cancel, messageID: header.messageID, sessionID: second.session)
+            if isAsync {
+                cancel.flags.insert(.async)
+                cancel.asyncID = header.asyncID
+            }
+            var writer = WireWriter()
+            cancel.encode(into: &writer)
+            CancelRequest().encode(into: &writer)
+            _ = first.server.exchange(second.connection, [writer.bytes])
+        }
+        #expect(first.server.state.pending.count == 1)
+        #expect(try holder.close(file) == .success)
+        #expect(try second.create("a", replay: true, contexts: self.durable()).status == .success)
+    }
+
+    @Test func onlyABreakThatCanGoElsewhereMustArrive() throws {
+        let first = try TestClient.ready(TestServer())
+        let file = try #require(try first.create("a", oplock: .batch).create).fileID
+        let other = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        #expect(try other.create("a").status == .pending)
+        #expect(first.server.completions.map(\.needsDelivery) == [false])
+        #expect(try first.close(file) == .success)
+        first.server.completions = []
+        _ = try first.channel()
+        _ = try #require(try first.create("b", oplock: .batch).create)
+        #expect(try other.create("b").status == .pending)
+        #expect(first.server.completions.map(\.needsDelivery) == [true])
+    }
+
+    // MARK: Channel sequences, 3.3.5.2.10
+
+    /// The shell still holds the answer, and with it the bytes that are to be written.
+    @Test func aRepetitionDoesNotOvertakeWhatItRepeats() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let file = try first.open("a")
+        var underWay: TestReply? = try first.write(file)
+        #expect(underWay?.status == .success)
+        second.channelSequence = 1
+        #expect(try second.write(file, replay: true).status == .fileNotAvailable)
+        #expect(try second.read(file).status == .success, "what changes nothing goes on")
+        #expect(try second.control(file, .setSparse, replay: true).status == .fileNotAvailable)
+        #expect(try second.write(file, at: 100).status == .success, "a new request is none of the client's repetitions")
+        underWay = nil
+        #expect(try second.write(file, replay: true).status == .success)
+        #expect(try first.write(file).status == .fileNotAvailable, "what comes late comes too late")
+    }
+
+    @Test func aRepetitionInTheSameSequenceIsCarriedOut() throws {
+        let client = try TestClient.ready(TestServer())
+        let file = try client.open("a")
+        let underWay = try client.write(file)
+        #expect(try client.write(file, replay: true).status == .success)
+        #expect(underWay.status == .success)
+    }
+
+    @Test func aRenameThatWaitsIsOutstanding() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let file = try first.open("a", access: [.readData, .writeData, .delete])
+        let holder = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        var contexts = CreateContexts()
+        contexts.lease = LeaseContext(key: GUID(low: 9, high: 9), state: [.readCaching, .handleCaching])
+        let held = try #require(try holder.create("a", contexts: contexts).create).fileID
+        var rename = WireWriter()
+        RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
+        #expect(try first.setFile(file, .rename, rename.bytes).status == .pending)
+        second.channelSequence = 1
+        #expect(try second.write(file, replay: true).status == .fileNotAvailable)
+        #expect(try holder.close(held) == .success)
+        #expect(try second.write(file, replay: true).status == .success)
+    }
+
+    @Test func aLockIsRecognisedOverAnotherChannel() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let file = try first.open("a")
+        let element = [LockElement(offset: 0, length: 10, flags: [.exclusive, .failImmediately])]
+        #expect(try first.lock(file, element, sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(try second.lock(file, element, sequenceNumber: 3, sequenceIndex: 1).status == .success)
+        #expect(try second.lock(file, element, sequenceNumber: 4, sequenceIndex: 1).status == .lockNotGranted)
+        let unlock = [LockElement(offset: 0, length: 10, flags: .unlock)]
+        #expect(try second.lock(file, unlock, sequenceNumber: 5, sequenceIndex: 1).status == .success)
+        #expect(try first.lock(file, unlock, sequenceNumber: 5, sequenceIndex: 1).status == .success)
+        #expect(try first.lock(file, unlock).status == .rangeNotLocked)
+    }
+
     // MARK: Refusals
 
     /// What a connection is like that must not become a channel.

@@ -10,7 +10,9 @@ extension MemoryFileSystem {
         self.contents.withLock { $0.nodes[path.lowercased()] }.map { Handle($0, stream: "").fileKey }
     }
 
-    func renameFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
+    func renameFile(
+        _ handle: any FileHandle, to path: String, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError) {
         try self.contents.withLock { contents throws(SMBError) in
             let old = contents.nodes.first {
                 Handle($0.value, stream: "").fileKey.identity == handle.fileKey.identity

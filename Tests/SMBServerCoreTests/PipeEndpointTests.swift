@@ -183,10 +183,42 @@ struct TestPipe {
         }
     }
 
-    @Test func anAuthenticatedBindIsRefused() throws {
+    /// Shares are the administrator's to change, and not through a pipe: refused, and not unknown.
+    @Test func whatWouldChangeSomethingIsRefused() throws {
+        var endpoint = Self.endpoint()
+        endpoint.caller = User(name: "root", sid: "S-1-5-21-1-2-3-500")
+        _ = try self.send(Self.bind(), to: &endpoint)
+        for (operation, length) in [
+            (SrvsvcOperation.netrShareAdd, 8), (SrvsvcOperation.netrShareDel, 4), (SrvsvcOperation.netrShareSetInfo, 8),
+            (SrvsvcOperation.netrSessionDel, 4), (SrvsvcOperation.netrFileClose, 4),
+        ] {
+            let stub = try self.stub(try self.send(Self.request(operation) { _ in }, to: &endpoint))
+            #expect(stub == [UInt8](repeating: 0, count: length - 4) + [5, 0, 0, 0])
+        }
+        #expect(endpoint.server.state.shares["test"] != nil)
+    }
+
+    @Test func aFolderIsFoundAmongTheShares() throws {
+        var endpoint = Self.endpoint()
+        _ = try self.send(Self.bind(), to: &endpoint)
+        let cases: [(device: String, expected: [UInt8])] = [
+            ("c:\\TEST", [0, 0, 0, 0]), ("C:\\none", [0x07, 0x09, 0, 0]),
+        ]
+        for (device, expected) in cases {
+            let call = Self.request(SrvsvcOperation.netrShareCheck) {
+                NetrShareCheck(device: device).encode(into: &$0, server: "s")
+            }
+            let stub = try self.stub(try self.send(call, to: &endpoint))
+            #expect(stub == [0, 0, 0, 0] + expected)
+        }
+    }
+
+    /// A server without mechanisms: the tests with NTLM are PipeSecurityTests.
+    @Test func anAuthenticatedBindIsRefusedByThoseWithoutMechanisms() throws {
         var endpoint = Self.endpoint()
         var bind = Self.bind()
-        bind[10] = 8
+        _ = RPCVerifier(mechanism: RPCVerifier.Mechanism.ntlm, level: 5, contextID: 1).append(
+            to: &bind, valueByteCount: 8, alignment: 4, bodyStart: 0)
         let answer = try #require(try self.send(bind, to: &endpoint).first)
         #expect(try RPCHeader(parsing: answer.span.bytes).kind == RPCPacketKind.bindNak)
     }

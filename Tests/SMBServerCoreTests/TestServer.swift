@@ -67,12 +67,12 @@ final class TestServer {
             var writer = WireWriter()
             var outcome = self.state.process(message.span.bytes, &frame, signature: signature, into: &writer)
             if case .authenticate(let authentication) = outcome {
-                // The token is the user's name; "?" is somebody who is not let in.
+                // The token is the user's name; "?" is somebody who is not let in, "-" nobody in particular.
                 let name = String(decoding: message[authentication.token], as: UTF8.self)
                 let result: AuthenticationResult =
                     name == "?"
                     ? .failure(.logonFailure, detail: "refused")
-                    : .success(token: [], userName: name, isAnonymous: false)
+                    : .success(token: [], userName: name == "-" ? "" : name, isAnonymous: name == "-")
                 outcome = self.state.finishSessionSetup(authentication, result, into: &writer)
             }
             self.takeEffects()
@@ -169,8 +169,13 @@ final class TestClient {
     }
 
     func send(_ message: [UInt8], signature: SignatureCheck = .absent) throws -> TestReply {
-        try #require(self.server.exchange(self.connection, [message], signature: signature).first)
+        try #require(
+            self.server.exchange(
+                self.connection, [message], signature: signature, encryptedFor: self.isEncrypting ? self.session : nil
+            ).first)
     }
+
+    private var dialect = Dialect.smb202
 
     @discardableResult
     func negotiate(_ dialects: [Dialect] = [.smb302]) throws -> TestReply {
@@ -188,6 +193,7 @@ final class TestClient {
                 .persistentHandles, .largeMTU, .encryption, .leasing, .directoryLeasing, .multiChannel,
             ],
             clientGUID: self.guid, dialects: dialects, contexts: contexts)
+        self.dialect = dialects.max() ?? .smb202
         return try self.send(self.message(.negotiate) { request.encode(into: &$0) })
     }
 
@@ -223,10 +229,26 @@ final class TestClient {
         return channel
     }
 
+    /// Authenticates the session anew.
+    @discardableResult
+    func logOnAgain(_ user: String = "alice") throws -> TestReply {
+        let request = SessionSetupRequest(securityMode: .signingEnabled)
+        return try self.send(
+            self.message(.sessionSetup) { request.encode(into: &$0, token: Array(user.utf8).span.bytes) })
+    }
+
+    /// Sends everything encrypted from now on, as far as the core can tell.
+    var isEncrypting = false
+
     @discardableResult
     func connect(_ share: String = "test") throws -> TestReply {
-        let reply = try self.send(
-            self.message(.treeConnect) { TreeConnectRequest().encode(into: &$0, path: "\\\\server\\\(share)") })
+        var message = self.message(.treeConnect) {
+            TreeConnectRequest().encode(into: &$0, path: "\\\\server\\\(share)")
+        }
+        // 3.1.1 insists.
+        let signs = self.dialect == .smb311 && !self.isEncrypting
+        if signs { message[16] |= 8 }
+        let reply = try self.send(message, signature: signs ? .valid : .absent)
         if reply.status == .success { self.tree = reply.header?.treeID ?? 0 }
         return reply
     }
@@ -277,9 +299,11 @@ final class TestClient {
         try self.send(self.message(.close) { CloseRequest(fileID: file).encode(into: &$0) }).status
     }
 
-    func write(_ file: FileID, at offset: UInt64 = 0, _ data: [UInt8] = [1, 2, 3]) throws -> TestReply {
+    func write(
+        _ file: FileID, at offset: UInt64 = 0, _ data: [UInt8] = [1, 2, 3], replay: Bool = false
+    ) throws -> TestReply {
         try self.send(
-            self.message(.write) {
+            self.message(.write, replay: replay) {
                 WriteRequest(fileID: file, offset: offset).encode(into: &$0, data: data.span.bytes)
             })
     }
@@ -300,6 +324,12 @@ final class TestClient {
     func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
         let request = SetInfoRequest(infoType: .file, informationClass: level.rawValue, fileID: file)
         return try self.send(self.message(.setInfo) { request.encode(into: &$0, buffer: data.span.bytes) })
+    }
+
+    func control(_ file: FileID, _ code: ControlCode, _ input: [UInt8] = [], replay: Bool = false) throws -> TestReply {
+        let request = IoctlRequest(code: code, fileID: file, maximumOutputResponse: 4096)
+        return try self.send(
+            self.message(.ioctl, replay: replay) { request.encode(into: &$0, input: input.span.bytes) })
     }
 
     func acknowledge(_ file: FileID, _ level: OplockLevel) throws -> TestReply {

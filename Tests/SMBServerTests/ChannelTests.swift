@@ -69,6 +69,72 @@ import Testing
         try second.logoff()
     }
 
+    /// [MS-SMB2] 3.2.7.1, 3.3.5.9.10: the CREATE is sent again over the channel that is left, until it is done.
+    @Test func aCreateThatWaitsIsFoundOverAnotherChannel() throws {
+        let server = try TemporaryServer()
+        defer { server.stop() }
+        var configuration = try server.configuration()
+        configuration.capabilities.insert(.multiChannel)
+        let first = try SMBConnection.open(configuration, share: "test")
+        let second = try SMBConnection(configuration)
+        try second.negotiate()
+        try second.bind(to: first)
+        let holder = try SMBConnection.open(try server.configuration(), share: "test")
+        let held = try holder.create(
+            OpenParameters("a", access: [.readData, .writeData], disposition: .openIf, oplock: .batch)
+        ).fileID
+        var contexts = CreateContexts()
+        contexts.durableRequestV2 = DurableRequestV2(
+            timeoutMilliseconds: 0, flags: 0, createGUID: GUID(low: 1, high: 2))
+        let create = CreateRequest(
+            desiredAccess: [.readData, .writeData], shareAccess: .all, disposition: .open, oplockLevel: .batch,
+            contexts: contexts)
+        let waiting = try first.post(.create) { create.encode(into: &$0, name: "a") }
+        try first.waitUntilPending(waiting)
+        first.stream.abort()
+        func repeatIt() throws(ClientError) -> Reply {
+            let again = try second.post(.create, .init(isReplay: true)) { create.encode(into: &$0, name: "a") }
+            return try second.gather(again, .create)
+        }
+        do throws(ClientError) {
+            _ = try repeatIt()
+            Issue.record("it waits for the holder's cache")
+        } catch { #expect(error.status == .fileNotAvailable) }
+        try holder.close(held)
+        let reply = try repeatIt()
+        let opened = try CreateResponse(parsing: reply.span)
+        #expect(opened.oplockLevel == .batch)
+        try second.write(opened.fileID, at: 0, [1, 2, 3])
+        try second.close(opened.fileID)
+        #expect(server.server.server.status().opens == 0)
+    }
+
+    /// Its system acknowledges what arrives, though it takes its time to answer.
+    @Test func aSlowClientKeepsItsChannel() throws {
+        let server = try TemporaryServer()
+        defer { server.stop() }
+        var configuration = try server.configuration()
+        configuration.capabilities.insert(.multiChannel)
+        let first = try SMBConnection.open(configuration, share: "test")
+        let second = try SMBConnection(configuration)
+        try second.negotiate()
+        try second.bind(to: first)
+        let file = try first.create(
+            OpenParameters("a", access: [.readData, .writeData], disposition: .openIf, oplock: .batch)
+        ).fileID
+        let other = try SMBConnection.open(try server.configuration(), share: "test")
+        let create = CreateRequest(desiredAccess: [.readData], shareAccess: .all, disposition: .open)
+        let waiting = try other.post(.create) { create.encode(into: &$0, name: "a") }
+        try other.waitUntilPending(waiting)
+        usleep(3_000_000)
+        let notice = try first.nextNotification()
+        #expect(try OplockBreak(parsing: notice.span) == OplockBreak(level: .levelII, fileID: file))
+        try first.echo()
+        try first.close(file)
+        _ = try other.gather(waiting, .create)
+        #expect(second.notifications.isEmpty, "it was told once")
+    }
+
     @Test func whoKnowsNoKeyIsNotBound() throws {
         let server = try TemporaryServer()
         defer { server.stop() }

@@ -98,7 +98,9 @@ extension Volume {
     }
 
     /// FileRenameInformation, [MS-FSA] 2.1.5.15.11. That nobody else has the target open is the caller's to know (`lookup`).
-    package func rename(_ file: OpenFile, to path: NTPath, replaceExisting: Bool) throws(FileError) {
+    package func rename(
+        _ file: OpenFile, to path: NTPath, replaceExisting: Bool, isMarked: Bool = false
+    ) throws(FileError) {
         try self.requireWritable()
         guard !file.isStream, path.stream == nil else { throw FileError(.notSupported, "rename a stream") }
         let oldPath = try file.currentPath()
@@ -110,6 +112,7 @@ extension Volume {
         }
         let newName = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
+        if isMarked { try RenameMark.write(file.handle.number, path) }
         guard let existing = target.existing else {
             return try self.move(
                 source.parent.number, source.name, target.parent.number, newName, UInt32(RENAME_NOREPLACE),

@@ -34,6 +34,8 @@ package struct ValidateNegotiateInfoRequest: Equatable, Sendable {
 
 /// VALIDATE_NEGOTIATE_INFO Response, [MS-SMB2] 2.2.32.6.
 package struct ValidateNegotiateInfoResponse: Equatable, Sendable {
+    package static let byteCount = 24
+
     package var capabilities: Capabilities
     package var serverGUID: GUID
     package var securityMode: SecurityMode
@@ -426,5 +428,40 @@ package struct PipeWaitRequest: Equatable, Sendable {
         writer.store(self.timeout ?? 0, at: at)
         writer.store(UInt8(self.timeout == nil ? 0 : 1), at: at + 12)
         writer.store(UInt32(writer.append(utf16: self.name)), at: at + 8)
+    }
+}
+
+/// FSCTL_PIPE_PEEK Reply, [MS-FSCC] 2.3.46, without the data that follows.
+package struct PipePeekResponse: Equatable, Sendable {
+    package static let byteCount = 16
+
+    /// FILE_PIPE_CONNECTED_STATE, else FILE_PIPE_CLOSING_STATE.
+    package var isConnected: Bool
+    /// In bytes, of all messages.
+    package var available: UInt32
+    package var messages: UInt32
+    /// Of the first message, in bytes.
+    package var messageLength: UInt32
+
+    package init(isConnected: Bool, available: UInt32, messages: UInt32, messageLength: UInt32) {
+        self.isConnected = isConnected
+        self.available = available
+        self.messages = messages
+        self.messageLength = messageLength
+    }
+
+    package init(parsing output: RawSpan) throws(WireError) {
+        try output.require(Self.byteCount, "FSCTL_PIPE_PEEK")
+        self.isConnected = output.load(UInt32.self, at: 0) == PipeState.connected
+        self.available = output.load(UInt32.self, at: 4)
+        self.messages = output.load(UInt32.self, at: 8)
+        self.messageLength = output.load(UInt32.self, at: 12)
+    }
+
+    package func encode(into writer: inout WireWriter) {
+        writer.append(self.isConnected ? PipeState.connected : PipeState.closing)
+        writer.append(self.available)
+        writer.append(self.messages)
+        writer.append(self.messageLength)
     }
 }

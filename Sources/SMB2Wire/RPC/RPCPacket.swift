@@ -1,5 +1,5 @@
-/// Connection-oriented DCE/RPC, C706 chapter 12 and [MS-RPCE] 2.2.2, as far as it runs over a named pipe without
-/// authentication of its own: the session is SMB's. Little-endian data representation only.
+/// Connection-oriented DCE/RPC, C706 chapter 12 and [MS-RPCE] 2.2.2, as far as it runs over a named pipe. Little-endian
+/// data representation only. What authenticates a PDU: RPCVerifier.swift.
 package enum RPCPacketKind {
     package static let request: UInt8 = 0
     package static let response: UInt8 = 2
@@ -9,6 +9,10 @@ package enum RPCPacketKind {
     package static let bindNak: UInt8 = 13
     package static let alterContext: UInt8 = 14
     package static let alterContextResponse: UInt8 = 15
+    /// rpc_auth_3, [MS-RPCE] 2.2.2.10: the third token of an exchange; nothing answers it.
+    package static let auth3: UInt8 = 16
+    package static let cancel: UInt8 = 18
+    package static let orphaned: UInt8 = 19
 }
 
 /// The common header of every PDU, C706 12.6.3.1.
@@ -24,6 +28,8 @@ package struct RPCHeader: Equatable, Sendable {
         package init(rawValue: UInt8) { self.rawValue = rawValue }
         package static let firstFragment = Flags(rawValue: 0x01)
         package static let lastFragment = Flags(rawValue: 0x02)
+        /// PFC_SUPPORT_HEADER_SIGN of bind and its answers, [MS-RPCE] 2.2.2.3; in other PDUs the bit means a cancel.
+        package static let headerSigning = Flags(rawValue: 0x04)
         package static let didNotExecute = Flags(rawValue: 0x20)
         package static let objectUUID = Flags(rawValue: 0x80)
         package static let whole: Flags = [.firstFragment, .lastFragment]
@@ -251,8 +257,11 @@ package struct RPCBindAck: Equatable, Sendable {
         }
     }
 
-    package func encode(into writer: inout WireWriter, kind: UInt8 = RPCPacketKind.bindAck, callID: UInt32) {
-        let start = RPCHeader.begin(kind, flags: .whole, callID: callID, into: &writer)
+    package func encode(
+        into writer: inout WireWriter, kind: UInt8 = RPCPacketKind.bindAck, flags: RPCHeader.Flags = .whole,
+        callID: UInt32
+    ) {
+        let start = RPCHeader.begin(kind, flags: flags, callID: callID, into: &writer)
         writer.append(self.maximumTransmitFragment)
         writer.append(self.maximumReceiveFragment)
         writer.append(self.associationGroup)
@@ -273,8 +282,9 @@ package struct RPCBindAck: Equatable, Sendable {
 
 /// bind_nak, C706 12.6.4.5.
 package enum RPCBindNak {
-    /// [MS-RPCE] 2.2.2.5: authentication_type_not_recognized.
+    /// [MS-RPCE] 2.2.2.5: authentication_type_not_recognized and invalid_checksum.
     package static let authenticationTypeNotRecognized: UInt16 = 8
+    package static let invalidChecksum: UInt16 = 9
 
     package static func encode(reason: UInt16, callID: UInt32, into writer: inout WireWriter) {
         let start = RPCHeader.begin(RPCPacketKind.bindNak, flags: .whole, callID: callID, into: &writer)
@@ -300,8 +310,14 @@ package struct RPCRequest: Equatable, Sendable {
         self.stub = 0..<0
     }
 
+    /// Where the stub data begins. C706 12.6.4.9.
+    package static func stubStart(_ flags: RPCHeader.Flags) -> Int {
+        RPCHeader.byteCount + 8 + (flags.contains(.objectUUID) ? GUID.byteCount : 0)
+    }
+
+    /// `packet` is the whole PDU, up to its verifier's padding where it has one.
     package init(parsing packet: RawSpan, flags: RPCHeader.Flags) throws(WireError) {
-        let fixed = RPCHeader.byteCount + 8 + (flags.contains(.objectUUID) ? GUID.byteCount : 0)
+        let fixed = Self.stubStart(flags)
         try packet.require(fixed, "RPC request")
         self.contextID = packet.load(UInt16.self, at: 20)
         self.operation = packet.load(UInt16.self, at: 22)
@@ -332,12 +348,15 @@ package struct RPCResponse: Equatable, Sendable {
     }
 
     /// The response to a call as the fragments that a peer with this receive limit can take.
+    ///
+    /// - Parameter verifierByteCount: what is left free in each for sec_trailer and auth_value.
     package static func fragments(
-        stub: RawSpan, contextID: UInt16, callID: UInt32, maximumFragment: Int
+        stub: RawSpan, contextID: UInt16, callID: UInt32, maximumFragment: Int, verifierByteCount: Int = 0
     ) -> [[UInt8]] {
-        precondition(maximumFragment >= RPCHeader.minimumFragmentByteCount)
-        // Every fragment but the last carries a multiple of eight, so that NDR's alignment survives the joining.
-        let room = (maximumFragment - Self.fixedByteCount) & ~7
+        precondition(maximumFragment >= RPCHeader.minimumFragmentByteCount && verifierByteCount < 256)
+        // Every fragment but the last carries a multiple of sixteen: NDR's alignment survives the joining, and a
+        // verifier's padding has nothing to add.
+        let room = (maximumFragment - Self.fixedByteCount - verifierByteCount) & ~(RPCVerifier.alignment - 1)
         var fragments: [[UInt8]] = []
         var at = 0
         repeat {
@@ -371,6 +390,8 @@ package struct RPCFault: Equatable, Sendable {
     /// ERROR_ACCESS_DENIED and RPC_X_BAD_STUB_DATA, [MS-RPCE] 3.3.3.5.
     package static let accessDenied: UInt32 = 0x0000_0005
     package static let badStubData: UInt32 = 0x0000_06F7
+    /// RPC_S_SEC_PKG_ERROR: a verifier that does not fit.
+    package static let securityPackageError: UInt32 = 0x0000_0721
 
     package var contextID: UInt16
     package var status: UInt32

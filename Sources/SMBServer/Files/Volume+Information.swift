@@ -27,13 +27,15 @@ extension Volume {
     }
 
     package func renameFile(
-        _ handle: any FileHandle, to path: String, replacesExisting: Bool
+        _ handle: any FileHandle, to path: String, replacesExisting: Bool, isMarked: Bool
     ) throws(SMBError) {
         let (volume, path) = try self.place(of: path)
         // From a snapshot, or into one.
         guard volume === self else { throw SMBError(.notSameDevice) }
         let file = try self.own(handle, otherwise: .notSameDevice)
-        try files { () throws(FileError) in try self.rename(file, to: path, replaceExisting: replacesExisting) }
+        try files { () throws(FileError) in
+            try self.rename(file, to: path, replaceExisting: replacesExisting, isMarked: isMarked)
+        }
     }
 
     package func renameStream(

@@ -4,7 +4,8 @@ import SMB2Wire
 extension ServerState {
     mutating func cancel(_ header: SMB2Header, _ connection: Connection.ID) {
         if header.isAsync {
-            guard self.pending[header.asyncID]?.connection == connection else { return }
+            guard let pending = self.pending[header.asyncID], pending.connection == connection, !pending.isOrphaned
+            else { return }
             self.complete(header.asyncID, status: .cancelled)
             return
         }
@@ -12,7 +13,7 @@ extension ServerState {
         guard let count = self.connections[connection]?.asyncCount, count > 0 else { return }
         for id in self.pending.keys {
             guard let pending = self.pending[id], pending.connection == connection,
-                pending.header.messageID == header.messageID
+                pending.header.messageID == header.messageID, !pending.isOrphaned
             else { continue }
             self.complete(id, status: .cancelled)
             return

@@ -140,8 +140,8 @@ extension ServerState {
         guard create.contexts.durableRequestV2 == nil, let id = create.contexts.durableReconnect else {
             throw SMBError(.invalidParameter, "DHnC and DH2Q")
         }
-        guard let key = self.durableOpens[id.persistent], let open = self.opens[key], open.isDurable,
-            !open.isPersistent, open.share.name == tree.share.name
+        guard let key = self.durableOpens[id.persistent], let open = self.opens[key],
+            open.isDurable || open.isResilient, !open.isPersistent, open.share.name == tree.share.name
         else { throw SMBError(.objectNameNotFound, "handle \(id.persistent) is not to be had this way") }
         try self.requireDisconnected(open, request)
         try self.checkLease(of: open, create, path, request)
@@ -188,6 +188,7 @@ extension ServerState {
         self.opens[key]?.expiresAt = nil
         if self.opens[key]?.isDirectory == true { self.opens[key]?.mayHaveMissedChanges = true }
         self.opens[key]?.channelSequence = request.header.channelSequence
+        self.opens[key]?.outstanding.advance()
         let id = self.opens[key]?.fileID ?? .related
         request.fileID = id
         var answer = CreateResponseContexts()
@@ -197,7 +198,10 @@ extension ServerState {
         CreateResponse(
             oplockLevel: caching.level, action: action, information: facts.networkOpen, fileID: id, contexts: answer
         ).encode(into: &writer)
-        return self.reply(request, into: &writer)
+        // A repetition may overtake what its first answer waited for.
+        let work: Work =
+            tree.share.isContinuouslyAvailable && action != .opened ? .sync(handle, includingName: true) : .none
+        return self.reply(request, work: work, into: &writer)
     }
 
     /// The same application on another machine takes its file over: its earlier open is closed. 3.3.5.9.13.

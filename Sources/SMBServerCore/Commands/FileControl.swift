@@ -12,16 +12,7 @@ extension ServerState {
         var answer = WireWriter(capacity: 64)
         var status = NTStatus.success
         var work = Work.none
-        guard let handle = open.handle else {
-            switch ioctl.code {
-            case .pipeTransceive:
-                status = try self.transceive(key, input, limit: Int(ioctl.maximumOutputResponse), into: &answer)
-            case .pipePeek: throw SMBError(.notSupported, "peek")
-            default: throw SMBError(.invalidDeviceRequest)
-            }
-            IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: answer.span)
-            return self.reply(request, status: status, into: &writer)
-        }
+        guard let handle = open.handle else { return try self.pipeControl(key, ioctl, input, request, into: &writer) }
         switch ioctl.code {
         case .srvRequestResumeKey:
             ResumeKey(open.persistentID, key, 0).encodeResponse(into: &answer)
@@ -50,6 +41,7 @@ extension ServerState {
         case .getReparsePoint, .setReparsePoint, .deleteReparsePoint:
             (status, work) = try self.reparseControl(ioctl, input, open, handle, into: &answer)
         case .isPathnameValid: break
+        case .lmrRequestResiliency: try self.requestResiliency(input, key, request)
         case .srvReadHash: throw SMBError(.hashNotSupported)
         case .srvEnumerateSnapshots: try self.enumerateSnapshots(ioctl, open, into: &answer)
         default: throw SMBError(.invalidDeviceRequest)

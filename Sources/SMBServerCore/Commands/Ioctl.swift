@@ -39,6 +39,9 @@ extension ServerState {
         guard let connection = self.connections[request.connection], connection.dialect < .smb311 else {
             return .disconnect("VALIDATE_NEGOTIATE_INFO in 3.1.1")
         }
+        guard Int(ioctl.maximumOutputResponse) >= ValidateNegotiateInfoResponse.byteCount else {
+            return .disconnect("VALIDATE_NEGOTIATE_INFO without room for its answer")
+        }
         let seen: ValidateNegotiateInfoRequest
         do throws(WireError) { seen = try ValidateNegotiateInfoRequest(parsing: input) } catch {
             return .disconnect("VALIDATE_NEGOTIATE_INFO: \(error)")
@@ -46,12 +49,11 @@ extension ServerState {
         guard seen.clientGUID == connection.clientGUID, seen.capabilities == connection.clientCapabilities,
             seen.securityMode == connection.clientSecurityMode, seen.dialects == connection.clientDialects
         else { return .disconnect("the negotiation was tampered with") }
-        var answer = WireWriter(capacity: 24)
+        var answer = WireWriter(capacity: ValidateNegotiateInfoResponse.byteCount)
         ValidateNegotiateInfoResponse(
             capabilities: connection.serverCapabilities, serverGUID: GUID(self.configuration.serverGUID),
             securityMode: connection.serverSecurityMode, dialect: connection.dialect
         ).encode(into: &answer)
-        guard answer.count <= Int(ioctl.maximumOutputResponse) else { throw SMBError(.bufferTooSmall) }
         IoctlResponse(code: ioctl.code, fileID: ioctl.fileID).encode(into: &writer, output: answer.span)
         return self.reply(request, into: &writer)
     }

@@ -10,7 +10,7 @@ extension ServerState {
         guard let open = self.opens[key], open.handle != nil else { throw SMBError(.fileClosed) }
         guard !open.isDirectory else { throw SMBError(.invalidParameter, "LOCK on a directory") }
         guard !open.grantedAccess.isDisjoint(with: [.readData, .writeData]) else { throw SMBError(.accessDenied) }
-        if open.survivesDisconnect {
+        if self.checksLockSequences(open, request.connection) {
             if open.lockSequences.isReplay(index: lock.sequenceIndex, number: lock.sequenceNumber) {
                 // Carried out, but perhaps not on the disks yet: it was never answered.
                 self.mutationsAwaited = true
@@ -24,14 +24,24 @@ extension ServerState {
         } else if let outcome = try self.lock(lock, key, request, into: &writer) {
             return outcome
         }
-        self.lockSucceeded(key, index: lock.sequenceIndex, number: lock.sequenceNumber)
+        self.lockSucceeded(
+            key, index: lock.sequenceIndex, number: lock.sequenceNumber, over: request.connection)
         LockResponse().encode(into: &writer)
         return self.reply(request, into: &writer)
     }
 
+    /// 3.3.5.14, 3.3.5.14.1, 3.3.5.14.2: whether the client may send a LOCK again that was carried out: after it came back for
+    /// the handle, or over another channel.
+    private func checksLockSequences(_ open: Open, _ connection: Connection.ID) -> Bool {
+        guard let connection = self.connections[connection], connection.dialect != .smb202 else { return false }
+        return open.survivesDisconnect || connection.serverCapabilities.contains(.multiChannel)
+    }
+
     /// The ranges and the sequence are on stable storage before the answer leaves.
-    private mutating func lockSucceeded(_ key: UInt64, index: UInt32, number: UInt8) {
-        if self.opens[key]?.survivesDisconnect == true {
+    private mutating func lockSucceeded(
+        _ key: UInt64, index: UInt32, number: UInt8, over connection: Connection.ID
+    ) {
+        if let open = self.opens[key], self.checksLockSequences(open, connection) {
             self.opens[key]?.lockSequences.succeed(index: index, number: number)
         }
         self.persist(key, awaited: true)
@@ -127,7 +137,7 @@ extension ServerState {
                 self.complete(id, status: .insufficientResources)
                 continue
             }
-            self.lockSucceeded(pending.open, index: index, number: number)
+            self.lockSucceeded(pending.open, index: index, number: number, over: pending.connection)
             self.complete(id, status: .success) { LockResponse().encode(into: &$0) }
         }
     }

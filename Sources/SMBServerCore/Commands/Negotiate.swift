@@ -2,10 +2,24 @@ import SMB2Wire
 
 /// SMB2 NEGOTIATE. [MS-SMB2] 2.2.3, 2.2.4, 3.3.5.3, 3.3.5.4.
 extension ServerState {
-    /// What this server prefers, the best first. GMAC and GCM cost a fifth of CMAC and CCM.
+    /// What this server prefers, the best first; ciphers and signing algorithms are the administrator's choice, and in the
+    /// beginning GMAC and GCM, which cost a fifth of CMAC and CCM.
     private static let dialects: [Dialect] = [.smb311, .smb302, .smb30, .smb21, .smb202]
-    private static let ciphers: [Cipher] = [.aes128GCM, .aes128CCM, .aes256GCM, .aes256CCM]
-    private static let signingAlgorithms: [SigningAlgorithm] = [.aesGMAC, .aesCMAC, .hmacSHA256]
+
+    private var ciphers: [Cipher] { self.configuration.security.ciphers.map { Cipher(rawValue: $0.rawValue) } }
+
+    private var signingAlgorithms: [SigningAlgorithm] {
+        self.configuration.security.signingAlgorithms.map { SigningAlgorithm(rawValue: $0.rawValue) }
+    }
+
+    /// Whether the only algorithm that a dialect has may be used; 3.1.1 negotiates it.
+    private func maySign(_ dialect: Dialect) -> Bool {
+        switch dialect {
+        case .smb202, .smb21: self.signingAlgorithms.contains(.hmacSHA256)
+        case .smb30, .smb302: self.signingAlgorithms.contains(.aesCMAC)
+        default: true
+        }
+    }
 
     mutating func negotiate(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
@@ -14,7 +28,7 @@ extension ServerState {
         guard var connection = self.connections[request.connection], connection.state != .negotiated else {
             return .disconnect("a second NEGOTIATE")
         }
-        guard let dialect = Self.dialects.first(where: { negotiate.dialects.contains($0) }) else {
+        guard let dialect = Self.dialects.first(where: { negotiate.dialects.contains($0) && self.maySign($0) }) else {
             throw SMBError(.notSupported, "no common dialect")
         }
         connection.dialect = dialect
@@ -25,7 +39,9 @@ extension ServerState {
         let contexts = dialect == .smb311 ? try self.agree(negotiate.contexts, &connection) : nil
         if dialect >= .smb30, dialect < .smb311 {
             connection.signingAlgorithm = .aesCMAC
-            if negotiate.capabilities.contains(.encryption) { connection.cipher = .aes128CCM }
+            if negotiate.capabilities.contains(.encryption), self.ciphers.contains(.aes128CCM) {
+                connection.cipher = .aes128CCM
+            }
         }
         connection.serverCapabilities = self.capabilities(connection)
         connection.serverSecurityMode = self.securityMode
@@ -73,7 +89,7 @@ extension ServerState {
         var answer = NegotiateContexts()
         answer.preauthIntegrity = PreauthIntegrityCapabilities(hashAlgorithms: [.sha512], salt: self.makeSalt())
         if let ciphers = offered.ciphers {
-            connection.cipher = Self.ciphers.first { ciphers.contains($0) }
+            connection.cipher = self.ciphers.first { ciphers.contains($0) }
             answer.ciphers = [connection.cipher ?? Cipher(rawValue: 0)]
         }
         if let compression = offered.compression {
@@ -81,10 +97,13 @@ extension ServerState {
         }
         connection.signingAlgorithm = .aesCMAC
         if let algorithms = offered.signingAlgorithms,
-            let algorithm = Self.signingAlgorithms.first(where: { algorithms.contains($0) })
+            let algorithm = self.signingAlgorithms.first(where: { algorithms.contains($0) })
         {
             connection.signingAlgorithm = algorithm
             answer.signingAlgorithms = [algorithm]
+        } else if !self.signingAlgorithms.contains(.aesCMAC) {
+            // What a client has that says nothing of it, or nothing that is known here.
+            throw SMBError(.notSupported, "no common signing algorithm")
         }
         if offered.posix == POSIXExtensions.negotiateData {
             connection.isPOSIX = true
@@ -103,6 +122,9 @@ extension ServerState {
             return .disconnect("an SMB1 message after NEGOTIATE")
         }
         guard offer.offersWildcard || offer.offersSMB202 else { return .disconnect("the client offers SMB1 only") }
+        guard offer.offersWildcard || self.maySign(.smb202) else {
+            return .disconnect("the client signs with HMAC-SHA256 only")
+        }
         let start = writer.count
         connection.dialect = offer.offersWildcard ? .wildcard : .smb202
         connection.state = offer.offersWildcard ? .multiProtocol : .negotiated

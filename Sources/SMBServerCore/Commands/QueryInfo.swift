@@ -237,20 +237,4 @@ extension ServerState {
         OutputBufferResponse.encode(into: &writer, buffer: descriptor.span.bytes)
         return self.reply(request, into: &writer)
     }
-
-    // MARK: Pipes
-
-    private func queryPipe(
-        _ level: FileInformationClass, _ open: Open, into answer: inout WireWriter
-    ) throws(SMBError) {
-        switch level {
-        case .standard:
-            StandardInformation(
-                allocationSize: 4096, endOfFile: 0, numberOfLinks: 1, deletePending: true, isDirectory: false
-            ).encode(into: &answer)
-        case .access: Information32(open.grantedAccess.rawValue).encode(into: &answer)
-        case .name: NameInformation("\\" + SnapshotPath.withoutToken(open.path)).encode(into: &answer)
-        default: throw SMBError(.invalidInfoClass)
-        }
-    }
 }

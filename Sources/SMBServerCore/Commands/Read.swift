@@ -14,7 +14,7 @@ extension ServerState {
         let key = try self.findOpen(&request, read.fileID)
         guard let open = self.opens[key] else { throw SMBError(.fileClosed) }
         guard case .file(let handle) = open.object else {
-            return try self.readPipe(key, length: length, request, into: &writer)
+            return try self.readPipe(key, limit: length, request, into: &writer)
         }
         guard !open.isDirectory else { throw SMBError(.invalidDeviceRequest) }
         guard !open.grantedAccess.isDisjoint(with: [.readData, .execute]) else { throw SMBError(.accessDenied) }
@@ -34,16 +34,5 @@ extension ServerState {
             into: &writer)
         let wantsCompression = read.flags & ReadRequest.requestCompressedFlag != 0
         return wantsCompression ? outcome.compressible : outcome
-    }
-
-    /// What the pipe's service answered and was not read yet. 3.3.5.12.
-    private mutating func readPipe(
-        _ key: UInt64, length: Int, _ request: Request, into writer: inout WireWriter
-    ) throws(SMBError) -> Outcome {
-        var answer = WireWriter(capacity: 256)
-        let status = try self.readPipe(key, limit: length, into: &answer)
-        ReadResponse(dataLength: answer.count).encode(into: &writer)
-        writer.append(answer.span)
-        return self.reply(request, status: status, into: &writer)
     }
 }

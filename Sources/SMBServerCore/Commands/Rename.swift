@@ -17,7 +17,8 @@ extension ServerState {
         try self.requireDirectory(of: target, fileSystem, open)
         let replaced = try self.requireReplaceable(target, replaces, isPOSIX: isPOSIX, handle, fileSystem, open)
         try self.requireRights(to: target, isDirectory: open.isDirectory, replaced, open, fileSystem)
-        try fileSystem.renameFile(handle, to: target, replacesExisting: replaces)
+        let isRecorded = (self.files[open.file]?.opens ?? []).contains { self.opens[$0]?.isPersistent == true }
+        try fileSystem.renameFile(handle, to: target, replacesExisting: replaces, isMarked: isRecorded)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
 

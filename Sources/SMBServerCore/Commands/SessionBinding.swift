@@ -25,11 +25,8 @@ extension ServerState {
         guard !session.channels.contains(request.connection) else {
             throw SMBError(.requestNotAccepted, "this is a channel of the session")
         }
-        switch session.state {
-        case .inProgress: throw SMBError(.requestNotAccepted, "the session is not set up")
-        case .expired: throw SMBError(.networkSessionExpired)
-        case .valid: break
-        }
+        guard session.state == .valid else { throw SMBError(.requestNotAccepted, "the session is not set up") }
+        guard !session.hasExpired(at: self.now) else { throw SMBError(.networkSessionExpired) }
         guard session.hasKeys else { throw SMBError(.notSupported, "binding to an anonymous session") }
         guard request.isSigned else { throw SMBError(.accessDenied, "bad signature") }
         guard session.channels.count < Limits.channelsPerSession,

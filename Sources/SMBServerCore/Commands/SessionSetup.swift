@@ -1,4 +1,5 @@
 import SMB2Wire
+import StateRecords
 
 /// SMB2 SESSION_SETUP. [MS-SMB2] 2.2.5, 2.2.6, 3.3.5.5. The token is judged by the shell's GSS mechanism in between.
 extension ServerState {
@@ -7,6 +8,10 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         let setup = try parsing { () throws(WireError) in try SessionSetupRequest(parsing: message) }
         guard let connection = self.connections[request.connection] else { throw SMBError(.connectionDisconnected) }
+        // 3.3.5.5: it could not be kept secret what follows.
+        guard !self.configuration.security.requiresEncryption || connection.cipher != nil else {
+            throw SMBError(.accessDenied, "the server needs clients that encrypt")
+        }
         guard !setup.isBinding else {
             try self.checkBinding(request, connection)
             return .authenticate(
@@ -63,7 +68,7 @@ extension ServerState {
                 let flags = try self.authenticated(authentication, userName: userName, isAnonymous: isAnonymous)
                 SessionSetupResponse(flags: flags).encode(into: &writer, token: token.span.bytes)
                 outcome = self.reply(request, into: &writer)
-                if case .reply(var reply) = outcome, !isAnonymous, !request.isEncrypted {
+                if case .reply(var reply) = outcome, self.sessions[id]?.hasKeys == true, !request.isEncrypted {
                     // 3.3.5.5.3: signed even where nothing else is, so that the client can trust what was negotiated.
                     reply.protection = .sign(session: id)
                     outcome = .reply(reply)
@@ -88,33 +93,64 @@ extension ServerState {
         else {
             throw SMBError(.userSessionDeleted)
         }
-        let user: User
-        if isAnonymous {
-            user = User(name: "", sid: "S-1-5-7", isAnonymous: true, token: .anonymous)
-        } else {
-            guard let record = self.configuration.users.first(where: { $0.name == userName }) else {
-                throw SMBError(.logonFailure, "user \(userName) is gone")
-            }
-            let domain = self.configuration.domain
-            let sid = SID(5, [21, domain.0, domain.1, domain.2, record.relativeID])
-            user = User(
-                name: record.name, sid: sid.description,
-                token: SecurityToken(user: sid, domain: domain, isAdministrator: record.isAdministrator))
-        }
+        let security = self.configuration.security
+        let user = isAnonymous ? User.anonymous : try self.user(named: userName)
+        guard !isAnonymous || security.allowsAnonymous else { throw SMBError(.logonFailure, "an anonymous logon") }
+        let lifetime = UInt64(security.sessionLifetimeSeconds) * 1000
+        self.sessions[id]?.expiresAt = lifetime == 0 ? nil : self.now &+ lifetime
         if authentication.isReauthentication {
-            // 3.3.5.5.3: another user cannot take a session over.
-            guard session.user == user else { throw SMBError(.accessDenied, "another user in a re-authentication") }
+            // 3.3.5.5.3: another user cannot take a session over. Its keys, and what they protect, stay.
+            guard session.founder == user || isAnonymous && session.hasKeys else {
+                throw SMBError(.accessDenied, "another user in a re-authentication")
+            }
+            self.sessions[id]?.state = .valid
+            self.sessions[id]?.user = user
+            self.changeUser(ofTreesIn: id, to: user)
+            return []
+        }
+        // Without keys nothing could be encrypted.
+        guard !isAnonymous || !security.requiresEncryption else {
+            throw SMBError(.accessDenied, "an anonymous logon to a server that encrypts")
         }
         self.sessions[id]?.user = user
+        self.sessions[id]?.founder = user
         self.sessions[id]?.state = .valid
         self.sessions[id]?.hasKeys = !isAnonymous
         self.sessions[id]?.isSigningRequired =
             !isAnonymous
             && (connection.serverSecurityMode.contains(.signingRequired) || session.requiresSigningByClient)
+        self.sessions[id]?.isEncryptionRequired = security.requiresEncryption
         let previous = authentication.previousSession
-        if previous != 0, previous != id, self.sessions[previous]?.user == user {
+        if previous != 0, previous != id, self.sessions[previous]?.user == user, !isAnonymous {
             self.endSession(previous, keepsDurable: true)
         }
-        return isAnonymous ? .isNull : []
+        if isAnonymous { return .isNull }
+        return security.requiresEncryption ? .encryptData : []
+    }
+
+    private func user(named name: String) throws(SMBError) -> User {
+        guard let record = self.configuration.users.first(where: { $0.name == name }) else {
+            throw SMBError(.logonFailure, "user \(name) is gone")
+        }
+        return self.user(of: record)
+    }
+
+    /// What is opened from now on is opened by somebody else. What is open stays so, with the access that was granted.
+    private mutating func changeUser(ofTreesIn session: UInt64, to user: User) {
+        for key in self.sessions[session]?.trees.keys ?? [] {
+            guard let tree = self.sessions[session]?.trees[key], tree.user != user else { continue }
+            let access = self.maximalAccess(of: tree.share, for: user)
+            self.sessions[session]?.trees[key]?.user = user
+            self.sessions[session]?.trees[key]?.maximalAccess = access
+        }
+    }
+
+    /// Who a user of the configuration is.
+    func user(of record: UserRecord) -> User {
+        let domain = self.configuration.domain
+        let sid = SID(5, [21, domain.0, domain.1, domain.2, record.relativeID])
+        return User(
+            name: record.name, sid: sid.description,
+            token: SecurityToken(user: sid, domain: domain, isAdministrator: record.isAdministrator))
     }
 }

@@ -12,8 +12,12 @@ extension ServerState {
         try self.checkCharge(request, payload: set.buffer.count)
         let key = try self.findOpen(&request, set.fileID)
         guard let open = self.opens[key] else { throw SMBError(.fileClosed) }
-        guard let handle = open.handle else { throw SMBError(.notSupported, "SET_INFO on a pipe") }
         let data = message.extracting(set.buffer)
+        guard let handle = open.handle else {
+            try self.setPipe(set, data, key)
+            SetInfoResponse().encode(into: &writer)
+            return self.reply(request, into: &writer)
+        }
         var work = Work.none
         switch set.infoType {
         case .file:

@@ -5,6 +5,11 @@ extension ServerState {
     mutating func treeConnect(
         _ message: RawSpan, _ request: inout Request, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
+        // 3.3.5.7: the first request with the session's keys is what proves to the server that nobody changed the negotiation.
+        guard
+            request.dialect < .smb311 || request.isSigned || request.isEncrypted
+                || self.sessions[request.session]?.hasKeys != true
+        else { return .disconnect("an unprotected TREE_CONNECT in 3.1.1") }
         let connect = try parsing { () throws(WireError) in try TreeConnectRequest(parsing: message) }
         let path = try parsing { () throws(WireError) in try UTF16LE.decode(message.extracting(connect.path)) }
         let session = try self.session(request)
@@ -14,9 +19,8 @@ extension ServerState {
         guard let separator = path.utf8.lastIndex(of: UInt8(ascii: "\\")) else { throw SMBError(.badNetworkName) }
         let name = String(path[path.index(after: separator)...])
         guard let share = self.shares[name.lowercased()] else { throw SMBError(.badNetworkName, "no share \(name)") }
-        guard share.isPipes || !user.isAnonymous else { throw SMBError(.accessDenied, "anonymous on \(name)") }
         if share.requiresEncryption {
-            guard connection.cipher != nil else {
+            guard connection.cipher != nil, session.hasKeys else {
                 throw SMBError(.accessDenied, "\(name) needs a client that encrypts")
             }
         }

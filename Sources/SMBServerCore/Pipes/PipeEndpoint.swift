@@ -1,7 +1,7 @@
 import SMB2Wire
 
-/// One open of a pipe: bytes of PDUs in, PDUs out. [MS-RPCE] over [MS-SMB2], without authentication of its own: whoever
-/// reached the pipe is authenticated by SMB.
+/// One open of a pipe: bytes of PDUs in, PDUs out. [MS-RPCE] over [MS-SMB2]. Who calls is whom SMB authenticated, or whom
+/// RPC did (PipeSecurity.swift).
 ///
 /// A malformed PDU throws: close the pipe (STATUS_PIPE_BROKEN); a call that cannot be served answers with a fault.
 package struct PipeEndpoint: Sendable {
@@ -31,6 +31,10 @@ package struct PipeEndpoint: Sendable {
     private var maximumFragment = RPCHeader.maximumFragmentByteCount
     /// Calls of the present write that reached the service.
     private var served = 0
+    /// RPC's own authentication, where the client began one.
+    private var security: PipeSecurity?
+    /// Why nothing more is taken: behind a message whose verifier did not fit none can be read.
+    private var failure: WireError?
 
     package init(_ service: PipeService) { self.service = service }
 
@@ -39,6 +43,7 @@ package struct PipeEndpoint: Sendable {
     package mutating func receive(
         _ bytes: RawSpan, from caller: User, at server: borrowing ServerState
     ) throws(WireError) -> [[UInt8]] {
+        if let failure = self.failure { throw failure }
         let stream = self.pending.isEmpty ? bytes.copied : self.pending + bytes.copied
         self.pending = []
         var answers: [[UInt8]] = []
@@ -71,9 +76,18 @@ package struct PipeEndpoint: Sendable {
     ) throws(WireError) -> [[UInt8]] {
         switch header.kind {
         case RPCPacketKind.bind, RPCPacketKind.alterContext:
-            return [try self.bind(header, packet)]
+            return [try self.bind(header, packet, server)]
+        case RPCPacketKind.auth3:
+            try self.authenticate(header, packet, server)
+            return []
         case RPCPacketKind.request:
             return try self.request(header, packet, caller, server)
+        case RPCPacketKind.cancel:
+            // Calls are carried out when they are whole: there is nothing left to cancel.
+            return []
+        case RPCPacketKind.orphaned:
+            if self.call?.callID == header.callID { self.call = nil }
+            return []
         default:
             throw WireError(.invalidValue, "RPC packet type")
         }
@@ -81,15 +95,23 @@ package struct PipeEndpoint: Sendable {
 
     // MARK: Binding
 
-    private mutating func bind(_ header: RPCHeader, _ packet: RawSpan) throws(WireError) -> [UInt8] {
-        var writer = WireWriter()
-        guard header.authenticationLength == 0 else {
-            RPCBindNak.encode(
-                reason: RPCBindNak.authenticationTypeNotRecognized, callID: header.callID, into: &writer)
-            return writer.bytes
-        }
-        let bind = try RPCBind(parsing: packet)
+    private mutating func bind(
+        _ header: RPCHeader, _ packet: RawSpan, _ server: borrowing ServerState
+    ) throws(WireError) -> [UInt8] {
         let isAlter = header.kind == RPCPacketKind.alterContext
+        var body = packet
+        var token: [UInt8]?
+        if header.authenticationLength > 0 {
+            let verifier = try RPCVerifier(
+                parsing: packet, authenticationLength: header.authenticationLength, bodyStart: RPCHeader.byteCount)
+            body = packet.extracting(0..<verifier.bodyEnd)
+            if self.security == nil { self.security = PipeSecurity(verifier, server.pipeSecurity) }
+            do throws(PipeSecurity.Failure) {
+                token = try self.security?.step(verifier, of: packet, at: server)
+            } catch { return self.refuse(header, RPCBindNak.invalidChecksum) }
+            guard token != nil else { return self.refuse(header, RPCBindNak.authenticationTypeNotRecognized) }
+        }
+        let bind = try RPCBind(parsing: body)
         if !isAlter {
             let wanted = Int(bind.maximumReceiveFragment)
             self.maximumFragment = min(
@@ -102,10 +124,32 @@ package struct PipeEndpoint: Sendable {
             associationGroup: bind.associationGroup == 0 ? 0x53F0 : bind.associationGroup,
             secondaryAddress: isAlter ? "" : #"\PIPE\\#(self.service.rawValue)"#,
             outcomes: bind.contexts.map { self.outcome($0) })
+        var writer = WireWriter()
+        // NTLM signs whole PDUs with the flag and without.
         ack.encode(
             into: &writer, kind: isAlter ? RPCPacketKind.alterContextResponse : RPCPacketKind.bindAck,
-            callID: header.callID)
+            flags: header.flags.intersection(.headerSigning).union(.whole), callID: header.callID)
+        var answer = writer.bytes
+        if let token, !token.isEmpty { self.security?.append(token: token, to: &answer) }
+        return answer
+    }
+
+    /// Nobody is let in: bind_nak, or, where something is bound already, a fault. [MS-RPCE] 3.3.1.5.2.1.
+    private func refuse(_ header: RPCHeader, _ reason: UInt16) -> [UInt8] {
+        guard header.kind == RPCPacketKind.bind else { return self.fault(RPCFault.accessDenied, 0, header.callID) }
+        var writer = WireWriter()
+        RPCBindNak.encode(reason: reason, callID: header.callID, into: &writer)
         return writer.bytes
+    }
+
+    /// rpc_auth_3: what it brought shows with the next call. [MS-RPCE] 2.2.2.10, 3.3.1.5.2.1.
+    private mutating func authenticate(
+        _ header: RPCHeader, _ packet: RawSpan, _ server: borrowing ServerState
+    ) throws(WireError) {
+        let verifier = try RPCVerifier(
+            parsing: packet, authenticationLength: header.authenticationLength, bodyStart: RPCHeader.byteCount)
+        guard self.security != nil else { throw WireError(.invalidValue, "rpc_auth_3 without a bind") }
+        _ = try? self.security?.step(verifier, of: packet, at: server)
     }
 
     private mutating func outcome(_ context: RPCBind.Context) -> RPCBindAck.Outcome {
@@ -132,10 +176,13 @@ package struct PipeEndpoint: Sendable {
     private mutating func request(
         _ header: RPCHeader, _ packet: RawSpan, _ caller: User, _ server: borrowing ServerState
     ) throws(WireError) -> [[UInt8]] {
-        let request = try RPCRequest(parsing: packet, flags: header.flags)
-        guard header.authenticationLength == 0 else {
-            return [self.fault(RPCFault.accessDenied, request.contextID, header.callID)]
+        let plain: [UInt8]
+        switch self.open(packet, header) {
+        case .plain(let bytes): plain = bytes
+        case .fault(let fault): return [fault]
         }
+        let request = try RPCRequest(parsing: plain.span.bytes, flags: header.flags)
+        let caller = self.security?.user ?? caller
         if header.flags.contains(.firstFragment) {
             self.call = Call(
                 callID: header.callID, contextID: request.contextID, operation: request.operation, stub: [])
@@ -147,7 +194,7 @@ package struct PipeEndpoint: Sendable {
         guard request.stub.count <= Self.maximumStubByteCount - call.stub.count else {
             throw WireError(.limitExceeded, "RPC stub")
         }
-        call.stub += packet.bytes(in: request.stub)
+        call.stub += plain[request.stub]
         guard header.flags.contains(.lastFragment) else {
             self.call = call
             return []
@@ -164,12 +211,49 @@ package struct PipeEndpoint: Sendable {
                 into: &writer)
             if let fault { return [self.fault(fault, call.contextID, call.callID)] }
             let stub = writer.bytes
-            return RPCResponse.fragments(
-                stub: stub.span.bytes, contextID: call.contextID, callID: call.callID,
-                maximumFragment: self.maximumFragment)
+            return try self.protected(
+                RPCResponse.fragments(
+                    stub: stub.span.bytes, contextID: call.contextID, callID: call.callID,
+                    maximumFragment: self.maximumFragment,
+                    verifierByteCount: self.security?.verifierByteCount ?? 0))
         } catch {
+            if let failure = self.failure { throw failure }
             return [self.fault(RPCFault.badStubData, call.contextID, call.callID)]
         }
+    }
+
+    private enum Opened {
+        case plain([UInt8])
+        case fault([UInt8])
+    }
+
+    /// A request as it is behind its verifier; or why it is not taken.
+    private mutating func open(_ packet: RawSpan, _ header: RPCHeader) -> Opened {
+        guard let security = self.security else {
+            guard header.authenticationLength == 0 else {
+                return .fault(self.fault(RPCFault.accessDenied, 0, header.callID))
+            }
+            return .plain(packet.copied)
+        }
+        guard security.user != nil else { return .fault(self.fault(RPCFault.accessDenied, 0, header.callID)) }
+        do throws(PipeSecurity.Failure) { return .plain(try security.open(packet, header)) } catch {
+            self.failure = WireError(.invalidValue, "RPC verifier")
+            return .fault(self.fault(RPCFault.securityPackageError, 0, header.callID))
+        }
+    }
+
+    private mutating func protected(_ fragments: [[UInt8]]) throws(WireError) -> [[UInt8]] {
+        guard let security = self.security, security.verifierByteCount > 0 else { return fragments }
+        var answers: [[UInt8]] = []
+        for var fragment in fragments {
+            do throws(PipeSecurity.Failure) { try security.protect(&fragment) } catch {
+                let failure = WireError(.invalidValue, "RPC signature")
+                self.failure = failure
+                throw failure
+            }
+            answers.append(fragment)
+        }
+        return answers
     }
 
     private func fault(_ status: UInt32, _ contextID: UInt16, _ callID: UInt32) -> [UInt8] {

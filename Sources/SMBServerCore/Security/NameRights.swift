@@ -10,10 +10,14 @@ extension ServerState {
     ) throws(SMBError) {
         let parent = try fileSystem.directorySecurity(
             target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? "", isPOSIX: open.isPOSIX)
-        let token = open.owner.token
+        // The session may belong to somebody else by now, who may name nothing that the share does not let them.
+        let user = open.session.flatMap { self.sessions[$0]?.user } ?? open.owner
+        let token = user.token
         let needed: AccessMask = isDirectory ? .addSubdirectory : .addFile
         let granted = AccessCheck.granted([needed, .deleteChild], by: parent, to: token)
-        guard granted.contains(needed) else { throw SMBError(.accessDenied, nil) }
+        guard granted.contains(needed), self.maximalAccess(of: open.share, for: user).contains(needed) else {
+            throw SMBError(.accessDenied, nil)
+        }
         guard let replaced, !granted.contains(.deleteChild) else { return }
         let existing = try fileSystem.reopenFile(replaced, path: target, access: .readControl)
         guard AccessCheck.granted(.delete, by: try existing.effectiveSecurity(), to: token) == .delete else {

@@ -8,6 +8,9 @@ extension ServerState {
 
     /// [MS-SMB2] 2.2.10 MaximalAccess; empty for somebody who may not connect.
     func maximalAccess(of share: Share, for user: User) -> AccessMask {
+        // Nobody in particular may see what pipes there are; the rest is for a share to say, by that name: neither everyone nor
+        // nobody having a say is meant.
+        if user.isAnonymous, !share.isPipes, !self.admitsAnonymous(share) { return [] }
         guard !share.permissions.isEmpty else { return share.maximalAccess }
         var denied: [ACE] = []
         var allowed: [ACE] = []
@@ -26,8 +29,15 @@ extension ServerState {
         // The privileges of administrators are for files, not for shares.
         var token = user.token
         token.privileges = []
+        if user.isAnonymous { token.groups.removeAll { $0 == .everyone } }
         return AccessCheck.granted(share.maximalAccess, by: security, to: token)
     }
+
+    private func admitsAnonymous(_ share: Share) -> Bool {
+        share.permissions.contains { $0.name.lowercased() == Self.anonymousName && $0.level != .none }
+    }
+
+    private static let anonymousName = "anonymous logon"
 
     private func sid(named name: String) -> SID? {
         let name = name.lowercased()
@@ -35,6 +45,7 @@ extension ServerState {
         case "everyone": return .everyone
         case "users": return .users
         case "administrators": return .administrators
+        case Self.anonymousName: return .anonymous
         default:
             guard let user = self.configuration.users.first(where: { $0.name.lowercased() == name }) else { return nil }
             let domain = self.configuration.domain

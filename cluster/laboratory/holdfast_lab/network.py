@@ -43,6 +43,12 @@ class Network:
         run("ip", "-n", name, "addr", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
 
+    def add_island(self, name):
+        """A network of its own with nothing but a loopback."""
+        namespace = self.namespace(name)
+        self.record.namespace(namespace)
+        run("ip", "-n", namespace, "link", "set", "lo", "up")
+
     def add_tap(self, name):
         run("ip", "-n", self.lan, "tuntap", "add", "dev", name, "mode", "tap")
         run("ip", "-n", self.lan, "link", "set", name, "master", "lan", "up")

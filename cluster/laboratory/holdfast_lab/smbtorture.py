@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .record import LabError
 
+IPTABLES = "/usr/sbin/iptables"
 TIME_LIMIT = 90
 LIST_LIMIT = 60
 SAID_LINES = 30
@@ -63,7 +64,9 @@ class Smbtorture:
             *share.inside, self.program, f"//{share.host}/{share.name}", "-U", f"{share.user}%{share.password}",
             "-p", str(share.port), "-s", "/dev/null", f"--option=torture:writetimeupdatedelay={WRITE_TIME_DELAY}",
             f"--option=torture:user2name={share.second_user}", f"--option=torture:user2password={share.second_password}",
-            *(f"--option=torture:{option}" for option in share.options), self.tests[name]]
+            *(f"--option=torture:{option}" for option in share.options),
+            *(("--option=torture:use_iptables=yes", f"--option=torture:iptables_command={IPTABLES}") if share.blocks else ()),
+            self.tests[name]]
         began = time.monotonic()
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,5 +1,6 @@
 """What smbtorture is let loose on: a smbserverd by itself for each group of suites, and the laboratory's cluster."""
 
+import json
 import os
 import secrets
 import tempfile
@@ -9,12 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bench import free_port
-from .network import VIRTUAL_IP
+from .network import VIRTUAL_IP, Network
 from .record import LabError, end_process, run, start_time
+from .smbtorture import IPTABLES
 
 SHARE_SIZE = "8G"  # of a sparse file
 START_LIMIT = 20
 LOG_LINES = 20
+SMB_PORT = 445
+# Clients whose packets are dropped stand on the laboratory's network, each with an address of its own.
+TORTURE_NETWORK, FIRST_TORTURE_CLIENT = "10.77.0", 100
+
+
+def may_block():
+    return os.geteuid() == 0 and os.access(IPTABLES, os.X_OK)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Share:
     second_password: str
     administrator: str = ""  # with the first user's password; empty: there is none
     inside: tuple = ()
+    blocks: bool = False  # that network is the group's own, and packets may be dropped there
     options: tuple = ()
 
 
@@ -48,6 +58,7 @@ class Alone:
         self.secrets = [secrets.token_hex(8) + " 7" for _ in self.users]
         self.servers = {}
         self.lock = threading.Lock()
+        self.network = Network(record)
 
     def up(self):
         if not os.access(self.binary, os.X_OK):
@@ -70,9 +81,15 @@ class Alone:
             taken = [share.port for share, _ in self.servers.values()]
             while (port := free_port()) in taken:
                 pass
+            blocks = group.blocks and may_block()
+            if blocks:
+                port = SMB_PORT  # which smb2.multichannel.bugs.bug_15346 takes for granted, and that network is the group's own
             share = Share(
                 "127.0.0.1", port, "test", self.users[0], self.secrets[0], self.users[1], self.secrets[1],
-                administrator=self.administrator, options=group.options)
+                administrator=self.administrator, inside=self.network.inside(group.name) if blocks else (), blocks=blocks,
+                options=group.options)
+            if blocks:
+                self.network.add_island(group.name)
             self.servers[group.name] = (share, None)
         self.start(group)
         return share
@@ -82,24 +99,28 @@ class Alone:
         log = self.log(group)
         flags = ",ca" if group.continuously_available else ""
         process = self.record.spawn(
-            "smbserverd", self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
+            "smbserverd", *share.inside, self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
             # smb2.acls.ACCESSBASED's.
             "--share", f"hideunread={self.folder / 'shares' / group.name},abe",
             *(word for user in self.users for word in ("--user", user)), "--administrator", self.administrator, "--password-file", self.folder / "password",
             "--port", share.port, "--address", "127.0.0.1", "--state-dir", self.folder / f"{group.name}.state",
-            "--signing", group.signing, log=log)
+            "--signing", group.signing, *(word for setting in group.security for word in ("--security", setting)), log=log)
         self.servers[group.name] = (share, process)
         deadline = time.monotonic() + START_LIMIT
-        while not self.listens(share.port):
+        while not self.listens(process.pid, share.port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"smbserverd for {group.name} does not start:\n{self.last_words(group)}")
             time.sleep(0.05)
 
     @staticmethod
-    def listens(port):
+    def listens(pid, port):
+        """On the network that the process is on."""
         wanted = f"0100007F:{port:04X}"
-        return any(line.split()[1] == wanted and line.split()[3] == "0A"
-                   for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        try:
+            lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+        except OSError:
+            return False  # it has ended, which is looked at next
+        return any(line.split()[1] == wanted and line.split()[3] == "0A" for line in lines)
 
     def log(self, group):
         return self.folder / f"{group.name}.log"
@@ -134,6 +155,8 @@ class Cluster:
     def __init__(self, laboratory):
         self.laboratory = laboratory
         self.brought_up = False
+        self.clients = 0
+        self.settings = {}  # what was changed of the cluster's security: as it was before
         self.servers = {}  # group: the process that served it last
         self.lock = threading.Lock()
 
@@ -155,6 +178,7 @@ class Cluster:
         name = f"torture-{group.name}"
         kind = "--continuously-available" if group.continuously_available else "--no-continuously-available"
         with self.lock:
+            self.secure(group.security)
             active = self.laboratory.active()
             active.control("share", "remove", name, check=False)
             active.control("share", "add", name, kind)
@@ -163,12 +187,28 @@ class Cluster:
                 active.control("share", "add", self.access_based, "--path", name, kind)
                 active.control("share", "set", self.access_based, "--access-based")
             self.servers[group.name] = self.process()
+            client, blocks = "client", group.blocks and may_block()
+            if blocks:
+                client = f"t-{group.name}"
+                self.laboratory.network.add_machine(client, f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + self.clients}")
+                self.clients += 1
         user, second = "user1", "user2"
         share = Share(
             VIRTUAL_IP, 445, name, user, self.laboratory.password(user), second, self.laboratory.password(second),
-            administrator=self.administrator, inside=self.laboratory.network.inside("client"), options=group.options)
+            administrator=self.administrator, inside=self.laboratory.network.inside(client), blocks=blocks,
+            options=group.options)
         self.wait_for(share)
         return share
+
+    def secure(self, settings):
+        """They are the whole cluster's, and no group minds another one's."""
+        if not settings:
+            return
+        shown = json.loads(self.laboratory.active().control("status", "--json").stdout)["security"]
+        before = {setting["name"]: setting["value"] for setting in shown}
+        for name, _, value in (setting.partition("=") for setting in settings):
+            self.settings.setdefault(name, before[name])
+            self.laboratory.active().control("security", "set", name, value)
 
     @staticmethod
     def wait_for(share):
@@ -199,3 +239,6 @@ class Cluster:
     def down(self):
         if self.brought_up:
             self.laboratory.down()
+            return
+        for name, value in self.settings.items():
+            self.laboratory.active().control("security", "set", name, value, check=False)

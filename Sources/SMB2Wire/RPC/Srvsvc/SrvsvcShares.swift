@@ -3,9 +3,17 @@ package enum SrvsvcOperation {
     package static let netrConnectionEnum: UInt16 = 8
     package static let netrFileEnum: UInt16 = 9
     package static let netrSessionEnum: UInt16 = 12
+    package static let netrFileClose: UInt16 = 11
+    package static let netrSessionDel: UInt16 = 13
+    package static let netrShareAdd: UInt16 = 14
     package static let netrShareEnum: UInt16 = 15
     package static let netrShareGetInfo: UInt16 = 16
+    package static let netrShareSetInfo: UInt16 = 17
+    package static let netrShareDel: UInt16 = 18
+    package static let netrShareDelSticky: UInt16 = 19
+    package static let netrShareCheck: UInt16 = 20
     package static let netrServerGetInfo: UInt16 = 21
+    package static let netrServerSetInfo: UInt16 = 22
     package static let netrRemoteTOD: UInt16 = 28
     /// NetrShareEnumSticky: the shares that the next start will have; here the same.
     package static let netrShareEnumSticky: UInt16 = 36
@@ -20,6 +28,8 @@ package enum Win32Error {
     package static let moreData: UInt32 = 234
     /// NERR_NetNameNotFound.
     package static let netNameNotFound: UInt32 = 2310
+    /// NERR_DeviceNotShared.
+    package static let deviceNotShared: UInt32 = 2311
 }
 
 /// A share as the server service shows it, [MS-SRVS] 2.2.4.22 to 2.2.4.26.
@@ -269,6 +279,43 @@ package struct NetrShareGetInfo: Equatable, Sendable {
         }
         writer.appendPointer(false)
         writer.append(status)
+    }
+}
+
+/// The calls that would change something, refused. [MS-SRVS] 3.1.4.4, .6, .7, .11 to .14, .18: those that set
+/// information answer with the place of a parameter's error, too, which is none.
+package enum SrvsvcRefusal {
+    package static func answer(_ operation: UInt16, _ status: UInt32, into writer: inout NDRWriter) {
+        switch operation {
+        case SrvsvcOperation.netrShareAdd, SrvsvcOperation.netrShareSetInfo, SrvsvcOperation.netrServerSetInfo:
+            writer.appendPointer(false)
+        default: break
+        }
+        writer.append(status)
+    }
+}
+
+/// NetrShareCheck, [MS-SRVS] 3.1.4.15: whether a folder of the server's is shared.
+package struct NetrShareCheck: Equatable, Sendable {
+    package var device: String
+
+    package init(device: String) { self.device = device }
+
+    package init(parsing stub: RawSpan) throws(WireError) {
+        var reader = NDRReader(stub)
+        _ = try reader.uniqueString()
+        self.device = try reader.string()
+    }
+
+    package func encode(into writer: inout NDRWriter, server: String) {
+        writer.append(uniqueString: server)
+        writer.append(string: self.device)
+    }
+
+    /// `share` is nil where no share has this folder.
+    package func answer(_ share: SrvsvcShare?, into writer: inout NDRWriter) {
+        writer.append(share?.type ?? 0)
+        writer.append(share == nil ? Win32Error.deviceNotShared : Win32Error.success)
     }
 }
 

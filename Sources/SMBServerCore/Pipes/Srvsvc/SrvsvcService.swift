@@ -23,6 +23,15 @@ enum SrvsvcService {
             try SrvsvcSessions.answerConnections(call, stub, server, into: &writer)
         case SrvsvcOperation.netrFileEnum:
             try SrvsvcSessions.answerFiles(call, stub, server, into: &writer)
+        case SrvsvcOperation.netrShareCheck:
+            let check = try NetrShareCheck(parsing: stub)
+            check.answer(
+                self.shares(server).first { $0.path.lowercased() == check.device.lowercased() }, into: &writer)
+        case SrvsvcOperation.netrFileClose, SrvsvcOperation.netrSessionDel, SrvsvcOperation.netrShareAdd,
+            SrvsvcOperation.netrShareSetInfo, SrvsvcOperation.netrShareDel, SrvsvcOperation.netrShareDelSticky,
+            SrvsvcOperation.netrServerSetInfo:
+            // Nobody changes anything through a pipe: `clusterctl` does, for all nodes at once.
+            SrvsvcRefusal.answer(call.operation, Win32Error.accessDenied, into: &writer)
         default:
             return RPCFault.operationOutOfRange
         }
