@@ -38,8 +38,9 @@ final class ClientConnection {
     private var isStopped = false
     var nextFrame: UInt64 = 1
     var security: ConnectionSecurity
-    /// When something was sent that must reach the client, or be said over another channel; nil: nothing is under way.
-    var deliverySince: UInt64?
+    /// When something was sent that must reach the client, or be said over another channel, and how many such messages are
+    /// under way; nil: none.
+    var delivery: (since: UInt64, count: Int)?
     /// Set by NEGOTIATE.
     var compression: CompressionAgreement?
 
@@ -50,6 +51,9 @@ final class ClientConnection {
         self.loop = loop
         self.security = ConnectionSecurity()
     }
+
+    /// All that was to leave is in the kernel.
+    var hasSentAll: Bool { !self.isBlocked }
 
     /// Nothing waits for a disk or the journal, and all replies are in the kernel.
     var isQuiet: Bool { self.held.isEmpty && !self.isBlocked }

@@ -8,20 +8,22 @@ extension ClientConnection {
     /// retransmissions, and a small part of the time that a client has to answer a break.
     private static let silenceMilliseconds: UInt64 = 2000
 
-    /// Something has just left that is to be said over another channel if it cannot arrive here.
-    func watchDelivery() {
-        guard self.deliverySince == nil else { return }
-        self.deliverySince = Clock.milliseconds
+    /// So many messages have just left that are to be said over another channel if they cannot arrive here.
+    func watchDelivery(of count: Int) {
+        guard count > 0 else { return }
+        self.delivery = (self.delivery?.since ?? Clock.milliseconds, (self.delivery?.count ?? 0) + count)
         self.loop.deliveryIsWatched = true
     }
 
     /// Closes the connection when its client's end has been silent for too long. Whether it must be looked at again.
     func checkDelivery() -> Bool {
-        guard let since = self.deliverySince else { return false }
-        guard let transport = TransportState(self.descriptor), !transport.isDelivered else {
-            self.deliverySince = nil
+        guard let (since, count) = self.delivery, let transport = TransportState(self.descriptor) else { return false }
+        if transport.isDelivered, self.hasSentAll {
+            self.delivery = nil
+            self.loop.server.withState(from: self.loop) { $0.delivered(over: self.id, count: count) }
             return false
         }
+        guard !transport.isDelivered else { return true }
         guard Clock.milliseconds - since >= Self.silenceMilliseconds,
             transport.silenceMilliseconds >= Self.silenceMilliseconds
         else { return true }

@@ -335,7 +335,7 @@ extension ClientConnection {
             }
         }
         if let failure { return self.close(failure) }
-        if ready.contains(where: \.needsDelivery) { self.watchDelivery() }
+        self.watchDelivery(of: ready.count { $0.needsDelivery })
         self.resumeIfStopped()
         if self.loop.isFrozen { self.loop.reportIfQuiet() }
     }

@@ -36,6 +36,9 @@ package enum Limits {
     /// who asks for more is refused with STATUS_INVALID_PARAMETER (Windows: 5 minutes, too).
     package static let defaultResiliencyMilliseconds: UInt32 = 120_000
     package static let maximumResiliencyMilliseconds: UInt32 = 300_000
+    /// Break notifications that have not arrived yet over one of several channels; of more the oldest are forgotten, and not said
+    /// again if the channel is lost.
+    package static let undeliveredPerConnection = 4096
     /// Who caches one file; more are granted nothing.
     package static let cachingHoldersPerFile = 4096
     /// How long a client may take to acknowledge an oplock or lease break, [MS-SMB2] 3.3.2.1, 3.3.2.5; then it caches

@@ -189,12 +189,10 @@ extension ServerState {
             OplockBreak(level: OplockLevel(caching: notice.to), fileID: open.fileID).encode(into: &writer)
         }
         let encrypts = self.sessions[session]?.isEncryptionRequired == true || open.share.requiresEncryption
-        self.completions.append(
-            Completion(
-                connection: channel.connection, message: writer.bytes,
-                protection: encrypts ? .encrypt(session: session) : .none,
-                isOrdered: true,
-                needsDelivery: notice.needsAcknowledgement && self.sessions[session]?.channels.count ?? 0 > 1))
+        let notification = Notification(
+            session: session, message: writer.bytes, protection: encrypts ? .encrypt(session: session) : .none,
+            isAcknowledged: notice.needsAcknowledgement)
+        self.send(notification, over: channel.connection)
     }
 
     /// The records of a holder's persistent opens say what their client may cache. 3.3.5.9.12 gives it back from them.

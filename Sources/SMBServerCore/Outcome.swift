@@ -98,7 +98,7 @@ package struct Completion: Sendable {
     package var isOrdered = false
     /// Kept by the shell until the work is done.
     package var outstanding: OutstandingRequest?
-    /// If the client's end does not even acknowledge its bytes, the connection is to be given up: the session has others, over
-    /// which the core then says it again.
+    /// The shell tells when the client's end has acknowledged its bytes (`ServerState.delivered`), and gives the connection up if
+    /// it does not: the session has others, over which the core then says it again.
     package var needsDelivery = false
 }

@@ -44,6 +44,9 @@ package struct ServerState: ~Copyable, Sendable {
     /// What clients were given tokens for.
     var offloadTokens = OffloadTokens()
 
+    /// What was said over connections of sessions that have others, the oldest first; Notifications.swift.
+    var undelivered: [Connection.ID: [Notification]] = [:]
+
     /// Messages for the shell to send, drained after every call.
     package var completions: [Completion] = []
     /// Connections for the shell to close.
@@ -157,6 +160,7 @@ package struct ServerState: ~Copyable, Sendable {
             self.endSession(session, keepsDurable: true)
         }
         self.tellAgain(insteadOf: id)
+        self.deliverElsewhere(insteadOf: id)
         self.orphanCreates(of: id)
         self.dropPending { $0.connection == id }
         self.continuations = self.continuations.filter { $0.value.frame.connection != id }

@@ -20,7 +20,8 @@ cat >"$work/break" <<'SCRIPT'
 set -euo pipefail
 pid=$(<"$1/pid")
 kill -KILL "$pid"
-while [[ $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null || true) == [!Z]* ]]; do sleep 0.005; done
+# The first thread may be a zombie while others still hold the port.
+while sed 's/.*) //' "/proc/$pid/task/"*/stat 2>/dev/null | grep -q '^[^ZX]'; do sleep 0.005; done
 exec "$(dirname "$0")/serve" "$@"
 SCRIPT
 chmod +x "$work/serve" "$work/break"

@@ -1,6 +1,7 @@
 import SMB2Wire
-import SMBServerCore
 import Testing
+
+@testable import SMBServerCore
 
 /// Several connections of one session. [MS-SMB2] 3.3.5.5, 3.3.5.5.3, 3.3.7.1.
 @Suite struct ChannelTests {
@@ -214,6 +215,35 @@ import Testing
         _ = try #require(try first.create("b", oplock: .batch).create)
         #expect(try other.create("b").status == .pending)
         #expect(first.server.completions.map(\.needsDelivery) == [true])
+    }
+
+    /// Nobody acknowledges that a level II oplock is gone: only the transport knows whether the client has heard of it.
+    @Test(arguments: [false, true]) func whatIsNotAcknowledgedIsSaidAgainUnlessItArrived(hasArrived: Bool) throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let file = try #require(try first.create("a", oplock: .levelII).create).fileID
+        let writer = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        let other = try writer.open("a")
+        #expect(try writer.write(other).status == .success)
+        #expect(first.server.completions.map(\.needsDelivery) == [true])
+        #expect(first.received() == [.oplockBreak(file, .none)])
+        if hasArrived { first.server.state.delivered(over: first.connection, count: 1) }
+        first.disconnect()
+        #expect(second.received() == (hasArrived ? [] : [.oplockBreak(file, .none)]))
+        #expect(try second.close(file) == .success)
+    }
+
+    @Test func onlyTheOldestHaveArrived() throws {
+        let first = try TestClient.ready(TestServer())
+        let second = try first.channel()
+        let files = try ["a", "b"].map { try #require(try first.create($0, oplock: .levelII).create).fileID }
+        let writer = try TestClient.ready(first.server, guid: GUID(low: 2, high: 2))
+        for name in ["a", "b"] { #expect(try writer.write(try writer.open(name)).status == .success) }
+        first.server.state.delivered(over: first.connection, count: 1)
+        first.disconnect()
+        #expect(second.received() == [.oplockBreak(files[1], .none)])
+        // It has no other channel any more.
+        #expect(first.server.state.undelivered.isEmpty)
     }
 
     // MARK: Channel sequences, 3.3.5.2.10

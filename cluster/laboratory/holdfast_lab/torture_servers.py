@@ -155,7 +155,6 @@ class Cluster:
     def __init__(self, laboratory):
         self.laboratory = laboratory
         self.brought_up = False
-        self.clients = 0
         self.settings = {}  # what was changed of the cluster's security: as it was before
         self.servers = {}  # group: the process that served it last
         self.lock = threading.Lock()
@@ -189,9 +188,7 @@ class Cluster:
             self.servers[group.name] = self.process()
             client, blocks = "client", group.blocks and may_block()
             if blocks:
-                client = f"t-{group.name}"
-                self.laboratory.network.add_machine(client, f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + self.clients}")
-                self.clients += 1
+                client = self.add_client(group)
         user, second = "user1", "user2"
         share = Share(
             VIRTUAL_IP, 445, name, user, self.laboratory.password(user), second, self.laboratory.password(second),
@@ -199,6 +196,14 @@ class Cluster:
             options=group.options)
         self.wait_for(share)
         return share
+
+    def add_client(self, group):
+        """A machine of the group's own, which stays for the next command that finds the laboratory up."""
+        name, network = f"t-{group.name}", self.laboratory.network
+        if not Path("/run/netns", network.namespace(name)).exists():
+            others = len(list(Path("/run/netns").glob(network.namespace("t-*"))))
+            network.add_machine(name, f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + others}")
+        return name
 
     def secure(self, settings):
         """They are the whole cluster's, and no group minds another one's."""
