@@ -70,6 +70,7 @@ let package = Package(
         pure("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         pure("Raft"),
         pure("ClusterCore", ["Raft", "StateRecords"]),
+        pure("QuorumDisk", ["Raft", "ClusterCore", "StateRecords"]),
 
         // Shells and owners of C handles.
         shell("SQLite", ["CSQLite"]),
@@ -96,12 +97,13 @@ let package = Package(
         executable(
             "clusterd",
             [
-                "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "StateRecords", "CLinux",
-                arguments, logging,
+                "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "QuorumDisk", "StateRecords",
+                "CLinux", arguments, logging,
             ]),
         executable("clusterctl", ["ClusterCore", "ClusterTransport", "StateRecords", "SMBCrypto", arguments]),
         .target(
-            name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "StateRecords"], swiftSettings: settings),
+            name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "QuorumDisk", "StateRecords"],
+            swiftSettings: settings),
         executable("clustersim", ["ClusterSimulation", arguments]),
 
         // Well-formed messages and how to break them, for the tests of the codecs and of the whole server.
@@ -125,6 +127,7 @@ let package = Package(
         tests("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         tests("Raft", []),
         tests("ClusterCore", ["Raft", "StateRecords"]),
+        tests("QuorumDisk", ["Raft", "ClusterCore", "StateRecords", "GoldenMessages"]),
         tests("ClusterSimulation", ["Raft", "ClusterCore"]),
         tests("SMBCrypto", []),
         tests("SMBAuth", ["SMBCrypto"]),

@@ -34,6 +34,9 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case checkStorage(lun: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
+    /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
+    /// `forces`: also a LUN that was another quorum disk.
+    case replaceQuorumDisk(lun: String, forces: Bool)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -100,6 +103,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .checkStorage(let lun):
             writer.write(UInt8(40))
             writer.write(lun)
+        case .replaceQuorumDisk(let lun, let forces):
+            writer.write(UInt8(45))
+            writer.write(lun)
+            writer.write(forces)
         }
     }
 
@@ -128,6 +135,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 32: self = .removeSnapshotSchedule(share: try reader.read())
         case 33: self = .listSnapshotSchedules
         case 40: self = .checkStorage(lun: try reader.read())
+        case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -150,6 +158,8 @@ package struct InitializeParameters: Equatable, BinaryRecord {
     package var forces: Bool
     /// Take a target that lacks something of what fencing needs. Since version 2.
     package var acceptsUnsafe = false
+    /// The quorum disk's LUN; empty: none. Secret. Since version 3.
+    package var quorumLUN = ""
 
     package init(
         clusterName: String, nodeName: String, address: String, virtualIP: String, interface: String, lun: String,
@@ -168,7 +178,7 @@ package struct InitializeParameters: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.clusterName)
             writer.write(self.nodeName)
             writer.write(self.address)
@@ -179,16 +189,19 @@ package struct InitializeParameters: Equatable, BinaryRecord {
             writer.write(self.adopts)
             writer.write(self.forces)
             writer.write(self.acceptsUnsafe)
+            writer.write(self.quorumLUN)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
         self = try reader.section { (version, reader) throws(RecordError) in
-            InitializeParameters(
+            var parameters = InitializeParameters(
                 clusterName: try reader.read(), nodeName: try reader.read(), address: try reader.read(),
                 virtualIP: try reader.read(), interface: try reader.read(), lun: try reader.read(),
                 formats: try reader.read(), adopts: try reader.read(), forces: try reader.read(),
                 acceptsUnsafe: version >= 2 ? try reader.read() : false)
+            if version >= 3 { parameters.quorumLUN = try reader.read() }
+            return parameters
         }
     }
 }
@@ -384,6 +397,8 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var fence: String
     package var server: ServerStatus?
     package var handles: HandleCounts
+    /// nil: the cluster has none, and is to have none. In section 3.
+    package var quorumDisk: QuorumDiskStatus?
 
     package init(
         reporter: String, state: ClusterState, active: ActiveNode?, term: Term, commitIndex: LogIndex, leader: String,
@@ -407,7 +422,7 @@ package struct StatusReport: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.reporter)
             writer.write(self.state)
             writer.write(self.term)
@@ -423,6 +438,7 @@ package struct StatusReport: Equatable, BinaryRecord {
             writer.write(self.server)
             writer.write(self.handles)
             for node in self.nodes { writer.write(node.reach.rawValue) }
+            writer.write(self.quorumDisk)
         }
     }
 
@@ -441,6 +457,7 @@ package struct StatusReport: Equatable, BinaryRecord {
             for index in report.nodes.indices {
                 report.nodes[index].reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
             }
+            if version >= 3 { report.quorumDisk = try reader.readOptional() }
             return report
         }
     }
@@ -457,11 +474,47 @@ package struct StatusReport: Equatable, BinaryRecord {
                 lag: report.flatMap { $0.knowsLag ? $0.lag : nil },
                 lunReachable: record.role == .data ? report?.reach.isYes : nil)
         }
-        return ClusterStatus(
+        var status = ClusterStatus(
             reporter: self.reporter, state: self.state, term: self.term, commitIndex: self.commitIndex,
             leader: self.leader.isEmpty ? nil : self.leader, hasQuorum: self.hasQuorum, phase: self.phase,
             problem: self.problem.isEmpty ? nil : self.problem, nodes: nodes, lun: self.lun,
             fileSystem: self.fileSystem, fence: self.fence, server: self.server, handles: self.handles)
+        status.quorumDisk = self.quorumDisk.map {
+            ClusterStatus.QuorumDisk(lun: $0.lun, role: $0.role, state: $0.state, ready: $0.isReady)
+        }
+        return status
+    }
+}
+
+/// The quorum disk as the reporter sees it.
+package struct QuorumDiskStatus: Equatable, BinaryRecord {
+    /// Without the password.
+    package var lun: String
+    /// `voter`, `learner`, `joining` or `leaving`.
+    package var role: String
+    /// For people.
+    package var state: String
+    package var isReady: Bool
+
+    package init(lun: String, role: String, state: String, isReady: Bool) {
+        self.lun = lun
+        self.role = role
+        self.state = state
+        self.isReady = isReady
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.lun)
+        writer.write(self.role)
+        writer.write(self.state)
+        writer.write(self.isReady)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.lun = try reader.read()
+        self.role = try reader.read()
+        self.state = try reader.read()
+        self.isReady = try reader.read()
     }
 }
 

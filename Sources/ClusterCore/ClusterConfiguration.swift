@@ -76,6 +76,8 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     package var settings: ClusterSettings
     /// At most one a share.
     package var snapshotSchedules: [SnapshotSchedule] = []
+    /// In section 3.
+    package var quorumDisks = QuorumDisks()
 
     package static let firstRelativeID: UInt32 = 1001
 
@@ -117,7 +119,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: 3) { writer in
             writer.write(self.name)
             writer.write(self.guid)
             for part in self.domain { writer.write(part) }
@@ -133,6 +135,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             writer.write(self.settings.security.requiresSigning)
             writer.write(self.settings)
             writer.write(self.snapshotSchedules)
+            writer.write(self.quorumDisks)
         }
     }
 
@@ -155,6 +158,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             configuration.settings = try reader.read()
             configuration.settings.security.requiresSigning = requiresSigning
             if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
+            if version >= 3 { configuration.quorumDisks = try reader.read() }
             return configuration
         }
     }

@@ -9,6 +9,8 @@ package enum ClusterLimits {
     package static let users = 4096
     /// Of one share.
     package static let sharePermissions = 256
+    /// Of one share.
+    package static let hiddenFilePatterns = 64
     /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
     package static let nodes = 9
 }
@@ -176,7 +178,18 @@ package struct ClusterState: Equatable, Sendable {
                 return .refused(.unknown("schedule for share \(share)"))
             }
             self.configuration.snapshotSchedules.remove(at: index)
+        case .setQuorumDisk(let record): return self.setQuorumDisk(record)
         }
+        return .done
+    }
+
+    private mutating func setQuorumDisk(_ record: QuorumDiskRecord?) -> CommandResult {
+        // One replacement at a time: two records are kept, the member's and the wanted one's.
+        let disks = self.configuration.quorumDisks
+        if let member = self.membership.disk, member != disks.wanted {
+            return .refused(.inUse("the quorum disk before this one is still being taken out"))
+        }
+        self.configuration.quorumDisks.want(record, nodes: self.configuration.nodes.map(\.id))
         return .done
     }
 
@@ -217,6 +230,7 @@ package struct ClusterState: Equatable, Sendable {
         added.id = self.configuration.nextNodeID
         self.configuration.nextNodeID += 1
         self.configuration.nodes.append(added)
+        self.configuration.quorumDisks.added(added.id)
         return .added(added)
     }
 
@@ -308,6 +322,7 @@ extension ClusterState {
         copy.active = active
         copy.configuration.certificateAuthority = ""
         copy.configuration.lun = ""
+        copy.configuration.quorumDisks = QuorumDisks()
         for index in copy.configuration.users.indices { copy.configuration.users[index].ntHash = [] }
         copy.tokens = []
         copy.handles = HandleState()

@@ -63,6 +63,17 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         }
     }
 
+    package struct QuorumDisk: Codable, Equatable, Sendable {
+        /// Without the password.
+        package var lun: String
+        /// `voter`, `learner`, `joining` or `leaving`.
+        package var role: String
+        /// For people.
+        package var state: String
+        /// The reporter can use it.
+        package var ready: Bool
+    }
+
     package struct Share: Codable, Equatable, Sendable {
         package var name: String
         package var path: String
@@ -71,6 +82,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var readOnly: Bool
         package var encrypted: Bool
         package var accessBased: Bool
+        package var shortNames = false
+        package var streams = true
+        package var notify = true
+        package var keepInherited = false
+        /// Patterns; empty: none are hidden by their names.
+        package var hiddenFiles: [String] = []
         /// `alice:change`; empty: everyone has full access.
         package var permissions: [String]
 
@@ -82,6 +99,11 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             self.readOnly = record.isReadOnly
             self.encrypted = record.requiresEncryption
             self.accessBased = record.isAccessBased
+            self.shortNames = record.traits.contains(.shortNames)
+            self.streams = !record.traits.contains(.withoutStreams)
+            self.notify = !record.traits.contains(.withoutNotify)
+            self.keepInherited = record.traits.contains(.keepsInheritedFlag)
+            self.hiddenFiles = record.hiddenFiles
             self.permissions = record.permissions.map(\.description)
         }
     }
@@ -133,6 +155,8 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var lun: String
     package var fileSystem: String
     package var fence: String
+    /// nil where the cluster has none.
+    package var quorumDisk: QuorumDisk?
     package var shares: [Share]
     package var users: Int
     package var clients: [String]

@@ -34,6 +34,8 @@ package enum Command: Equatable, BinaryRecord {
     case removeSnapshotSchedule(share: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
+    /// The quorum disk that the cluster is to have from now on; nil: none. Its number and areas are given by the state.
+    case setQuorumDisk(QuorumDiskRecord?)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -107,6 +109,9 @@ package enum Command: Equatable, BinaryRecord {
         case .removeSnapshotSchedule(let share):
             writer.write(UInt8(31))
             writer.write(share)
+        case .setQuorumDisk(let record):
+            writer.write(UInt8(45))
+            writer.write(record)
         }
     }
 
@@ -133,6 +138,7 @@ package enum Command: Equatable, BinaryRecord {
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
         case 30: self = .setSnapshotSchedule(try reader.read())
         case 31: self = .removeSnapshotSchedule(share: try reader.read())
+        case 45: self = .setQuorumDisk(try reader.readOptional())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

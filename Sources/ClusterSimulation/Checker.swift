@@ -74,11 +74,22 @@ struct Checker {
         if disk.hardState.term < message.term {
             self.fail("durability: \(node.id) spoke in term \(message.term) before it was on its disk")
         }
+        if isDisk(message.to), case .append(let append) = message.body {
+            for entry in append.entries where entry.index > disk.base.index && disk.term(at: entry.index) != entry.term
+            {
+                self.fail("durability: \(node.id) gave the disk \(entry.index), which is not on its own disk")
+            }
+        }
         switch message.body {
         case .voteRequest: self.voted(message.from, for: message.from, in: message.term)
         case .voteResponse(granted: true): self.voted(message.from, for: message.to, in: message.term)
         default: break
         }
+    }
+
+    /// A disk votes once a term, whichever node asks.
+    mutating func diskVoted(_ vote: DiskVote, for candidate: NodeID) {
+        self.voted(vote.disk, for: candidate, in: vote.term)
     }
 
     private mutating func voted(_ voter: NodeID, for candidate: NodeID, in term: Term) {

@@ -28,7 +28,38 @@ package struct Faults: Equatable, Sendable {
     /// Entries kept behind the applied index when a node compacts; nil: it never does.
     package var compactionLag: UInt64?
 
+    // The quorum disk's, where there is one.
+    /// Requests that are reported as failed; what they wrote may land later.
+    package var diskFailurePerMillion: UInt64 = 0
+    /// Requests that take up to `maximumDiskDelay`.
+    package var diskDelayPerMillion: UInt64 = 0
+    package var maximumDiskDelay: UInt64 = 3_000_000
+    /// Of the writes under way when a node dies or starts anew, some land in part.
+    package var tearsDiskWrites = false
+    package var diskOutagesPerMinute: UInt64 = 0
+    /// The nodes lose each other and keep the disk.
+    package var nodePartitionsPerMinute: UInt64 = 0
+    /// One node loses the disk, or all do.
+    package var maximumDiskOutage: UInt64 = 8_000_000
+    package var diskWipesPerMinute: UInt64 = 0
+    package var diskRollbacksPerMinute: UInt64 = 0
+    /// The disk is taken out, another one added and made a voter, step by step.
+    package var diskChangesPerMinute: UInt64 = 0
+
     package init() {}
+
+    /// For a cluster with a quorum disk, on top of `swarm`.
+    package mutating func addDiskSwarm(_ random: inout Random) {
+        func some(_ values: [UInt64], _ random: inout Random) -> UInt64 { values[random.below(values.count)] }
+        self.diskFailurePerMillion = some([0, 0, 2000, 20_000], &random)
+        self.diskDelayPerMillion = some([0, 10_000, 50_000], &random)
+        self.tearsDiskWrites = random.below(2) == 0
+        self.diskOutagesPerMinute = some([0, 0, 4, 12], &random)
+        self.nodePartitionsPerMinute = some([0, 4, 20], &random)
+        self.diskWipesPerMinute = some([0, 0, 0, 2], &random)
+        self.diskRollbacksPerMinute = some([0, 0, 2, 6], &random)
+        self.diskChangesPerMinute = some([0, 20, 60], &random)
+    }
 
     /// Some of everything, each seed with its own emphasis: a fault that is always on hides what happens without it.
     package static func swarm(_ random: inout Random) -> Faults {

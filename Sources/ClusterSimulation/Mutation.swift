@@ -1,3 +1,4 @@
+import QuorumDisk
 import Raft
 
 /// One safeguard switched off, under the faults it guards against. The simulator must notice within some seeds: that is
@@ -11,6 +12,10 @@ package struct Mutation: Sendable {
     package var seconds: UInt64 = 60
     package var proposalsPerSecond: UInt64 = 20
     package var faults: Faults
+    /// Two nodes and a quorum disk.
+    package var quorumDisk = false
+    package var diskDefects: DiskDefects = []
+    package var appliesOutsideTransaction = false
     /// Where the hunt begins: a seed that noticed it when this was written, so that tests stay quick.
     package var firstSeed: UInt64 = 0
     /// Seeds within which it must be noticed.
@@ -25,6 +30,9 @@ package struct Mutation: Sendable {
         options.proposalsPerSecond = self.proposalsPerSecond
         options.faults = self.faults
         options.defects = self.defects
+        options.quorumDisk = self.quorumDisk
+        options.diskDefects = self.diskDefects
+        options.appliesOutsideTransaction = self.appliesOutsideTransaction
         return options
     }
 
@@ -60,6 +68,40 @@ package struct Mutation: Sendable {
         Mutation(
             name: "leaseDuringTransfer", defects: .leaseDuringTransfer, proposalsPerSecond: 1, faults: .leases,
             firstSeed: 60),
+    ]
+
+    private static func besideDisk(
+        _ name: String, _ diskDefects: DiskDefects = [], raft: RaftDefects = [], faults: Faults = .disk,
+        proposalsPerSecond: UInt64 = 20, firstSeed: UInt64 = 0
+    ) -> Mutation {
+        var mutation = Mutation(name: name, defects: raft, faults: faults, firstSeed: firstSeed)
+        mutation.nodes = 2
+        mutation.quorumDisk = true
+        mutation.diskDefects = diskDefects
+        mutation.proposalsPerSecond = proposalsPerSecond
+        mutation.maximumSeeds = 400
+        return mutation
+    }
+
+    /// Those of the quorum disk, and of Raft beside one. `clustersim --quorum-disk --mutations`, or `--defect NAME`.
+    package static let disk: [Mutation] = [
+        .besideDisk("skipReread", .skipReread, faults: .slowDisk, proposalsPerSecond: 60, firstSeed: 2),
+        .besideDisk("equalBallotAllowed", .equalBallotAllowed, firstSeed: 18),
+        .besideDisk("voteWithoutBallot", .voteWithoutBallot),
+        .besideDisk("ignoreLogs", .ignoreLogs),
+        .besideDisk("diskBeforeLocal", raft: .diskBeforeLocal),
+        .besideDisk("voteWithoutAdopting", raft: .voteWithoutAdopting),
+        .besideDisk("skipBarrier", .skipBarrier, faults: .lateDisk),
+        .besideDisk("ignoreRollback", .ignoreRollback, faults: .forgetfulDisk, firstSeed: 7),
+        .besideDisk("headerBesideEntries", .headerBesideEntries),
+        .besideDisk("overwriteReachable", .overwriteReachable),
+        .besideDisk("ignoreHeartbeat", .ignoreHeartbeat, faults: .nodePartitions, proposalsPerSecond: 2),
+        .besideDisk("diskVoteWithoutPersisting", raft: .voteWithoutPersisting),
+        {
+            var mutation = Mutation.besideDisk("appliedIndexOutsideTransaction")
+            mutation.appliesOutsideTransaction = true
+            return mutation
+        }(),
     ]
 }
 
@@ -128,6 +170,69 @@ extension Faults {
         faults.slowSyncPerMillion = 50_000
         faults.membershipChangesPerMinute = 600
         faults.compactionLag = 40
+        return faults
+    }
+
+    /// The nodes die and lose each other often, so that the disk decides; requests to it fail and tear.
+    package static var disk: Faults {
+        var faults = Faults()
+        faults.lossPerMillion = 50_000
+        faults.delayPerMillion = 50_000
+        faults.crashesPerMinute = 60
+        faults.maximumDowntime = 2_000_000
+        faults.nodePartitionsPerMinute = 40
+        faults.maximumPartition = 2_000_000
+        faults.slowSyncPerMillion = 100_000
+        faults.tearsTails = true
+        faults.tearsDiskWrites = true
+        faults.diskFailurePerMillion = 5000
+        faults.diskDelayPerMillion = 20_000
+        faults.maximumDiskDelay = 400_000
+        faults.diskOutagesPerMinute = 4
+        faults.maximumDiskOutage = 1_000_000
+        return faults
+    }
+
+    /// What was written to the disk arrives seconds later, in another life of its node.
+    package static var lateDisk: Faults {
+        var faults = Faults.disk
+        faults.crashesPerMinute = 100
+        faults.maximumDowntime = 300_000
+        faults.diskFailurePerMillion = 50_000
+        faults.diskDelayPerMillion = 100_000
+        faults.maximumDiskDelay = 3_000_000
+        return faults
+    }
+
+    /// The disk loses everything, or goes back.
+    package static var forgetfulDisk: Faults {
+        var faults = Faults.disk
+        faults.diskWipesPerMinute = 20
+        faults.diskRollbacksPerMinute = 40
+        faults.diskChangesPerMinute = 40
+        return faults
+    }
+
+    package static var nodePartitions: Faults {
+        var faults = Faults()
+        faults.nodePartitionsPerMinute = 60
+        faults.maximumPartition = 3_000_000
+        faults.delayPerMillion = 50_000
+        faults.diskDelayPerMillion = 20_000
+        faults.maximumDiskDelay = 300_000
+        faults.pausesPerMinute = 10
+        faults.maximumPause = 600_000
+        return faults
+    }
+
+    /// Requests to the disk take about as long as it takes others to believe that the leader is gone, and clocks differ.
+    package static var slowDisk: Faults {
+        var faults = Faults()
+        faults.nodePartitionsPerMinute = 60
+        faults.maximumPartition = 4_000_000
+        faults.diskDelayPerMillion = 150_000
+        faults.maximumDiskDelay = 460_000
+        faults.clockDriftPerMillion = 100_000
         return faults
     }
 }

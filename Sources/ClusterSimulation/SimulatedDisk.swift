@@ -63,7 +63,18 @@ struct SimulatedDisk {
     }
 
     /// Power loss, or a sync that failed: some prefix of what was not synced is there, the last of it perhaps torn.
-    mutating func lose(_ random: inout Random, tornTail: Bool) {
+    /// - Parameter loosesAppliedState: the applied index is kept apart from the state: it alone may be there.
+    mutating func lose(_ random: inout Random, tornTail: Bool, loosesAppliedState: Bool = false) {
+        if loosesAppliedState {
+            for case .apply(let entries) in self.queue {
+                self.contents.appliedIndex = max(self.contents.appliedIndex, entries.last?.index ?? 0)
+            }
+            self.contents.appliedIndex = min(
+                self.contents.appliedIndex, self.contents.base.index + LogIndex(self.contents.entries.count))
+            self.queue.removeAll {
+                if case .apply = $0 { true } else { false }
+            }
+        }
         let kept = self.queue.isEmpty ? 0 : random.below(self.queue.count + 1)
         for operation in self.queue.prefix(kept) { Self.perform(operation, on: &self.contents) }
         if tornTail, kept < self.queue.count, case .write(var write, _) = self.queue[kept],

@@ -13,6 +13,11 @@ extension Simulation {
         case .transfer: self.faults.transfersPerMinute
         case .forgottenLeader: self.faults.forgottenLeadersPerMinute
         case .campaign: self.faults.campaignsPerMinute
+        case .nodePartition: self.faults.nodePartitionsPerMinute
+        case .diskOutage: self.faults.diskOutagesPerMinute
+        case .diskWipe: self.faults.diskWipesPerMinute
+        case .diskRollback: self.faults.diskRollbacksPerMinute
+        case .diskChange: self.faults.diskChangesPerMinute
         }
     }
 
@@ -57,6 +62,13 @@ extension Simulation {
             self.step(victim, .forgetLeader)
         case .campaign:
             if !self.nodes[victim].isPaused { self.step(victim, .campaign) }
+        case .nodePartition:
+            let ids = self.nodes.map(\.id)
+            self.cut(self.network.separate([ids[0]], from: ids), "between the nodes")
+        case .diskOutage: self.cutDisk(from: self.random.below(2) == 0 ? [victim] : Array(self.nodes.indices))
+        case .diskWipe: self.wipeDisk()
+        case .diskRollback: self.rollDiskBack()
+        case .diskChange: self.changeDisk()
         }
     }
 
@@ -66,7 +78,7 @@ extension Simulation {
         return self.random.below(self.nodes.count)
     }
 
-    private func someLeader() -> Int? {
+    func someLeader() -> Int? {
         let leaders = self.nodes.indices.filter { self.nodes[$0].raft?.isLeader == true && !self.nodes[$0].isPaused }
         return leaders.max { (self.nodes[$0].raft?.term ?? 0) < (self.nodes[$1].raft?.term ?? 0) }
     }
@@ -103,7 +115,7 @@ extension Simulation {
         if configuration.isLearner(node) {
             change = self.random.below(4) == 0 ? .remove(node) : .promote(node)
         } else if configuration.isVoter(node) {
-            guard configuration.voters.count > 2 else { return }
+            guard configuration.voters.count(where: { !isDisk($0) }) > 2 else { return }
             change = self.random.below(2) == 0 ? .remove(node) : .demote(node)
         } else {
             change = .addLearner(node)
@@ -114,7 +126,7 @@ extension Simulation {
         self.step(leader, .changeConfiguration(token: token, change))
     }
 
-    private mutating func newToken() -> UInt64 {
+    mutating func newToken() -> UInt64 {
         self.nextToken += 1
         return self.nextToken - 1
     }

@@ -1,3 +1,4 @@
+import QuorumDisk
 import Raft
 
 /// The shell of the simulated nodes: what clusterd does in earnest.
@@ -10,6 +11,7 @@ extension Simulation {
         case .tick(let i, let incarnation):
             guard self.isAlive(i, incarnation, happening) else { return }
             self.step(i, .tick(random: self.random.next()))
+            self.stepDisk(i, .tick)
             self.queue.schedule(happening, at: self.time + Self.tickInterval + self.random.below(UInt64(2000)))
         case .deliver(let envelope): self.deliver(envelope)
         case .synced(let i, let incarnation, let isFailure):
@@ -28,6 +30,19 @@ extension Simulation {
         case .heal(let partition): self.network.heal(partition)
         case .client: self.client()
         case .fault(let kind): self.inject(kind)
+        case .toDisk(let i, let incarnation, let message):
+            guard self.isAlive(i, incarnation, happening) else { return }
+            if let commitIndex = self.nodes[i].raft?.commitIndex, self.nodes[i].voter?.number == message.to {
+                self.stepDisk(i, .receive(message, commitIndex: commitIndex))
+            }
+        case .diskRequest(let number): self.performDiskRequest(number)
+        case .diskBarrier(let i, let disk, let batch, let incarnation):
+            self.performBarrier(i, on: disk, batch: batch, incarnation: incarnation)
+        case .diskDone(let i, let incarnation, let disk, let batch, let results):
+            guard self.isAlive(i, incarnation, happening), self.nodes[i].voter?.number == disk else { return }
+            self.stepDisk(i, results.map { DiskEvent.completed(batch: batch, $0) } ?? .failed(batch: batch))
+        case .diskMemory(let i, let incarnation, let disk, let memory):
+            if self.nodes[i].incarnation == incarnation { self.nodes[i].diskMemories[disk] = memory }
         }
     }
 
@@ -51,6 +66,7 @@ extension Simulation {
         self.nodes[i].knownCommit = node.commitIndex
         self.nodes[i].raft = node
         self.nodes[i].changeTokens = []
+        self.nodes[i].voter = nil
         self.checker.restarted(self.nodes[i].id, hardState: contents.hardState)
         self.trace.note(
             self.time, "start", self.nodes[i].id, contents.hardState.term, node.lastIndex,
@@ -66,7 +82,11 @@ extension Simulation {
         self.nodes[i].raft = nil
         self.nodes[i].isPaused = false
         self.nodes[i].deferred = []
-        self.nodes[i].disk.lose(&self.random, tornTail: self.faults.tearsTails)
+        self.nodes[i].voter = nil
+        self.nodes[i].disk.lose(
+            &self.random, tornTail: self.faults.tearsTails,
+            loosesAppliedState: self.options.appliesOutsideTransaction)
+        if self.options.quorumDisk { self.tearDiskWrites(of: i) }
         guard isAnnounced else { return }
         // The kernel resets the dead process's connections.
         let gone = self.nodes[i].id
@@ -110,6 +130,10 @@ extension Simulation {
         self.store(i, effects, node)
         for message in effects.messages {
             self.checker.sent(message, by: node, disk: self.nodes[i].disk.contents)
+            if isDisk(message.to) {
+                self.tellDisk(i, message)
+                continue
+            }
             self.transmit(Envelope(message: message, incarnation: self.nodes[Int(message.to) - 1].incarnation))
         }
         for result in effects.proposals {
@@ -118,6 +142,7 @@ extension Simulation {
         }
         for result in effects.reads { self.checker.resolved(result) }
         for peer in effects.snapshotsToSend { self.sendSnapshot(i, to: peer) }
+        if self.options.quorumDisk { self.reconcileDisk(i) }
         self.checkLeases()
     }
 
@@ -217,12 +242,13 @@ extension Simulation {
                 .snapshotFailed(node: i, incarnation: self.nodes[i].incarnation, peer: peer),
                 at: self.time + 1000 + self.random.below(UInt64(100_000)))
         }
+        // Whether it arrived is known from the peer's answer; a shell that hears nothing gives up in the end.
+        self.queue.schedule(
+            .snapshotFailed(node: i, incarnation: self.nodes[i].incarnation, peer: peer), at: self.time + 1_500_000)
+        if isDisk(peer) { return self.handInCheckpoint(i) }
         let envelope = Envelope(
             message: node.snapshotMessage(snapshot, to: peer),
             incarnation: self.nodes[Int(peer) - 1].incarnation, stateHash: contents.stateHash)
         self.transmit(envelope)
-        // Whether it arrived is known from the peer's answer; a shell that hears nothing gives up in the end.
-        self.queue.schedule(
-            .snapshotFailed(node: i, incarnation: self.nodes[i].incarnation, peer: peer), at: self.time + 1_500_000)
     }
 }

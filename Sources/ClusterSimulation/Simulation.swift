@@ -1,3 +1,4 @@
+import QuorumDisk
 import Raft
 
 /// A cluster of `RaftNode`s on simulated disks and a simulated network, driven by one seed.
@@ -19,6 +20,11 @@ package struct Simulation {
         /// Small, so that batches end within a burst.
         package var maximumAppendEntries = 4
         package var isVerbose = false
+        /// A quorum disk votes from the beginning.
+        package var quorumDisk = false
+        package var diskDefects: DiskDefects = []
+        /// A crash may leave an applied index without the state that belongs to it.
+        package var appliesOutsideTransaction = false
 
         package init(seed: UInt64) { self.seed = seed }
     }
@@ -38,6 +44,7 @@ package struct Simulation {
         package var snapshotInstalls: Int
         /// Steps at which some node held the serving lease.
         package var leaseSamples: Int
+        package var disk = DiskCounts()
     }
 
     /// Within this after the end of all faults there is a leader and a new entry everywhere.
@@ -56,6 +63,11 @@ package struct Simulation {
         case heal(partition: UInt64)
         case client
         case fault(FaultKind)
+        case toDisk(node: Int, incarnation: UInt64, Message)
+        case diskRequest(UInt64)
+        case diskBarrier(node: Int, disk: NodeID, batch: UInt64, incarnation: UInt64)
+        case diskDone(node: Int, incarnation: UInt64, disk: NodeID, batch: UInt64, [[UInt8]]?)
+        case diskMemory(node: Int, incarnation: UInt64, disk: NodeID, DiskMemory)
     }
 
     struct Envelope {
@@ -69,6 +81,7 @@ package struct Simulation {
     enum FaultKind: CaseIterable {
         case symmetricPartition, asymmetricPartition, crash, crashOfAll, pause, membershipChange, transfer
         case forgottenLeader, campaign
+        case nodePartition, diskOutage, diskWipe, diskRollback, diskChange
     }
 
     struct Node {
@@ -83,6 +96,13 @@ package struct Simulation {
         var knownCommit: LogIndex = 0
         var changeTokens: Set<UInt64> = []
         var receivedStateHash: UInt64 = 0
+        /// Its side of the quorum disk that its configuration names.
+        var voter: DiskVoter?
+        var diskLives: UInt64 = 0
+        /// What it keeps of every disk, on stable storage.
+        var diskMemories: [NodeID: DiskMemory] = [:]
+        /// It does not reach the disk until then.
+        var diskCutUntil: UInt64 = 0
     }
 
     package let options: Options
@@ -98,6 +118,7 @@ package struct Simulation {
     var snapshotInstalls = 0
     var limits = RaftLimits()
     var hasFaults = true
+    var quorum = QuorumDisks()
 
     package init(_ options: Options) {
         self.options = options
@@ -118,7 +139,11 @@ package struct Simulation {
         self.limits.maximumUnappliedEntries = 8
         self.limits.promotionLagEntries = 8
 
-        let founders = Configuration(voters: (1...options.nodes).map(NodeID.init))
+        var founders = Configuration(voters: (1...options.nodes).map(NodeID.init))
+        if options.quorumDisk {
+            if options.faults == nil { self.faults.addDiskSwarm(&self.random) }
+            founders = Configuration(voters: founders.voters + [self.makeDisk()])
+        }
         for number in 1...(options.nodes + options.spares) {
             let drift = self.faults.clockDriftPerMillion
             let rate = 1_000_000 - drift + self.random.below(2 * drift + 1)
@@ -142,10 +167,11 @@ package struct Simulation {
             eventCount: self.trace.eventCount, committedCount: Int(self.checker.lastCommitted),
             acknowledgedCount: self.checker.acknowledgedCount, leaderCount: self.checker.leaderCount,
             configurationChanges: self.checker.configurationChanges, readCount: self.checker.readCount,
-            snapshotInstalls: self.snapshotInstalls, leaseSamples: self.checker.leaseSamples)
+            snapshotInstalls: self.snapshotInstalls, leaseSamples: self.checker.leaseSamples,
+            disk: self.quorum.counts)
     }
 
-    private mutating func runUntil(_ end: UInt64, _ isDone: (Simulation) -> Bool) {
+    mutating func runUntil(_ end: UInt64, _ isDone: (Simulation) -> Bool) {
         while self.checker.violation == nil, let next = self.queue.nextTime, next <= end, !isDone(self) {
             guard let (time, happening) = self.queue.pop() else { return }
             self.time = time
@@ -159,6 +185,7 @@ package struct Simulation {
     private mutating func expectProgress() {
         self.hasFaults = false
         self.network.healAll()
+        for i in self.nodes.indices { self.nodes[i].diskCutUntil = 0 }
         for i in self.nodes.indices {
             if self.nodes[i].isPaused { self.resume(i) }
             if self.nodes[i].raft == nil || self.nodes[i].raft?.role == .stopped { self.restart(i) }
@@ -179,7 +206,8 @@ package struct Simulation {
             leader.commitIndex >= before + 5
         else { return false }
         return leader.configuration.voters.allSatisfy { voter in
-            (self.nodes[Int(voter) - 1].raft?.appliedIndex ?? 0) > before + 3
+            if isDisk(voter) { return true }
+            return (self.nodes[Int(voter) - 1].raft?.appliedIndex ?? 0) > before + 3
         }
     }
 

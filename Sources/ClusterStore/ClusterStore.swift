@@ -7,6 +7,8 @@ package final class ClusterStore: Sendable {
     package enum Outcome: Sendable {
         /// Every Raft write up to this sequence is on stable storage.
         case persisted(sequence: UInt64)
+        /// The identity with that start's number is.
+        case identityStored(incarnation: UInt64)
         case failed(StoreError)
     }
 
@@ -54,6 +56,9 @@ package final class ClusterStore: Sendable {
                     self.report(.failed(error))
                     return
                 }
+                for case .identity(let identity) in batch {
+                    self.report(.identityStored(incarnation: identity.incarnation))
+                }
                 if let last = batch.compactMap(\.sequence).last { self.report(.persisted(sequence: last)) }
             }
             if stops { return }
@@ -65,7 +70,7 @@ extension StoreJob {
     fileprivate var sequence: UInt64? {
         switch self {
         case .write(let write, _): write.sequence
-        case .identity, .found: nil
+        case .identity, .found, .quorumMemory: nil
         }
     }
 }

@@ -31,6 +31,8 @@ package struct StoredContents: Equatable, Sendable {
     package var base = Snapshot()
     package var entries: [Entry] = []
     package var state: ClusterState?
+    /// What the node keeps of the quorum disk; empty: nothing.
+    package var quorumMemory: [UInt8] = []
 
     package init() {}
 }
@@ -41,6 +43,8 @@ package enum StoreJob: Sendable {
     /// `state` comes with every snapshot and every compaction: the state that stands for the entries which go. It is
     /// stored together with its own applied index.
     case write(Write, state: ClusterState?)
+    /// What the node keeps of the quorum disk.
+    case quorumMemory([UInt8])
     /// A new cluster's beginning.
     case found(base: Snapshot, HardState, ClusterState)
 }
@@ -114,6 +118,7 @@ package struct StateDatabase: ~Copyable {
         let format = String(decoding: meta["format"] ?? [], as: UTF8.self)
         guard format == Self.format else { throw .newerFormat(format) }
         if let bytes = meta["identity"] { contents.identity = try Self.decode("identity", bytes) }
+        contents.quorumMemory = meta["quorum_disk"] ?? []
         if let bytes = meta["base"] { contents.base = try Self.decode("base", bytes) }
         contents.hardState = try self.storedHardState()
         for (index, term, payload) in try self.logRows() {
@@ -218,6 +223,7 @@ package struct StateDatabase: ~Copyable {
     private borrowing func perform(_ job: StoreJob) throws(SQLiteError) {
         switch job {
         case .identity(let identity): try self.put("identity", identity.encoded)
+        case .quorumMemory(let bytes): try self.put("quorum_disk", bytes)
         case .found(let base, let hardState, let state):
             try self.put("base", base.encoded)
             try self.put(hardState)

@@ -9,6 +9,7 @@ package struct AppleAttributes: Equatable, Sendable {
     /// 32 bytes; nil without an AFP_AfpInfo stream.
     package var finderInfo: [UInt8]?
 
+    private static let resourceForkName = Array("AFP_Resource".utf8)
     private static let resourceFork = "user.DosStream.AFP_Resource:$DATA"
     private static let information = "user.DosStream.AFP_AfpInfo:$DATA"
     /// AfpInfo: signature and version (4 each, big-endian), two fields nobody needs (4 each), FinderInfo, and 12 more.
@@ -19,7 +20,14 @@ package struct AppleAttributes: Equatable, Sendable {
     init() {}
 
     /// Of a directory's entry. Unreadable or damaged: as if it were not there.
-    init(directory: Int32, entry: borrowing [UInt8]) {
+    init(directory: Int32, entry: borrowing [UInt8], of volume: Volume) {
+        self.init(directory: directory, entry: entry)
+        guard self.resourceForkSize == 0 else { return }
+        self.resourceForkSize =
+            volume.largeStreamByteCount(Self.resourceForkName, directory: directory, entry: entry) ?? 0
+    }
+
+    private init(directory: Int32, entry: borrowing [UInt8]) {
         withTerminated(entry) { name in
             let size = clinux_getxattr_entry(directory, name, Self.resourceFork, nil, 0)
             // A NUL follows a stream's contents.
@@ -42,9 +50,9 @@ extension OpenFile {
         }
         let (from, to) = (source.handle.number, self.handle.number)
         try self.volume.streamChanges.withLock { _ throws(FileError) in
-            try NamedStreams.removeAll(to)
-            for name in try NamedStreams.names(from) {
-                if let contents = try NamedStreams.read(from, name) { try NamedStreams.write(to, name, contents) }
+            try self.volume.removeStreams(of: to)
+            for name in try self.volume.streamNames(of: from) {
+                try self.volume.copyStream(name, from: from, to: to)
             }
         }
         try ExtendedAttributes.removeAll(to)

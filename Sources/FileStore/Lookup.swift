@@ -41,7 +41,7 @@ extension Volume {
         guard !self.options.isCaseSensitive else { return Found(target: nil, parent: parent) }
         // A spelling that is gone comes from an index that missed a change of its own clock tick: read it anew, once.
         for _ in 0..<2 {
-            guard let spelling = try self.indexes.spelling(of: path.name, in: parent.number) else { break }
+            guard let spelling = try self.spelling(of: path.name, in: parent.number) else { break }
             let result = self.openBeneath(parent.number, spelling, clinux_o_path)
             if result >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: result)), parent: nil) }
             guard failed(result, ENOENT) else { throw Self.pathError(result) }
@@ -62,7 +62,7 @@ extension Volume {
         for component in path.split(separator: UInt8(ascii: "/")) {
             let name = Array(component)
             var result = self.openBeneath(current.number, name, clinux_o_path | O_DIRECTORY)
-            if failed(result, ENOENT), let spelling = try self.indexes.spelling(of: name, in: current.number) {
+            if failed(result, ENOENT), let spelling = try self.spelling(of: name, in: current.number) {
                 result = self.openBeneath(current.number, spelling, clinux_o_path | O_DIRECTORY)
             }
             guard result >= 0 else { throw Self.parentError(result) }

@@ -37,6 +37,7 @@ extension Volume {
 
     private func validate(_ request: OpenRequest) throws(FileError) {
         let options = request.options
+        try self.checkStream(request.path)
         if options.contains(.directoryFile) {
             guard !options.contains(.nonDirectoryFile) else {
                 throw FileError(.invalidParameter, "a directory that is none")
@@ -97,7 +98,9 @@ extension Volume {
         let security = try self.authorize(&request, target, status, information, action)
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
-        return OpenResult(file: file, action: action, information: information, security: security)
+        return OpenResult(
+            file: file, action: action, information: self.hiding(information, named: request.path.name),
+            security: security)
     }
 
     /// [MS-FSA] 2.1.5.1.2: what the file's attributes forbid. Directories may be read-only and are written all the same.
@@ -148,8 +151,21 @@ extension Volume {
         }
         let (request, security) = try self.authorizeCreation(request)
         let ignoresCase = !self.options.isCaseSensitive && request.posix == nil
-        let name = request.posix == nil ? request.path.name : POSIXSpelling.made(request.path.name)
+        var name = request.posix == nil ? request.path.name : POSIXSpelling.made(request.path.name)
+        if self.options.givesShortNames, request.posix == nil {
+            name = self.tunnel.long(for: name, in: try FileStatus(parent).inode)
+        }
         let mode = request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode)
+        return try Makings.shared.making(name, in: parent) { () throws(FileError) -> OpenResult? in
+            try self.create(name, mode, in: parent, ignoresCase: ignoresCase, request, security)
+        }
+    }
+
+    private func create(
+        _ name: [UInt8], _ mode: UInt32, in parent: borrowing Descriptor, ignoresCase: Bool, _ request: OpenRequest,
+        _ security: SecurityDescriptor?
+    ) throws(FileError) -> OpenResult? {
+        let makesDirectory = request.options.contains(.directoryFile)
         let made = try self.indexes.exclusively(in: parent.number) { () throws(FileError) -> Descriptor? in
             // Since `find` looked, someone may have made the name in another spelling.
             if ignoresCase, try self.indexes.spelling(of: name, in: parent.number) != nil {
@@ -254,7 +270,8 @@ extension Volume {
         let identity = try FileIdentity(made.number, filesystem: self.filesystemID)
         let file = OpenFile(volume: self, created: made, identity: identity, status: status, request: request)
         return OpenResult(
-            file: file, action: .created, information: FileInformation(status, dos), security: security)
+            file: file, action: .created,
+            information: self.hiding(FileInformation(status, dos), named: request.path.name), security: security)
     }
 
     /// Completes an open whose `needsOverwrite` is true, after the sharing check: [MS-FSA] 2.1.5.1.2.1. The contents, the
@@ -262,17 +279,18 @@ extension Volume {
     @discardableResult
     package func overwrite(_ file: OpenFile, _ request: OpenRequest) throws(FileError) -> FileInformation {
         if file.isStream {
-            try file.replaceStream([])
+            try file.emptyStream()
             return try file.information()
         }
         let writable = try file.handle.reopened(O_RDWR, "open a file to overwrite it")
+        try file.willChangeData()
         try check(clinux_ftruncate(writable.number, 0), "truncate an overwritten file")
         guard request.posix == nil else {
             // O_TRUNC takes the contents and nothing else.
             if request.allocationSize > 0 { try Self.preallocate(writable.number, request.allocationSize) }
             return try file.information()
         }
-        try NamedStreams.removeAll(writable.number)
+        try self.streamChanges.withLock { _ throws(FileError) in try self.removeStreams(of: writable.number) }
         try ExtendedAttributes.removeAll(writable.number)
         if !request.extendedAttributes.isEmpty {
             try ExtendedAttributes.set(request.extendedAttributes, on: writable.number)
@@ -298,7 +316,7 @@ extension Volume {
         let target = try self.findIdentity(identity, path)
         let status = try FileStatus(target)
         if let stream = path.stream {
-            guard let spelling = try NamedStreams.spelling(of: stream, on: target.number) else {
+            guard let spelling = try self.streamSpelling(of: stream, on: target.number) else {
                 throw FileError(.objectNameNotFound, "a stream that is gone")
             }
             return try OpenFile(

@@ -21,8 +21,7 @@ package final class OpenFile: Sendable {
     let handle: Descriptor
     /// Whether `handle` can read and write, or is O_PATH.
     let hasData: Bool
-    /// Times were set through this handle.
-    let holdsTimes = Atomic(false)
+    let heldTimes = Mutex<HeldTimes>([])
     /// Directories from which this open took a name away since `flushName` last ran.
     let changedDirectories = Mutex<[NTPath]>([])
     private let deleted = Atomic(false)
@@ -86,17 +85,9 @@ package final class OpenFile: Sendable {
         self.handle = handle
     }
 
-    deinit {
-        guard self.holdsTimes.load(ordering: .relaxed) else { return }
-        // Nobody is left to hear of a failure.
-        try? self.restoreStickyTimes()
-        if let change = self.volume.stickyTimes.of(self.fileID)?.change, let status = try? FileStatus(self.handle) {
-            self.volume.stickyTimes.remember(self.fileID, change: change, whileChangedAt: status.changeTime)
-        }
-        self.volume.stickyTimes.release(self.fileID)
-    }
+    deinit { self.letGoOfTimes() }
 
-    /// For pread and pwrite by the shell, unless `isStream`. O_PATH where neither reading nor writing was asked for.
+    /// For pread by the shell, unless `isStream`. O_PATH where neither reading nor writing was asked for.
     package var descriptor: Int32 { self.handle.number }
 
     /// Where the file is now: the kernel follows renames, also of its parents. STATUS_FILE_DELETED where it has no name.

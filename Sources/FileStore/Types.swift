@@ -173,8 +173,11 @@ package enum FileStoreLimits {
     package static let nameBytes = 255
     /// A longer path (UTF-8, with its terminator) is STATUS_NAME_TOO_LONG: Linux's PATH_MAX.
     package static let pathBytes = 4096
-    /// A named stream is one extended attribute; past this STATUS_DISK_FULL. (ext4's is one block: its ENOSPC says the same.)
+    /// What a named stream in an extended attribute holds; a larger one is a file of its own. (ext4's attributes hold
+    /// less: what does not fit there moves out, too.)
     package static let streamBytes = 65535
+    /// A large stream that is nobody's is swept once it is so old.
+    package static let streamSweepSeconds: Int64 = 600
     /// An extended attribute; larger is STATUS_EA_TOO_LARGE.
     package static let extendedAttributeBytes = 65535
     /// All names of one file's extended attributes; Linux's XATTR_LIST_MAX.
@@ -187,6 +190,8 @@ package enum FileStoreLimits {
     package static let indexedNames = 4_000_000
     /// Files whose ChangeTime was set and is shown in place of Linux's; past this the oldest shows Linux's again.
     package static let rememberedChangeTimes = 1024
+    /// Names that are given back to a file made anew by its short name; the oldest goes.
+    package static let tunneledNames = 1024
     /// Files whose attributes are kept in memory (200 bytes each); what was not used for longest goes.
     package static let cachedAttributes = 16384
     /// Directories whose security descriptor is kept by their path (`DirectorySecurities`); at it all are read anew.

@@ -28,7 +28,7 @@ import Synchronization
 /// // After a failover: the same file by its identity, on whichever node has the file system mounted.
 /// let file = try volume.reopen(identity, path: whereItWas, access: granted, options: o)   // a stream is the path's
 ///
-/// // Data. The shell may pread/pwrite `file.descriptor` itself unless `file.isStream`.
+/// // Data. The shell may pread `file.descriptor` itself unless `file.isStream`.
 /// file.read(into:at:) -> Int      file.write(_:at:throughToDisk:) -> Int     file.readWithoutWaiting(into:at:) -> Int?
 /// file.flush()  file.setEndOfFile(_)  file.setAllocation(_)  file.zero(range)  file.allocatedRanges(in:limit:)
 /// volume.copyRange(from:at:to:at:count:)  volume.cloneRange(...)
@@ -66,6 +66,11 @@ package final class Volume: Sendable {
         package var fileMode: UInt32 = 0o664
         package var directoryMode: UInt32 = 0o775
         package var defaultSecurity: DefaultSecurity = .everyone
+        /// Names that are shown as hidden files, whatever their attributes.
+        package var hiddenFiles: [NamePattern] = []
+        /// Names that have not the 8.3 form can be opened by one that has.
+        package var givesShortNames = false
+        package var refusesStreams = false
 
         package init(label: String) { self.label = label }
     }
@@ -99,6 +104,9 @@ package final class Volume: Sendable {
     let indexes: DirectoryIndexes
     /// Held while a named stream is read, changed and written.
     let streamChanges = Mutex(())
+    /// `.holdfast/streams`, once it was opened.
+    let largeStreamDirectory = Mutex<Descriptor?>(nil)
+    let tunnel = NameTunnel()
     let stickyTimes = StickyTimes()
     let attributeCache = AttributeCache()
     let directorySecurities = DirectorySecurities()

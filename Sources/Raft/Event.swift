@@ -28,4 +28,38 @@ package enum Event: Equatable, Sendable {
     case compact(through: LogIndex)
     /// The transfer that `Effects.snapshotsToSend` asked for did not succeed.
     case snapshotFailed(NodeID)
+    /// The quorum disk granted this node's candidacy.
+    case diskVoted(DiskVote)
+    /// This node's own area of the quorum disk names a term in which it stood or led: it voted for itself there.
+    case diskBallot(Term)
+}
+
+/// A quorum disk's vote, which may bring entries that it acknowledged and the candidate lacks.
+package struct DiskVote: Equatable, Sendable {
+    package var disk: NodeID
+    package var term: Term
+    /// More up to date than the candidate's: to be adopted before the vote counts. nil: the candidate lacks nothing.
+    package var log: DiskLog?
+
+    package init(disk: NodeID, term: Term, log: DiskLog? = nil) {
+        self.disk = disk
+        self.term = term
+        self.log = log
+    }
+}
+
+/// The log in an area of the quorum disk.
+package struct DiskLog: Equatable, Sendable {
+    /// The checkpoint before the first entry. Where it lies beyond the commit index, its state is at hand in the shell.
+    package var base: Snapshot
+    /// Ascending without gaps from `base.index + 1`.
+    package var entries: [Entry]
+
+    package init(base: Snapshot, entries: [Entry]) {
+        self.base = base
+        self.entries = entries
+    }
+
+    package var lastIndex: LogIndex { self.entries.last?.index ?? self.base.index }
+    package var lastTerm: Term { self.entries.last?.term ?? self.base.term }
 }

@@ -130,7 +130,7 @@ extension RaftNode {
         self.leader = nil
         self.isBoundToLease = false
         guard self.isVoter else { return }
-        let rank = self.configuration.voters.filter { $0 != peer }.firstIndex(of: self.id) ?? 0
+        let rank = self.configuration.voters.filter { $0 != peer && !isDisk($0) }.firstIndex(of: self.id) ?? 0
         let delay = UInt64(rank) * self.limits.lostPeerStaggerTicks + self.limits.candidacyDelayTicks
         if delay == 0 { self.campaign(force: false) } else { self.campaignAt = self.now + delay }
     }
@@ -144,7 +144,7 @@ extension RaftNode {
     // MARK: Leadership transfer (Raft's dissertation §3.10)
 
     mutating func startTransfer(to target: NodeID) {
-        guard self.isLeader, target != self.id, self.configuration.isVoter(target) else { return }
+        guard self.isLeader, target != self.id, !isDisk(target), self.configuration.isVoter(target) else { return }
         if let transfer = self.transfer, transfer.target == target { return }
         guard self.transfer?.isSent != true else { return }
         self.transfer = Transfer(target: target, deadline: self.now + self.limits.transferTicks)

@@ -95,8 +95,10 @@ extension RaftNode {
                 self.effects.snapshotsToSend.append(peer)
                 return
             }
+            // A disk's acknowledgement must not outlive this node's own copy (DiskRaft.tla, LocalFirst).
+            let isHeldBack = isDisk(peer) && !self.defects.contains(.diskBeforeLocal)
             let entries = self.log.entries(
-                from: known.nextIndex, through: self.log.lastIndex,
+                from: known.nextIndex, through: isHeldBack ? self.stableIndex : self.log.lastIndex,
                 maximumCount: self.limits.maximumAppendEntries, maximumByteCount: self.limits.maximumAppendByteCount)
             let knowsCommit = known.sentCommitIndex >= min(self.commitIndex, previousIndex)
             if entries.isEmpty, knowsCommit, !evenEmpty { return }
@@ -177,7 +179,7 @@ extension RaftNode {
 
     /// Raft §6: a leader that is no longer a voter steps down once that is committed; the best voter takes over at once.
     private mutating func leaveAsRemoved() {
-        let heir = self.configuration.voters.max {
+        let heir = self.configuration.voters.filter { !isDisk($0) }.max {
             (self.progress[$0]?.matchIndex ?? 0, $1) < (self.progress[$1]?.matchIndex ?? 0, $0)
         }
         if let heir { self.send(.timeoutNow(round: self.heartbeatRound), to: heir) }

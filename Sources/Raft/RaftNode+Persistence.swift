@@ -85,7 +85,13 @@ extension RaftNode {
             self.ownVoteSequence = nil
             self.countVote(from: self.id, granted: true)
         }
+        if let vote = self.diskVote, vote.sequence <= sequence {
+            self.diskVote = nil
+            self.countVote(from: vote.disk, granted: true)
+        }
         if self.isLeader { self.advanceCommit() }
+        // What the disk is to have is stable here first.
+        if self.isLeader, let disk = self.configuration.disk { self.sendAppend(to: disk) }
     }
 
     /// Messages of an earlier term are of no use to anyone any more.

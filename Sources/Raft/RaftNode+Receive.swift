@@ -151,6 +151,12 @@ extension RaftNode {
             self.commit(through: snapshot.index)
             return self.acknowledge(snapshot.index, to: leader)
         }
+        self.install(snapshot)
+        self.acknowledge(snapshot.index, to: leader)
+    }
+
+    /// Puts the state that the shell holds in the place of the whole log.
+    mutating func install(_ snapshot: Snapshot) {
         self.log.restore(snapshot)
         self.entriesToWrite = []
         for i in self.pendingWrites.indices { self.pendingWrites[i].stableIndex = 0 }
@@ -160,7 +166,6 @@ extension RaftNode {
         self.effects.write = Write(sequence: self.nextSequence, snapshot: snapshot)
         for (_, proposal) in self.proposals.sorted(by: { $0.key < $1.key }) { self.drop(proposal.token, .unknown) }
         self.proposals = [:]
-        self.acknowledge(snapshot.index, to: leader)
     }
 
     mutating func commit(through index: LogIndex) {

@@ -51,6 +51,8 @@ package struct RaftNode: Sendable {
 
     // Candidates.
     var votes: [NodeID: Bool] = [:]
+    /// A disk's vote that counts once the log that came with it is persisted.
+    var diskVote: (disk: NodeID, sequence: UInt64)?
     var forcesElection = false
 
     // Leaders.
@@ -165,6 +167,8 @@ package struct RaftNode: Sendable {
         case .applied(let index): self.applied(through: index)
         case .compact(let index): self.compact(through: index)
         case .snapshotFailed(let peer): self.snapshotFailed(peer)
+        case .diskVoted(let vote): self.diskVoted(vote)
+        case .diskBallot(let term): self.diskBallot(term)
         }
     }
 
@@ -236,6 +240,7 @@ package struct RaftNode: Sendable {
     /// Ends whatever the present role had under way.
     mutating func leaveRole() {
         self.votes = [:]
+        self.diskVote = nil
         self.ownVoteSequence = nil
         self.forcesElection = false
         self.campaignAt = nil

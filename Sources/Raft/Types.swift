@@ -1,5 +1,11 @@
 /// A node's identity in the cluster, given once and never reused. Zero is nobody.
 package typealias NodeID = UInt64
+/// Quorum disks have numbers from here on, each of its own; nodes are numbered below. A disk votes and holds a log, but never
+/// leads and is never applied to: its shell on each node answers for it (target QuorumDisk).
+package let firstDiskID: NodeID = 1 << 48
+
+package func isDisk(_ id: NodeID) -> Bool { id >= firstDiskID }
+
 /// A Raft term. Also the fence key's and the journal epoch's number (docs/ARCHITECTURE.md, "One rule").
 package typealias Term = UInt64
 /// A position in the log; the first entry is 1, and 0 is the position before it.
@@ -73,6 +79,8 @@ package struct Configuration: Equatable, Sendable {
     package func isVoter(_ node: NodeID) -> Bool { self.voters.contains(node) }
     package func isLearner(_ node: NodeID) -> Bool { self.learners.contains(node) }
     package func contains(_ node: NodeID) -> Bool { self.isVoter(node) || self.isLearner(node) }
+    /// The quorum disk, of which there is at most one, voting or learning.
+    package var disk: NodeID? { self.voters.last { isDisk($0) } ?? self.learners.last { isDisk($0) } }
 }
 
 /// A change of at most one voter (Raft's dissertation §4.1), so that any majority before and any after it share a node.
@@ -90,13 +98,15 @@ package enum ConfigurationChange: Equatable, Sendable {
         }
     }
 
-    /// The configuration after the change; nil where it changes nothing or leaves nobody to vote.
+    /// The configuration after the change; nil where it changes nothing, leaves no node to vote, or brings a second disk.
     package func applied(to configuration: Configuration) -> Configuration? {
         var voters = configuration.voters
         var learners = configuration.learners
         switch self {
         case .addLearner(let node):
             guard node != 0, !configuration.contains(node) else { return nil }
+            // One at a time: a disk is replaced by taking the old one out first.
+            if isDisk(node), configuration.disk != nil { return nil }
             learners.append(node)
         case .promote(let node):
             guard configuration.isLearner(node) else { return nil }
@@ -111,7 +121,8 @@ package enum ConfigurationChange: Equatable, Sendable {
             voters.removeAll { $0 == node }
             learners.removeAll { $0 == node }
         }
-        return voters.isEmpty ? nil : Configuration(voters: voters, learners: learners)
+        // A disk alone could elect nobody.
+        return voters.allSatisfy(isDisk) ? nil : Configuration(voters: voters, learners: learners)
     }
 }
 

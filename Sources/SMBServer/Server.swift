@@ -189,7 +189,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
             let volume: Volume
             // What else a record says is the share's, not its files'.
             if let known = before[record.name], known.record.path == record.path,
-                known.record.isReadOnly == record.isReadOnly
+                known.record.isReadOnly == record.isReadOnly, known.record.traits == record.traits,
+                known.record.hiddenFiles == record.hiddenFiles
             {
                 volume = known.volume
             } else {
@@ -220,6 +221,9 @@ package final class Server: JournalObserver, @unchecked Sendable {
     ) throws(ServerError) -> Volume {
         let path = Self.path(record, configuration)
         var options = Volume.Options(label: record.name)
+        options.hiddenFiles = record.hiddenFiles.map { NamePattern($0) }
+        options.givesShortNames = record.traits.contains(.shortNames)
+        options.refusesStreams = record.traits.contains(.withoutStreams)
         options.isReadOnly = record.isReadOnly
         do throws(FileError) { return try Volume(root: path, options: options) } catch {
             throw ServerError("share \(record.name): \(path) cannot be served: \(error)")

@@ -24,6 +24,7 @@ package final class Share: Sendable {
     package let isTimeMachine: Bool
     /// SMB2_SHAREFLAG_COMPRESS_DATA.
     package let compressesData: Bool
+    package let traits: ShareTraits
 
     package init(record: ShareRecord, fileSystem: any FileSystem) {
         self.name = record.name
@@ -37,6 +38,7 @@ package final class Share: Sendable {
         self.offersPOSIX = record.offersPOSIX
         self.isTimeMachine = record.isTimeMachine
         self.compressesData = record.compressesData
+        self.traits = record.traits
     }
 
     private init(pipes name: String, comment: String) {
@@ -51,6 +53,7 @@ package final class Share: Sendable {
         self.offersPOSIX = false
         self.isTimeMachine = false
         self.compressesData = false
+        self.traits = []
     }
 
     /// The share of the named pipes.

@@ -39,6 +39,20 @@ extension SharePermission: CustomStringConvertible {
     package var description: String { "\(self.name):\(self.level)" }
 }
 
+/// What a share has or has not, each off where nobody asked for it. The numbers are on disk.
+package struct ShareTraits: OptionSet, Hashable, Sendable {
+    package var rawValue: UInt32
+
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Names that have not the 8.3 form get one that has.
+    package static let shortNames = ShareTraits(rawValue: 1)
+    package static let withoutStreams = ShareTraits(rawValue: 2)
+    package static let withoutNotify = ShareTraits(rawValue: 4)
+    /// A security descriptor's AUTO_INHERITED is kept as the client set it, not only where it asks for that.
+    package static let keepsInheritedFlag = ShareTraits(rawValue: 8)
+}
+
 /// A share as the administrator declared it.
 package struct ShareRecord: Equatable, BinaryRecord {
     package var name: String
@@ -58,6 +72,10 @@ package struct ShareRecord: Equatable, BinaryRecord {
     package var isAccessBased: Bool
     /// Clients are told that they should ask for compressed data here. Since version 4.
     package var compressesData: Bool
+    /// Since version 5, as what follows.
+    package var traits: ShareTraits = []
+    /// Patterns with `*` and `?`: files of these names are shown as hidden.
+    package var hiddenFiles: [String] = []
 
     package init(
         name: String, path: String, comment: String = "", isContinuouslyAvailable: Bool = false,
@@ -80,7 +98,7 @@ package struct ShareRecord: Equatable, BinaryRecord {
 
     package func encode(into writer: inout BinaryWriter) {
         // Version 2 added the POSIX extensions, which shares of before offer.
-        writer.section(version: 4) { writer in
+        writer.section(version: 5) { writer in
             writer.write(self.name)
             writer.write(self.path)
             writer.write(self.comment)
@@ -92,6 +110,8 @@ package struct ShareRecord: Equatable, BinaryRecord {
             writer.write(self.permissions)
             writer.write(self.isAccessBased)
             writer.write(self.compressesData)
+            writer.write(self.traits.rawValue)
+            writer.write(self.hiddenFiles)
         }
     }
 
@@ -106,6 +126,9 @@ package struct ShareRecord: Equatable, BinaryRecord {
             record.permissions = try reader.readArray()
             record.isAccessBased = try reader.read()
             if version >= 4 { record.compressesData = try reader.read() }
+            guard version >= 5 else { return record }
+            record.traits = ShareTraits(rawValue: try reader.read())
+            record.hiddenFiles = try reader.readStrings()
             return record
         }
     }

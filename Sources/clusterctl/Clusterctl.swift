@@ -16,7 +16,7 @@ struct Clusterctl: ParsableCommand {
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
             Security.self,
             Move.self,
-            Leave.self,
+            Leave.self, Quorum.self,
             Inspect.self, Storage.self,
         ])
 }
@@ -104,17 +104,23 @@ struct Initialize: ParsableCommand {
 
     @Flag(help: "Take a target that 'clusterctl storage check' calls unsafe.")
     var acceptUnsafe = false
+    @Option(
+        name: .customLong("quorum-lun"),
+        help:
+            "A second LUN, empty and of at least 256 MiB, that votes beside two nodes. HOLDFAST_QUORUM_LUN hides it from 'ps'."
+    )
+    var quorumLUN: String?
 
     func run() throws {
         guard let lun = self.lun ?? environment("HOLDFAST_LUN") else {
             throw ValidationError("give the LUN with --lun or in HOLDFAST_LUN")
         }
-        try self.connection.perform(
-            .initialize(
-                InitializeParameters(
-                    clusterName: self.clusterName, nodeName: self.nodeName, address: self.address,
-                    virtualIP: self.virtualIP, interface: self.interface, lun: lun, formats: self.format,
-                    adopts: self.adopt, forces: self.force, acceptsUnsafe: self.acceptUnsafe)))
+        var parameters = InitializeParameters(
+            clusterName: self.clusterName, nodeName: self.nodeName, address: self.address,
+            virtualIP: self.virtualIP, interface: self.interface, lun: lun, formats: self.format,
+            adopts: self.adopt, forces: self.force, acceptsUnsafe: self.acceptUnsafe)
+        parameters.quorumLUN = self.quorumLUN ?? environment("HOLDFAST_QUORUM_LUN") ?? ""
+        try self.connection.perform(.initialize(parameters))
     }
 }
 

@@ -58,7 +58,7 @@ struct Shares: ParsableCommand {
 
     struct Set: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Changes who may do what on a share.",
+            abstract: "Changes who may do what on a share, and what it has.",
             discussion: """
                 WHO is a user, or Everyone, Users or Administrators. As long as nobody is allowed or denied by name, everyone \
                 has full access, and the files' own permissions decide. Sessions that are connected keep what they have.
@@ -80,6 +80,23 @@ struct Shares: ParsableCommand {
         @Flag(inversion: .prefixedNo, help: "Folders show only what the user may read.")
         var accessBased: Bool?
 
+        @Flag(inversion: .prefixedNo, help: "Files can be named by a name of the 8.3 form, too, for old programs.")
+        var shortNames: Bool?
+
+        @Flag(inversion: .prefixedNo, help: "Files have named streams; they do unless this says otherwise.")
+        var streams: Bool?
+
+        @Flag(inversion: .prefixedNo, help: "Clients may watch folders; they may unless this says otherwise.")
+        var notify: Bool?
+
+        @Flag(
+            inversion: .prefixedNo,
+            help: "Security descriptors keep their AUTO_INHERITED flag also where they do not ask for it.")
+        var keepInherited: Bool?
+
+        @Option(help: "Names that are shown as hidden files, with * and ?, a slash between them; empty: none.")
+        var hideFiles: String?
+
         func run() throws {
             var permissions = self.deny.map { SharePermission(name: $0, level: .none) }
             let levels: [Substring: SharePermission.Level] = ["read": .read, "change": .change, "full": .full]
@@ -93,14 +110,21 @@ struct Shares: ParsableCommand {
             for permission in permissions {
                 if let problem = Names.problem(userName: permission.name) { throw ValidationError(problem) }
             }
-            guard !permissions.isEmpty || !self.forget.isEmpty || self.accessBased != nil else {
-                throw ValidationError("nothing to change: --allow, --deny, --forget or --access-based is wanted")
+            var change = ShareChange(
+                name: self.name, permissions: permissions, removed: self.forget, isAccessBased: self.accessBased)
+            let nothing = change
+            for (trait, wanted) in [
+                (ShareTraits.shortNames, self.shortNames), (.withoutStreams, self.streams.map { !$0 }),
+                (.withoutNotify, self.notify.map { !$0 }), (.keepsInheritedFlag, self.keepInherited),
+            ] {
+                if wanted == true { change.addedTraits.insert(trait) }
+                if wanted == false { change.removedTraits.insert(trait) }
             }
-            try self.connection.perform(
-                .changeShare(
-                    ShareChange(
-                        name: self.name, permissions: permissions, removed: self.forget,
-                        isAccessBased: self.accessBased)))
+            change.hiddenFiles = self.hideFiles.map { $0.split(separator: "/").map(String.init) }
+            guard !permissions.isEmpty || !self.forget.isEmpty || self.accessBased != nil || change != nothing else {
+                throw ValidationError("nothing to change: --help lists what there is")
+            }
+            try self.connection.perform(.changeShare(change))
         }
     }
 

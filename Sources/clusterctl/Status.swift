@@ -63,6 +63,7 @@ enum Render {
         lines.append("")
         lines.append("LUN:     \(status.lun)")
         lines.append("         file system \(status.fileSystem); fence \(status.fence)")
+        if let disk = status.quorumDisk { lines.append("Quorum disk: \(self.quorumDisk(disk))") }
         let handles = status.handles
         var handleText =
             "\(handles.persistent) persistent, \(handles.durable) durable, \(handles.locks) locks, \(handles.leases) leases"
@@ -108,6 +109,11 @@ enum Render {
         if share.readOnly { marks.append("read-only") }
         if share.encrypted { marks.append("encrypted") }
         if share.accessBased { marks.append("access based") }
+        if share.shortNames { marks.append("short names") }
+        if !share.streams { marks.append("no streams") }
+        if !share.notify { marks.append("no notify") }
+        if share.keepInherited { marks.append("keeps inherited") }
+        if !share.hiddenFiles.isEmpty { marks.append("hides \(share.hiddenFiles.joined(separator: "/"))") }
         if !share.permissions.isEmpty { marks.append(share.permissions.joined(separator: " ")) }
         let tail = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
         return "\(share.name) -> /\(share.path)\(tail)\(share.comment.isEmpty ? "" : "  \(share.comment)")"

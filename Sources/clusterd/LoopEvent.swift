@@ -22,6 +22,9 @@ enum LoopEvent: Sendable {
     case journal(generation: UInt64, epoch: UInt64, ServerToCluster)
     case serverStatus(ServerStatus?)
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
+    /// Of the quorum disk with that number; nil: some of the batch failed.
+    case diskDone(NodeID, batch: UInt64, [[UInt8]]?)
+    case quorumDiskPrepared(Result<QuorumDiskRecord, PlatformError>, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
     case admin(AdminRequest, AdminAnswer)
     /// A node passed on what its administrator asked; this node should lead.

@@ -78,6 +78,7 @@ extension Member {
         guard self.raft.isEstablishedLeader, let state = self.state else { return answer(.failed(self.noLeader)) }
         switch request {
         case .status: answer(self.statusReply())
+        case .replaceQuorumDisk(let lun, let forces): self.replaceQuorumDisk(lun, forces: forces, state, answer)
         case .token(let valid): self.makeToken(validMilliseconds: valid, state, answer)
         case .addShare(let share):
             if let problem = Names.problem(shareName: share.name) ?? Names.problem(sharePath: share.path) {
@@ -216,7 +217,7 @@ extension Member {
             ? self.lease
             : self.raft.leader != nil && now - self.heardLeader < UInt64(self.settings.electionMinimumMilliseconds)
         let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
-        return .status(
+        var report =
             StatusReport(
                 reporter: self.identity.name, state: state,
                 active: state.active(
@@ -225,7 +226,9 @@ extension Member {
                 leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
                 problem: self.takeover.lastFailure ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
-                fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil))
+                fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil)
+        report.quorumDisk = self.quorumDiskStatus(state)
+        return .status(report)
     }
 
     // MARK: Moves

@@ -131,7 +131,7 @@ extension Member {
             }) {
                 .promote(learner)
             } else {
-                nil
+                state.configuration.quorumDisks.nextChange(membership)
             }
         guard let change else { return }
         self.changing = true

@@ -1,6 +1,7 @@
 import ClusterCore
 import ClusterStore
 import ClusterTransport
+import QuorumDisk
 import Raft
 import StateRecords
 
@@ -19,6 +20,8 @@ extension Member {
             let next = self.raftEvents.removeFirst()
             self.perform(self.raft.step(next, at: self.tick))
         }
+        self.isStepping = false
+        self.drainDisk()
     }
 
     private func perform(_ effects: Effects) {
@@ -39,6 +42,12 @@ extension Member {
             if case .ready = result.outcome { answer(true) } else { answer(false) }
         }
         for message in effects.messages {
+            if isDisk(message.to) {
+                if self.disk?.number == message.to {
+                    self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
+                }
+                continue
+            }
             let bytes = PeerMessage.raft(message).encoded
             self.transport.send(bytes, to: message.to, class: bytes.count > Self.urgentBytes ? .bulk : .urgent)
         }
@@ -171,6 +180,10 @@ extension Member {
             return self.step(.snapshotFailed(node))
         }
         self.snapshotsSent[node] = .now
+        if isDisk(node) {
+            self.diskEvents.append(.checkpoint(snapshot, state: state.encoded, term: self.raft.term))
+            return
+        }
         let message = self.raft.snapshotMessage(snapshot, to: node)
         for part in SnapshotPart.parts(of: state.encoded) {
             self.transport.send(PeerMessage.snapshot(message, part).encoded, to: node, class: .bulk)

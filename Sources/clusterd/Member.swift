@@ -4,6 +4,7 @@ import ClusterStore
 import ClusterTransport
 import Glibc
 import Logging
+import QuorumDisk
 import Raft
 import StateRecords
 
@@ -39,6 +40,7 @@ final class Member {
     let store: ClusterStore
     let storage: StorageWorker
     let network: NetworkWorker?
+    let quorumWorker: QuorumWorker
     private let probe: TargetProbe?
     let server: ServerWorker?
     let transport: Transport
@@ -48,6 +50,17 @@ final class Member {
     private let started = ContinuousClock.now
 
     var raft: RaftNode
+    /// This node's side of the quorum disk in Raft's configuration.
+    var disk: DiskVoter?
+    var diskMemory: DiskMemory?
+    /// Values of it that this start of the node had: a change that is undone brings the disk back.
+    var diskLives: UInt64 = 0
+    /// What waits until the Raft core has finished its step.
+    var diskEvents: [DiskEvent] = []
+    var isSteppingDisk = false
+    /// This start's number must not be given again once the disk has seen it.
+    var identityIsStored = false
+    var quorumAnswer: (deadline: ContinuousClock.Instant, number: NodeID, answer: AdminAnswer)?
     /// nil on a node that joined, until the leader's state has arrived.
     var state: ClusterState?
     var settings: ClusterSettings
@@ -129,6 +142,8 @@ final class Member {
             appliedIndex: contents.state?.appliedIndex ?? 0, limits: self.settings.raftLimits(for: identity.role),
             now: 0)
         self.takeover = Takeover(node: identity.id, role: identity.role)
+        self.diskMemory = try? DiskMemory(decoding: contents.quorumMemory)
+        self.quorumWorker = QuorumWorker(loop: mailbox, logger: logger)
         self.handler = PeerHandler(mailbox)
         let credentials = NodeCredentials(
             certificatePEM: identity.certificatePEM, keyPEM: identity.keyPEM, authorityPEM: identity.authorityPEM)
@@ -185,6 +200,7 @@ final class Member {
         }
         self.extendServersLease(now)
         self.step(.tick(random: .random(in: .min ... .max)))
+        self.stepDisk(.tick)
     }
 
     /// The server may be asked by clients while this process hangs: it knows by itself when its right to answer ends.
@@ -214,6 +230,12 @@ final class Member {
             self.logger.critical("\(error)")
             self.fatal = error.description
             self.step(.storageFailed)
+        case .store(.identityStored(let incarnation)):
+            if incarnation == self.identity.incarnation { self.identityIsStored = true }
+        case .diskDone(let number, let batch, let results):
+            guard self.disk?.number == number else { break }
+            self.stepDisk(results.map { DiskEvent.completed(batch: batch, $0) } ?? .failed(batch: batch))
+        case .quorumDiskPrepared(let result, let answer): self.quorumDiskPrepared(result, answer)
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
         case .probed(let reach): self.probed(reach)
@@ -251,6 +273,8 @@ final class Member {
 
     private func maintain(_ now: ContinuousClock.Instant) {
         self.updateHeirs()
+        self.reconcileQuorumDisk()
+        self.lookAtQuorumAnswer(now)
         if self.raft.isEstablishedLeader {
             self.reconcileMembership()
             self.expireTokens(now)

@@ -174,7 +174,10 @@ final class NodeLoop {
             return AdminFailure(.refused, "this clusterd runs with --role witness: make the cluster on a data node")
         }
         do throws(PlatformError) {
-            _ = try LUNAddress(parameters.lun)
+            let lun = try LUNAddress(parameters.lun)
+            if !parameters.quorumLUN.isEmpty, try LUNAddress(parameters.quorumLUN).isSame(as: lun) {
+                return AdminFailure(.refused, "the quorum disk must be a LUN of its own, not the one with the files")
+            }
             _ = try VirtualAddress(parameters.virtualIP, interface: parameters.interface)
         } catch {
             return AdminFailure(.refused, error.message)
@@ -238,8 +241,11 @@ final class NodeLoop {
         contents.base = base
         contents.state = state
         try self.begin(contents)
-        self.member?.whenSettled(seconds: 15) { done in
-            if done {
+        self.member?.whenSettled(seconds: 15) { [weak self] done in
+            if done, !parameters.quorumLUN.isEmpty {
+                self?.member?.administer(
+                    .replaceQuorumDisk(lun: parameters.quorumLUN, forces: parameters.forces), answer)
+            } else if done {
                 answer(
                     .done("cluster \(parameters.clusterName) is made; next: 'clusterctl token' for each further node"))
             } else {

@@ -48,9 +48,9 @@ struct TakeoverRuns {
     }
 
     /// Switches safeguards off one by one. True when each was noticed.
-    static func runMutations() -> Bool {
+    static func run(_ mutations: [TakeoverMutation]) -> Bool {
         var missed = 0
-        for mutation in TakeoverMutation.all {
+        for mutation in mutations {
             if let (seed, violation) = mutation.hunt() {
                 print("\(mutation.name): seed \(seed): \(violation)")
             } else {

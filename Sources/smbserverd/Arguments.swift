@@ -25,6 +25,11 @@ enum Arguments {
                                 ,allow=WHO:read|change|full   once given, nobody else may connect
                                 ,deny=WHO                     not at all, whatever allows it;
                                           WHO is a user, Everyone, Users or Administrators
+                                ,hide=PATTERN/PATTERN  files of these names are shown as hidden
+                                ,shortnames  files can be opened by names of the 8.3 form, too
+                                ,nostreams   files have no named streams
+                                ,nonotify    clients cannot watch folders
+                                ,keepinherited  security descriptors keep AUTO_INHERITED without being asked to
                                 ,noposix  without the POSIX extensions, also for clients that ask for them
                                 ,timemachine  Macs may keep their backups here
           --user NAME           let NAME in; may be given several times
@@ -195,12 +200,19 @@ enum Arguments {
             case "noposix": record.offersPOSIX = false
             case "timemachine": record.isTimeMachine = true
             case "abe": record.isAccessBased = true
+            case "shortnames": record.traits.insert(.shortNames)
+            case "nostreams": record.traits.insert(.withoutStreams)
+            case "keepinherited": record.traits.insert(.keepsInheritedFlag)
+            case "nonotify": record.traits.insert(.withoutNotify)
+            case _ where flag.hasPrefix("hide="):
+                record.hiddenFiles = flag.dropFirst(5).split(separator: "/").map(String.init)
             case _ where flag.hasPrefix("allow="): record.permit(try Self.permission(flag.dropFirst(6), text))
             case _ where flag.hasPrefix("deny="):
                 record.permit(SharePermission(name: String(flag.dropFirst(5)), level: .none))
             default:
                 throw ServerError(
-                    "--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix, timemachine, abe, allow=, deny="
+                    "--share \(text): \(flag) is none of ca, ro, encrypt, compress, noposix, timemachine, abe, "
+                        + "shortnames, nostreams, nonotify, keepinherited, hide=, allow=, deny="
                 )
             }
         }

@@ -250,6 +250,33 @@ private struct Cluster {
         #expect(cluster.apply(.setAdministrator(name: "bob", true)) == .refused(.unknown("user bob")))
     }
 
+    @Test func whatAShareHasIsReplicated() throws {
+        var cluster = Cluster()
+        cluster.apply(.addShare(ShareRecord(name: "Test", path: "test")))
+        var change = ShareChange(name: "test", permissions: [], removed: [], isAccessBased: nil)
+        change.addedTraits = [.shortNames, .withoutStreams]
+        change.hiddenFiles = [".*"]
+        #expect(try ShareChange(decoding: change.encoded) == change)
+        #expect(cluster.apply(.changeShare(change)) == .done)
+        #expect(cluster.state.configuration.shares[0].traits == [.shortNames, .withoutStreams])
+        #expect(cluster.state.configuration.shares[0].hiddenFiles == [".*"])
+        change.addedTraits = .withoutNotify
+        change.removedTraits = .withoutStreams
+        change.hiddenFiles = nil
+        #expect(cluster.apply(.changeShare(change)) == .done)
+        #expect(cluster.state.configuration.shares[0].traits == [.shortNames, .withoutNotify])
+        #expect(cluster.state.configuration.shares[0].hiddenFiles == [".*"])
+        change.hiddenFiles = (0...ClusterLimits.hiddenFilePatterns).map { "\($0)" }
+        #expect(
+            cluster.apply(.changeShare(change))
+                == .refused(.tooMany("patterns of hidden files", limit: ClusterLimits.hiddenFilePatterns)))
+        // What an earlier clusterctl sends.
+        let first: [UInt8] = [1, 15, 0, 0, 0, 1, 0, 0, 0, 0x74, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+        #expect(
+            try ShareChange(decoding: first)
+                == ShareChange(name: "t", permissions: [], removed: [], isAccessBased: true))
+    }
+
     @Test func commands() throws {
         let event = EventRecord(
             kind: .move, node: 2, term: 3, unixMilliseconds: 4, steps: [StepRecord(name: "fence", microseconds: 5)],

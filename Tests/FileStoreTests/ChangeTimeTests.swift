@@ -31,6 +31,7 @@ import Testing
         #expect(try cursor.next()?.information.changeTime == self.wanted)
 
         let other = try scratch.open("f").file
+        usleep(20_000)
         try other.write("y")
         #expect(try other.information().changeTime > self.wanted)
         #expect(try scratch.open("f", access: []).information.changeTime > self.wanted)

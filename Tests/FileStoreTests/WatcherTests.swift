@@ -51,6 +51,45 @@ import Testing
         #expect(self.texts(events.filter { $0.watch == attributes }) == ["modified f"])
     }
 
+    /// A new file's descriptor, attributes and space are no changes of it; what comes after them is one.
+    @Test func whatAFileIsMadeWithIsNoChange() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        let root = try scratch.open("", access: [.readData]).file
+        let attributes = try watcher.watch(root, filter: [.attributes, .security, .size], recursive: false)
+        var request = OpenRequest(
+            path: try NTPath("f"), access: [.readData, .writeData, .writeAttributes], disposition: .create,
+            attributes: .hidden)
+        request.securityDescriptor = try scratch.open("", access: []).file.securityDescriptor()
+        request.allocationSize = 1 << 16
+        let file = try scratch.volume.open(request).file
+        request.path = try NTPath("d")
+        request.options = .directoryFile
+        request.allocationSize = 0
+        _ = try scratch.volume.open(request)
+        #expect(self.texts(try watcher.drain()).isEmpty)
+        var basic = BasicInformation()
+        basic.attributes = .system
+        try file.set(basic)
+        #expect(self.texts(try watcher.drain()) == ["modified f"])
+        watcher.unwatch(attributes)
+    }
+
+    /// What a creation reads from the kernel for its own sake is still told, and makes the descriptor readable.
+    @Test func aCreationLosesNobodysEvents() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        let root = try scratch.open("", access: [.readData]).file
+        let id = try watcher.watch(root, filter: [.fileName], recursive: false)
+        scratch.write("beside")
+        try scratch.open("f", .create)
+        var poll = pollfd(fd: watcher.descriptor, events: Int16(POLLIN), revents: 0)
+        #expect(Glibc.poll(&poll, 1, 0) == 1)
+        #expect(self.texts(try watcher.drain()) == ["added beside", "added f"])
+        #expect(Glibc.poll(&poll, 1, 0) == 0)
+        watcher.unwatch(id)
+    }
+
     /// What NTFS tells those who watch attributes alone: of the file, not of a folder, under its new name.
     @Test func aRenameChangesAFilesAttributes() throws {
         let scratch = try Scratch()
@@ -125,7 +164,7 @@ import Testing
 
     /// What the kernel has under watch for this inotify descriptor.
     private func inotifyWatches(_ watcher: DirectoryWatcher) throws -> Int {
-        let file = try #require(fopen("/proc/self/fdinfo/\(watcher.descriptor)", "r"))
+        let file = try #require(fopen("/proc/self/fdinfo/\(watcher.inotify.number)", "r"))
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         var count = 0

@@ -20,6 +20,8 @@ head -c 3000001 /dev/urandom >"$work/new"
 for share in test folder; do
     folder=$share_path
     if [[ $share == folder ]]; then folder+=/folder; fi
+    # Larger than an extended attribute.
+    check "$share: a large stream" client "$share" "put $work/old beside:large"
     check "$share: a file" client "$share" "mkdir dir; put $work/old dir\\file; put $work/old gone"
     check "$share: without snapshots there are no versions" bash -c "! grep -q @GMT <<<'$(client "$share" 'allinfo dir\file')'"
     token=$(snapshot create "$folder" | cut -d : -f 1)
@@ -29,6 +31,11 @@ for share in test folder; do
     check "$share: the file changes and another goes" client "$share" "put $work/new dir\\file; del gone"
 
     check_says "$share: allinfo shows the version" "^$token" client "$share" 'allinfo dir\file'
+    check "$share: the stream changes" client "$share" "put $work/new beside:large"
+    check "$share: get of the stream's old version" client "$share" "get $token\\beside:large $work/got-stream"
+    check_same "$share: has the stream's old bytes" "$work/old" "$work/got-stream"
+    check "$share: get of the stream" client "$share" "get beside:large $work/got-stream"
+    check_same "$share: has the stream's new bytes" "$work/new" "$work/got-stream"
     check "$share: get of the old version" client "$share" "get $token\\dir\\file $work/got-old"
     check_same "$share: has the old bytes" "$work/old" "$work/got-old"
     check "$share: get of the present" client "$share" "get dir\\file $work/got-new"
@@ -54,9 +61,12 @@ for share in test folder; do
     check_says "$share: and is no version any more" 'OBJECT_NAME_NOT_FOUND' \
         client "$share" "get $token\\dir\\file $work/none"
     check "$share: allinfo does not show it" bash -c "! grep -q '$token' <<<'$(client "$share" 'allinfo dir\file')'"
+    check "$share: the file goes with its stream" client "$share" 'del beside'
     check_says "$share: a token that is none" 'no such snapshot' snapshot delete "$folder" yesterday
 done
 
+# Two versions of each share: that of the deleted one is too young to be swept. Those of the files are gone.
+check_says 'streams go with their files' '^4$' bash -c "ls '$share_path/.holdfast/streams' | wc -l"
 check_says 'nobody sees where they lie' '^ok$' bash -c "[[ -d '$share_path/.holdfast/snapshots' ]] &&
     ! timeout 20 smbclient //127.0.0.1/test '$password' -U alice -p $port -s /dev/null -c 'ls' | grep -q holdfast && echo ok"
 check_says 'nor gets in' 'ACCESS_DENIED' client test 'cd .holdfast; ls'

@@ -30,6 +30,17 @@ printf 'in a stream' >"$work/stream"
 check "put into a stream" client test "put $work/stream name2:first"
 check "get from a stream" client test "get name2:FIRST $work/stream.back"
 check_same "the stream is what was put" "$work/stream" "$work/stream.back"
+if ((EUID == 0)); then
+    check "put of a large stream" client test "put $work/source name2:large"
+    check "get of it" client test "get name2:LARGE $work/large.back"
+    check_same "it has all its bytes" "$work/source" "$work/large.back"
+    stop_server
+    start_server
+    rm -f "$work/large.back"
+    check "get of it from a server that was started anew" client test "get name2:large $work/large.back"
+    check_same "it still has" "$work/source" "$work/large.back"
+    check_says "it is listed" ':large:\$DATA' client test 'allinfo name2'
+fi
 check_says "the file itself is untouched" '^3000001$' stat -c %s "$share_path/name2"
 
 # Links that Linux made are shown and never followed.

@@ -32,6 +32,15 @@ import Testing
             case .idFullDirectory: common + nameLength + "77000000 00000000 4433221100000000"
             case .idExtendedDirectory:
                 common + nameLength + "77000000 00000000 4433221100000000 5500000000000000"
+            case .id64ExtendedDirectory: common + nameLength + "77000000 00000000 4433221100000000"
+            case .id64ExtendedBothDirectory:
+                common + nameLength + "77000000 00000000 4433221100000000" + noShortName
+            case .idAllExtendedDirectory:
+                common + nameLength
+                    + "77000000 00000000 4433221100000000 4433221100000000 5500000000000000"
+            case .idAllExtendedBothDirectory:
+                common + nameLength
+                    + "77000000 00000000 4433221100000000 4433221100000000 5500000000000000" + noShortName
             case .posix: common + "4433221100000000 99000000 00000000" + POSIXTests.attributeBytes + nameLength
             }
         return hex(head + body) + utf16(name)
@@ -48,8 +57,9 @@ import Testing
         if level == .names || level == .directory || level == .posix { entry.eaSize = 0 }
         if level != .posix { (entry.posix, entry.deviceID) = (nil, 0) }
         switch level {
-        case .idExtendedDirectory: break
-        case .idBothDirectory, .idFullDirectory, .posix: entry.fileIDHigh = 0
+        case .idExtendedDirectory, .idAllExtendedDirectory, .idAllExtendedBothDirectory: break
+        case .idBothDirectory, .idFullDirectory, .id64ExtendedDirectory, .id64ExtendedBothDirectory, .posix:
+            entry.fileIDHigh = 0
         default: (entry.fileID, entry.fileIDHigh) = (0, 0)
         }
         return ParsedDirectoryEntry(name: name, entry: entry)
@@ -59,6 +69,23 @@ import Testing
         _ name: String, _ list: inout DirectoryEntryWriter, _ writer: inout WireWriter
     ) -> DirectoryEntryWriter.Outcome {
         list.append(Self.entry, name: Array(name.utf8).span.bytes, into: &writer)
+    }
+
+    /// [MS-FSCC] 2.4.8, 2.4.17, 2.4.19, 2.4.20: ShortNameLength in bytes, then at most twelve units.
+    @Test(arguments: [
+        (DirectoryInformationClass.bothDirectory, 68), (.idBothDirectory, 68), (.id64ExtendedBothDirectory, 80),
+        (.idAllExtendedBothDirectory, 96),
+    ])
+    func shortNames(level: DirectoryInformationClass, offset: Int) throws {
+        var entry = Self.entry
+        entry.shortName = Array("SOMEDO~1.TXT!".utf16)
+        var writer = WireWriter()
+        var list = DirectoryEntryWriter(level, limit: 1000, writer: writer)
+        #expect(list.append(entry, utf16: [0x78], into: &writer) == .appended)
+        #expect(Array(writer.bytes[offset..<offset + 26]) == [24, 0] + utf16("SOMEDO~1.TXT"))
+        let parsed = try ParsedDirectoryEntry.parseList(writer.span, level)
+        #expect(parsed.first?.entry.shortName == Array("SOMEDO~1.TXT".utf16))
+        #expect(parsed.first?.name == "x")
     }
 
     @Test(arguments: DirectoryInformationClass.allCases)

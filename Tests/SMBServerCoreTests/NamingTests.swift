@@ -4,12 +4,13 @@ import Testing
 
 /// Names that are given and taken away: rename and delete.
 @Suite struct NamingTests {
-    @Test func namesOfTheOldForm() {
-        #expect(ShortNames.name(of: "dir with a long name\\file.txt") == "FILE.TXT")
-        #expect(ShortNames.name(of: "~A{1}b-_.c") == "~A{1}B-_.C")
-        for path in ["", "dir\\", "ninechars", "a.long", "a.b.c", ".a", "a.", "a b", "ä", "a+b", "f:stream"] {
-            #expect(ShortNames.name(of: path) == nil, "\(path)")
-        }
+    /// smbd and ksmbd take a slash for a separator, and Samba's tests name files by it.
+    @Test func slashesSeparateNames() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server)
+        #expect(try client.create("a", options: .directoryFile).status == .success)
+        #expect(try client.create("a/b").status == .success)
+        #expect(server.files.names.contains("a\\b"))
     }
 
     /// By the names alone, and never out of the share.

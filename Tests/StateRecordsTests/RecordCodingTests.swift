@@ -94,7 +94,8 @@ enum Sample {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])
         #expect(
             ShareRecord(name: "t", path: "p").encoded
-                == [4, 25, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+                == [5, 33, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+                + [0, 0, 0, 0, 0, 0, 0, 0])
         let user = UserRecord(name: "u", ntHash: [9], relativeID: 3, isAdministrator: true)
         #expect(user.encoded == [2, 15, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0, 1])
         #expect(try UserRecord(decoding: user.encoded) == user)
@@ -105,7 +106,9 @@ enum Sample {
     @Test func recordsOfEarlierVersions() throws {
         var reader = BinaryReader([1, 17, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 1, 0])
         #expect(try ShareRecord(from: &reader) == ShareRecord(name: "t", path: "p", isReadOnly: true))
-        let share = ShareRecord(name: "t", path: "p", offersPOSIX: false, isTimeMachine: true, compressesData: true)
+        var share = ShareRecord(name: "t", path: "p", offersPOSIX: false, isTimeMachine: true, compressesData: true)
+        share.traits = [.shortNames, .withoutNotify]
+        share.hiddenFiles = [".*", "Thumbs.db"]
         var again = BinaryReader(share.encoded)
         #expect(try ShareRecord(from: &again) == share)
         let second: [UInt8] = [2, 18, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -114,6 +117,10 @@ enum Sample {
             3, 24, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0,
         ]
         #expect(try ShareRecord(decoding: third) == ShareRecord(name: "t", path: "p", isTimeMachine: true))
+        let fourth: [UInt8] = [
+            4, 25, 0, 0, 0, 1, 0, 0, 0, 0x74, 1, 0, 0, 0, 0x70, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1,
+        ]
+        #expect(try ShareRecord(decoding: fourth) == ShareRecord(name: "t", path: "p", compressesData: true))
         let user: [UInt8] = [1, 14, 0, 0, 0, 1, 0, 0, 0, 0x75, 1, 0, 0, 0, 9, 3, 0, 0, 0]
         #expect(try UserRecord(decoding: user) == UserRecord(name: "u", ntHash: [9], relativeID: 3))
     }
@@ -129,7 +136,7 @@ enum Sample {
 
     @Test func aNewerWritersFieldsAreSkipped() throws {
         var writer = BinaryWriter()
-        writer.section(version: 5) { writer in
+        writer.section(version: 6) { writer in
             writer.write("test")
             writer.write("path")
             writer.write("")
@@ -141,7 +148,9 @@ enum Sample {
             writer.write([SharePermission]())
             writer.write(false)
             writer.write(false)
-            writer.write("a field of version 5")
+            writer.write(UInt32(0))
+            writer.write([String]())
+            writer.write("a field of version 6")
         }
         writer.write(UInt16(0xABCD))
         var reader = BinaryReader(writer.bytes)

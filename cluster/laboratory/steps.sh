@@ -63,9 +63,10 @@ programs() {
 
 programs_path() { swift build -c release --static-swift-stdlib --show-bin-path; }
 
-# simulate SEEDS: both simulators.
+# simulate SEEDS: all three simulators.
 simulate() {
     "$(programs_path)/clustersim" --seeds "0..<$1" --seconds 60 \
+        && "$(programs_path)/clustersim" --quorum-disk --seeds "0..<$1" --seconds 60 \
         && "$(programs_path)/clustersim" --takeover --seeds "0..<$1" --seconds 60
 }
 

@@ -78,6 +78,9 @@ package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
         self.lun = lun
     }
 
+    /// The same unit, as far as the addresses say; a target with two portals may have two.
+    package func isSame(as other: LUNAddress) -> Bool { self.target == other.target && self.lun == other.lun }
+
     /// `host:port` as libiscsi reads it.
     package var portal: String {
         self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
@@ -114,6 +117,8 @@ package struct ISID: Hashable, Sendable {
         case bridge = 2
         case quorumDisk = 3
         case inspection = 4
+        /// Lays a quorum disk out, beside the session that still uses the one before.
+        case preparation = 5
     }
 
     /// 24 bits, in the format "random".

@@ -7,7 +7,8 @@ import SMB2Wire
 enum ExtendedAttributes {
     private static let prefix = Array("user.".utf8)
     private static let reserved = [
-        "user.dosattrib", "user.dosstream.", "user.doseas", "user.sambapai", "user.smbreparse", "user.dosattrib2",
+        "user.dosattrib", "user.dosstream.", "user.bigstream.", "user.doseas",
+        "user.sambapai", "user.smbreparse", "user.dosattrib2",
     ]
     .map { Array($0.utf8) }
     /// [MS-FSCC] 2.4.16: EaNameLength is one byte.
@@ -33,9 +34,10 @@ enum ExtendedAttributes {
         var present = try XAttr.names(descriptor)
         for attribute in attributes {
             let name = self.prefix + attribute.name
-            guard !attribute.name.isEmpty, attribute.name.count <= self.nameBytes, !attribute.name.contains(0),
-                self.isExposed(name)
-            else { throw FileError(.invalidEaName, "an extended attribute's name") }
+            guard !attribute.name.isEmpty, attribute.name.count <= self.nameBytes, !attribute.name.contains(0) else {
+                throw FileError(.invalidEaName, "an extended attribute's name")
+            }
+            guard self.isExposed(name) else { throw FileError(.accessDenied, "an attribute of the server's own") }
             guard attribute.value.count <= FileStoreLimits.extendedAttributeBytes else {
                 throw FileError(.eaTooLarge, "an extended attribute too large")
             }

@@ -1,71 +1,6 @@
 import CLinux
 import Glibc
 import SMB2Wire
-import Synchronization
-
-/// Times that were set through a handle stay what they were set to while that handle is open: [MS-FSA] 2.1.5.15.2. A write
-/// through the descriptor changes them underneath; they are put back when somebody looks and when the handle goes. They are the
-/// file's, not the handle's: where two handles set them, the later one's hold.
-final class StickyTimes: Sendable {
-    struct Times: Sendable {
-        var lastAccess: FileTime?
-        var lastWrite: FileTime?
-        /// Linux keeps its own and lets nobody set it: what is set here is shown instead.
-        var change: FileTime?
-        /// Handles that set them.
-        var holders = 0
-    }
-
-    private let files = Mutex<[UInt64: Times]>([:])
-
-    func of(_ inode: UInt64) -> Times? { self.files.withLock { $0[inode] } }
-
-    /// ChangeTimes that were set through handles which are closed now, for as long as the file does not change: until then its
-    /// time of change, as Linux keeps it, is the one beside. A server that starts anew shows Linux's.
-    private struct Remembered: Sendable {
-        var times: [UInt64: (shown: FileTime, kept: FileTime)] = [:]
-        /// The oldest first.
-        var order: [UInt64] = []
-    }
-
-    private let remembered = Mutex(Remembered())
-
-    func remember(_ inode: UInt64, change: FileTime, whileChangedAt kept: FileTime) {
-        self.remembered.withLock { remembered in
-            if remembered.times.updateValue((change, kept), forKey: inode) == nil { remembered.order.append(inode) }
-            guard remembered.order.count > FileStoreLimits.rememberedChangeTimes else { return }
-            remembered.times[remembered.order.removeFirst()] = nil
-        }
-    }
-
-    /// The times as somebody set them, where somebody holds them or nothing changed since.
-    func shown(_ information: consuming FileInformation) -> FileInformation {
-        let (inode, kept) = (information.fileID, information.changeTime)
-        guard let sticky = self.of(inode) else {
-            let set = self.remembered.withLock { $0.times[inode] }
-            if let set, set.kept == kept { information.changeTime = set.shown }
-            return information
-        }
-        if let time = sticky.lastAccess { information.lastAccessTime = time }
-        if let time = sticky.lastWrite { information.lastWriteTime = time }
-        if let time = sticky.change { information.changeTime = time }
-        return information
-    }
-
-    func change(_ inode: UInt64, isNewHolder: Bool, _ body: (inout Times) -> Void) {
-        self.files.withLock { files in
-            if isNewHolder { files[inode, default: Times()].holders += 1 }
-            body(&files[inode, default: Times()])
-        }
-    }
-
-    func release(_ inode: UInt64) {
-        self.files.withLock { files in
-            files[inode]?.holders -= 1
-            if files[inode]?.holders == 0 { files[inode] = nil }
-        }
-    }
-}
 
 extension OpenFile {
     package func information() throws(FileError) -> FileInformation {
@@ -73,7 +8,10 @@ extension OpenFile {
         let status = try FileStatus(self.handle)
         let dos = self.volume.attributeCache.attributes(of: self.handle, status)
         var information = self.volume.stickyTimes.shown(FileInformation(status, dos))
-        if self.isStream { information.adopt(streamSize: UInt64(try self.streamContents().count)) }
+        if !self.volume.options.hiddenFiles.isEmpty, let path = try? self.currentPath() {
+            information = self.volume.hiding(information, named: path.name)
+        }
+        if self.isStream { information.adopt(streamSize: try self.streamByteCount()) }
         return information
     }
 
@@ -92,10 +30,6 @@ extension OpenFile {
         try self.setTimes(access: basic.lastAccessTime, write: basic.lastWriteTime, change: basic.changeTime)
     }
 
-    private static func isTime(_ time: FileTime) -> Bool {
-        time != .unchanged && time != .suppressUpdates && time != .resumeUpdates
-    }
-
     private func setKept(_ attributes: FileAttributes, creation: FileTime) throws(FileError) {
         let number = self.handle.number
         guard !attributes.isEmpty || Self.isTime(creation) else { return }
@@ -109,45 +43,6 @@ extension OpenFile {
         }
         if Self.isTime(creation) { dos.creationTime = creation }
         if dos != before { try dos.write(number) }
-    }
-
-    private func setTimes(access: FileTime, write: FileTime, change: FileTime) throws(FileError) {
-        let status = try FileStatus(self.handle)
-        let omit = clinux_time(seconds: 0, nanoseconds: clinux_utime_omit)
-        let newAccess = Self.isTime(access) ? access.clinux : omit
-        let newWrite = Self.isTime(write) ? write.clinux : omit
-        if Self.isTime(access) || Self.isTime(write) {
-            try check(clinux_set_times(self.handle.number, newAccess, newWrite), "set the times")
-            if status.isDirectory { self.volume.indexes.forget(inode: status.inode) }
-        }
-        guard access != .unchanged || write != .unchanged || change != .unchanged else { return }
-        let isNewHolder = !self.holdsTimes.exchange(true, ordering: .relaxed)
-        self.volume.stickyTimes.change(self.fileID, isNewHolder: isNewHolder) { sticky in
-            sticky.lastAccess = Self.sticky(sticky.lastAccess, access, now: status.accessTime)
-            sticky.lastWrite = Self.sticky(sticky.lastWrite, write, now: status.writeTime)
-            sticky.change = Self.sticky(sticky.change, change, now: status.changeTime)
-        }
-    }
-
-    private static func sticky(_ old: FileTime?, _ requested: FileTime, now: FileTime) -> FileTime? {
-        switch requested {
-        case .unchanged: old
-        case .suppressUpdates: old ?? now
-        case .resumeUpdates: nil
-        default: requested
-        }
-    }
-
-    func restoreStickyTimes() throws(FileError) {
-        guard let sticky = self.volume.stickyTimes.of(self.fileID) else { return }
-        let status = try FileStatus(self.handle)
-        let accessIsRight = sticky.lastAccess == nil || sticky.lastAccess == status.accessTime
-        let writeIsRight = sticky.lastWrite == nil || sticky.lastWrite == status.writeTime
-        guard !accessIsRight || !writeIsRight else { return }
-        let omit = clinux_time(seconds: 0, nanoseconds: clinux_utime_omit)
-        try check(
-            clinux_set_times(self.handle.number, sticky.lastAccess?.clinux ?? omit, sticky.lastWrite?.clinux ?? omit),
-            "put the times back")
     }
 
     /// FSCTL_SET_SPARSE, [MS-FSCC] 2.3.69. Every file can have holes here; the attribute is what the client sees of it.
@@ -188,6 +83,7 @@ extension Volume {
         var flags: UInt32 = 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000 | 0x80
         if self.canClone { flags |= 0x0800_0000 }
         if self.options.isCaseSensitive { flags |= 0x01 }
+        if self.options.refusesStreams { flags &= ~0x0004_0000 }
         if self.options.isReadOnly { flags |= 0x0008_0000 }
         return flags
     }

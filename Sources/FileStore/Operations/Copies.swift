@@ -44,11 +44,12 @@ extension Volume {
         try target.requireData("copy to")
         let from = try Self.offset(sourceOffset, UInt64(count))
         let to = try Self.offset(targetOffset, UInt64(count))
-        let size = source.isStream ? UInt64(try source.streamContents().count) : (try FileStatus(source.handle)).size
+        let size = source.isStream ? try source.streamByteCount() : (try FileStatus(source.handle)).size
         guard UInt64(from) + UInt64(count) <= size else { throw FileError(.invalidViewSize, "copy past the end") }
         let isOneStream = source.identity == target.identity && source.streamName == target.streamName
         // The kernel refuses overlapping ranges of one file; streams are no files of their own.
         let isByHand = source.isStream || target.isStream || isOneStream && abs(from - to) < Int64(count)
+        if !target.isStream { try target.willChangeData() }
         var done = 0
         while done < count, !isByHand {
             let result = clinux_copy_range(
@@ -100,6 +101,7 @@ extension Volume {
         let isToEnd = sourceOffset + count == (try FileStatus(source.handle)).size
         let shared = isToEnd ? count : count / block * block
         // To FICLONERANGE a count of 0 is the rest of the file.
+        try target.willChangeData()
         if shared > 0 {
             let result = clinux_clone_range(
                 source.descriptor, sourceOffset, target.descriptor, targetOffset, shared)

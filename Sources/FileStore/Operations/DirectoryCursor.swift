@@ -122,7 +122,7 @@ package final class DirectoryCursor: Sendable {
         if let entry = try self.entry(name) { return entry }
         if self.file.isPOSIX, let original = POSIXSpelling.original(name) { return try self.entry(original) }
         guard !self.file.volume.options.isCaseSensitive, !self.file.isPOSIX,
-            let spelling = try self.file.volume.indexes.spelling(of: name, in: directory)
+            let spelling = try self.file.volume.spelling(of: name, in: directory)
         else { return nil }
         return try self.entry(spelling)
     }
@@ -157,9 +157,10 @@ package final class DirectoryCursor: Sendable {
         }
         var item = DirectoryEntry(
             name: shown ?? NameText.shown(onDisk),
-            information: self.file.volume.stickyTimes.shown(FileInformation(status, dos)))
+            information: self.file.volume.hiding(
+                self.file.volume.stickyTimes.shown(FileInformation(status, dos)), named: onDisk))
         if self.readsApple.load(ordering: .relaxed) {
-            item.apple = AppleAttributes(directory: directory, entry: onDisk)
+            item.apple = AppleAttributes(directory: directory, entry: onDisk, of: self.file.volume)
         }
         return item
     }

@@ -6,9 +6,10 @@ import Synchronization
 /// Change notification for any number of directories, [MS-SMB2] 3.3.5.19, [MS-FSA] 2.1.5.11, through one inotify descriptor.
 ///
 /// The kernel watches single directories: a recursive watch holds one for each directory below, and follows as they come and
-/// go. What was made in a new directory before the kernel watched it is reported from a listing, so that a change may be told
-/// twice, but not missed. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a recursive watch is told once
-/// that it has overflowed, and hears nothing from deeper down.
+/// go. A file that this process makes is told of once: what it gives it in the making is no change. What was made in a
+/// new directory before the kernel watched it is reported from a listing, so that a change may be told twice, but not
+/// missed. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a recursive watch is told once that it
+/// has overflowed, and hears nothing from deeper down.
 package final class DirectoryWatcher: Sendable {
     /// What the kernel is asked for, whatever a watch's filter: one directory can have several.
     private static let mask = UInt32(
@@ -16,7 +17,11 @@ package final class DirectoryWatcher: Sendable {
             | IN_EXCL_UNLINK)
     private static let bufferBytes = 64 * 1024
 
-    private let inotify: Descriptor
+    let inotify: Descriptor
+    /// Readable while events wait that were read from the kernel by somebody else than `drain`.
+    private let wakeup: Descriptor
+    /// Waits for either.
+    private let either: Descriptor
     private let state = Mutex(State())
 
     private let watchLimit: Int
@@ -26,10 +31,19 @@ package final class DirectoryWatcher: Sendable {
     package init(watchLimit: Int = FileStoreLimits.watchedDirectories) throws(FileError) {
         self.watchLimit = watchLimit
         self.inotify = try Descriptor(result: clinux_inotify_init(), "inotify_init")
+        self.wakeup = try Descriptor(result: Self.orError(clinux_eventfd()), "eventfd")
+        self.either = try Descriptor(result: Self.orError(epoll_create1(Int32(EPOLL_CLOEXEC))), "epoll_create1")
+        for descriptor in [self.inotify.number, self.wakeup.number] {
+            try check(
+                Int(clinux_epoll_control(self.either.number, EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, 0)),
+                "wait for changes")
+        }
     }
 
+    private static func orError(_ result: Int32) -> Int { result >= 0 ? Int(result) : -Int(errno) }
+
     /// Readable when `drain` has something to say.
-    package var descriptor: Int32 { self.inotify.number }
+    package var descriptor: Int32 { self.either.number }
 
     private struct Watch: Sendable {
         var root: WatchRoot
@@ -51,8 +65,27 @@ package final class DirectoryWatcher: Sendable {
         var watches: [WatchID: Watch] = [:]
         /// By the kernel's number of the directory, and whose prefix it is.
         var interests: [Int32: [WatchID: [UInt8]]] = [:]
+        /// The inodes of those directories, and how many of them are each (a file system may be mounted twice).
+        var inodes: [Int32: UInt64] = [:]
+        var watchedInodes: [UInt64: Int] = [:]
+        /// What this process makes right now in a watched directory, and how many make it.
+        var making: [Made: Int] = [:]
         var nextID: UInt32 = 1
         var events: [WatchEvent] = []
+
+        mutating func forget(directory number: Int32) {
+            self.interests[number] = nil
+            guard let inode = self.inodes.removeValue(forKey: number), let count = self.watchedInodes[inode] else {
+                return
+            }
+            self.watchedInodes[inode] = count > 1 ? count - 1 : nil
+        }
+    }
+
+    /// A name in a directory, which is an inode.
+    struct Made: Hashable, Sendable {
+        var directory: UInt64
+        var name: [UInt8]
     }
 
     /// Keeps the directory open; no descriptor of its own, a client may have many watches.
@@ -75,6 +108,7 @@ package final class DirectoryWatcher: Sendable {
     ) throws(FileError) -> WatchID {
         guard file.isDirectory else { throw FileError(.invalidParameter, "watch what is no directory") }
         let root = try WatchRoot(file)
+        Makings.shared.add(self)
         return try self.state.withLock { state throws(FileError) in
             let id = WatchID(rawValue: state.nextID)
             state.nextID &+= 1
@@ -102,15 +136,46 @@ package final class DirectoryWatcher: Sendable {
     /// `FileStoreLimits.eventsPerDrain`.
     package func drain() throws(FileError) -> [WatchEvent] {
         try self.state.withLock { state throws(FileError) in
-            var notices: [Notice] = []
-            while notices.count < FileStoreLimits.eventsPerDrain {
-                guard try self.read(into: &notices) else { break }
-            }
-            self.handle(notices, &state)
+            var count: UInt64 = 0
+            _ = clinux_read(self.wakeup.number, &count, MemoryLayout.size(ofValue: count))
+            try self.readAll(&state)
             let events = state.events
             state.events = []
             return events
         }
+    }
+
+    private func readAll(_ state: inout State) throws(FileError) {
+        var notices: [Notice] = []
+        while notices.count < FileStoreLimits.eventsPerDrain {
+            guard try self.read(into: &notices) else { break }
+        }
+        self.handle(notices, &state)
+    }
+
+    // MARK: What this process makes
+
+    /// False where nobody watches.
+    func begin(_ made: Made) -> Bool {
+        self.state.withLock { state in
+            guard state.watchedInodes[made.directory] != nil else { return false }
+            state.making[made, default: 0] += 1
+            return true
+        }
+    }
+
+    /// What the kernel says of it up to here was its being made.
+    func end(_ made: Made) {
+        let hasEvents = self.state.withLock { state in
+            // What cannot be read now `drain` fails to read, too, and says so.
+            try? self.readAll(&state)
+            let count = state.making[made] ?? 0
+            state.making[made] = count > 1 ? count - 1 : nil
+            return !state.events.isEmpty
+        }
+        guard hasEvents else { return }
+        var one: UInt64 = 1
+        _ = write(self.wakeup.number, &one, MemoryLayout.size(ofValue: one))
     }
 
     // MARK: The kernel's side
@@ -161,6 +226,11 @@ package final class DirectoryWatcher: Sendable {
             _ = clinux_inotify_remove(self.inotify.number, number)
             throw FileError(.insufficientResources, "too many watched directories")
         }
+        if state.interests[number] == nil {
+            let inode = try FileStatus(number: directory).inode
+            state.inodes[number] = inode
+            state.watchedInodes[inode, default: 0] += 1
+        }
         state.interests[number, default: [:]][id] = prefix
         state.watches[id]?.directories.insert(number)
     }
@@ -206,7 +276,7 @@ package final class DirectoryWatcher: Sendable {
             state.watches[id]?.directories.remove(number)
             state.interests[number]?[id] = nil
             guard state.interests[number]?.isEmpty == true else { continue }
-            state.interests[number] = nil
+            state.forget(directory: number)
             _ = clinux_inotify_remove(self.inotify.number, number)
         }
     }
@@ -230,6 +300,12 @@ package final class DirectoryWatcher: Sendable {
                 continue
             }
             guard let known = state.interests[notice.directory] else { continue }
+            if notice.says(IN_ATTRIB) || notice.says(IN_MODIFY), !state.making.isEmpty,
+                let inode = state.inodes[notice.directory],
+                state.making[Made(directory: inode, name: notice.name)] != nil
+            {
+                continue
+            }
             let interests = known.map { Interest(watch: $0, prefix: $1) }.sorted {
                 $0.watch.rawValue < $1.watch.rawValue
             }
@@ -247,7 +323,7 @@ package final class DirectoryWatcher: Sendable {
     }
 
     private func end(_ interests: [Interest], _ directory: Int32, _ state: inout State) {
-        state.interests[directory] = nil
+        state.forget(directory: directory)
         for interest in interests { state.watches[interest.watch]?.directories.remove(directory) }
         for interest in interests where interest.prefix.isEmpty {
             guard let watch = state.watches.removeValue(forKey: interest.watch) else { continue }
@@ -269,8 +345,9 @@ package final class DirectoryWatcher: Sendable {
             }
         } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
             self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
-            if notice.says(IN_MOVED_TO), !notice.isDirectory {
-                // A file that gets another name gets the archive attribute, too.
+            if notice.says(IN_MOVED_TO), !notice.isDirectory, !watch.filter.contains(.fileName) {
+                // A file that gets another name gets the archive attribute, too: who is told of the name is not told of
+                // that.
                 self.report(id, .modified, path, wanting: [.attributes, .creation], &state)
             }
             guard watch.isRecursive, notice.isDirectory else { return }

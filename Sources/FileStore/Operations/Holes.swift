@@ -18,6 +18,7 @@ extension OpenFile {
         let start = try Volume.offset(range.lowerBound, end - range.lowerBound)
         let length = Int64(end - range.lowerBound)
         let isSparse = try self.information().attributes.contains(.sparseFile)
+        try self.willChangeData()
         let mode = FALLOC_FL_KEEP_SIZE | (isSparse ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE)
         let result = clinux_fallocate(self.descriptor, Int32(mode), start, length)
         guard failed(result, EOPNOTSUPP) else {
@@ -32,14 +33,6 @@ extension OpenFile {
         let size = try self.information().endOfFile
         if range.upperBound > size { try self.setEndOfFile(range.upperBound) }
         try self.zero(range)
-    }
-
-    private func zeroStream(_ range: Range<UInt64>) throws(FileError) {
-        try self.changeStream { contents throws(FileError) in
-            let part = range.clamped(to: 0..<UInt64(contents.count))
-            contents.replaceSubrange(
-                Int(part.lowerBound)..<Int(part.upperBound), with: repeatElement(0, count: part.count))
-        }
     }
 
     private func writeZeros(_ start: Int64, _ length: Int64) throws(FileError) {
@@ -77,7 +70,7 @@ extension OpenFile {
     ) throws(FileError) -> (ranges: [Range<UInt64>], isComplete: Bool) {
         try self.requireData("query the allocated ranges")
         let limit = min(limit, FileStoreLimits.allocatedRanges)
-        let size = self.isStream ? UInt64(try self.streamContents().count) : (try FileStatus(self.handle)).size
+        let size = self.isStream ? try self.streamByteCount() : (try FileStatus(self.handle)).size
         guard !self.isStream, try self.information().attributes.contains(.sparseFile) else {
             let whole = range.clamped(to: 0..<size)
             guard !whole.isEmpty else { return ([], true) }

@@ -79,7 +79,9 @@ extension Volume {
     package func delete(_ file: OpenFile) throws(FileError) {
         try self.requireWritable()
         if let stream = file.streamName {
-            try XAttr.remove(file.handle.number, try NamedStreams.attribute(stream))
+            try self.streamChanges.withLock { _ throws(FileError) in
+                try self.removeStream(stream, of: file.handle.number)
+            }
             return
         }
         let path = try file.currentPath()
@@ -87,10 +89,15 @@ extension Volume {
         let name = place.name
         let parent = place.parent.number
         let flags = file.isDirectory ? AT_REMOVEDIR : 0
+        let streams = try self.largeStreams(going: file.handle.number, try FileStatus(file.handle))
         _ = try self.indexes.exclusively(in: parent) { () throws(FileError) -> Int in
             try self.indexes.change(parent, removing: name) { () throws(FileError) -> Int in
                 try check(withTerminated(name) { clinux_unlinkat(parent, $0, flags) }, "delete")
             }
+        }
+        self.removeLargeStreams(streams)
+        if self.options.givesShortNames, !file.isDirectory {
+            self.tunnel.remember(name, in: try FileStatus(number: parent).inode)
         }
         file.markDeleted()
         if file.isDirectory { self.directorySecurities.forgetAll() }
@@ -138,7 +145,9 @@ extension Volume {
             return try self.move(source.parent.number, source.name, target.parent.number, newName, 0, sameDirectory)
         }
         // Replaced in one step under its old spelling; then the name is spelled as asked.
+        let streams = try self.largeStreams(going: existing, in: target.parent.number)
         try self.move(source.parent.number, source.name, target.parent.number, existing, 0, sameDirectory)
+        self.removeLargeStreams(streams)
         if existing != newName {
             try self.move(target.parent.number, existing, target.parent.number, newName, UInt32(RENAME_NOREPLACE), true)
         }
@@ -156,6 +165,8 @@ extension Volume {
             try self.checkReplaceable(parent, existing, isPOSIX: file.isPOSIX)
             // The file's own name, as it is.
             if let status = try FileStatus(directory: parent, entry: existing), status.inode == file.fileID { return }
+            let streams = try self.largeStreams(going: existing, in: parent)
+            defer { self.removeLargeStreams(streams) }
             _ = try self.indexes.change(parent, removing: existing) { () throws(FileError) -> Int in
                 try check(withTerminated(existing) { clinux_unlinkat(parent, $0, 0) }, "replace a name by a link")
             }
@@ -192,7 +203,7 @@ extension Volume {
             let exists = try FileStatus(directory: parent.number, entry: original) != nil
             return Target(parent: parent, existing: exists ? original : nil)
         }
-        let spelling = self.options.isCaseSensitive ? nil : try self.indexes.spelling(of: name, in: parent.number)
+        let spelling = self.options.isCaseSensitive ? nil : try self.spelling(of: name, in: parent.number)
         return Target(parent: parent, existing: spelling)
     }
 

@@ -132,7 +132,7 @@ private struct SnapshotMaker: ~Copyable {
             if try FileStatus(source).changeTime == before.changeTime { break }
         }
         self.summary.directories += 1
-        try Self.copyMetadata(from: source, status: try FileStatus(source), to: copy.number)
+        try self.copyMetadata(from: source, status: try FileStatus(source), to: copy.number)
     }
 
     /// False where the name is gone.
@@ -198,7 +198,7 @@ private struct SnapshotMaker: ~Copyable {
             seen = now
             if isSame { break }
         }
-        try Self.copyMetadata(from: source, status: seen, to: made.number)
+        try self.copyMetadata(from: source, status: seen, to: made.number)
         self.summary.files += 1
     }
 
@@ -233,12 +233,16 @@ private struct SnapshotMaker: ~Copyable {
     }
 
     /// Owner, mode, extended attributes and times, in the order in which one does not undo the other.
-    private static func copyMetadata(
+    private func copyMetadata(
         from source: borrowing Descriptor, status: FileStatus, to target: Int32
     ) throws(FileError) {
         try check(clinux_chown(target, status.raw.uid, status.raw.gid), "set the owner in a snapshot")
         try check(clinux_chmod(target, status.raw.mode & 0o7777), "set the mode in a snapshot")
         for name in try XAttr.names(source.number) {
+            if let stream = LargeStreams.name(attribute: name) {
+                _ = try self.volume.copyLargeStream(stream, from: source.number, to: target)
+                continue
+            }
             if let value = try XAttr.get(source.number, name) { try XAttr.set(target, name, value) }
         }
         // The copy was made today. Where the file's own attributes do not say so already, they say now when it was made.

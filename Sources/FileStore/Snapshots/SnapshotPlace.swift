@@ -8,6 +8,7 @@ import SMB2Wire
 ///     .holdfast/snapshots/SHARE/@GMT-2026.11.24-19.30.00/    a snapshot: the share's tree as it was
 ///     .holdfast/snapshots/SHARE/.making-@GMT-...             one that is being made; a crash leaves it, and nobody lists it
 ///     .holdfast/snapshots/SHARE/.removing-@GMT-...           one that is being removed
+///     .holdfast/streams/ID                                   a large named stream (LargeStreams.swift)
 ///
 /// SHARE is the file handle of the share's folder in hexadecimal: the same on every node, whatever the share is called.
 package enum OwnDirectory {
@@ -58,20 +59,27 @@ extension Volume {
     ///
     /// - Parameter makes: make what is missing of it.
     func snapshotPlace(makes: Bool = false) throws(FileError) -> Descriptor? {
-        var current = try self.filesystemRoot()
         let share = Array(try FileIdentity(self.root.number, filesystem: self.filesystemID).fileName.utf8)
-        for name in [OwnDirectory.bytes, Array(OwnDirectory.snapshots.utf8), share] {
+        return try self.ownPlace([Array(OwnDirectory.snapshots.utf8), share], makes: makes)
+    }
+
+    /// A folder in the server's own directory; nil where it is not there.
+    ///
+    /// - Parameter makes: make what is missing of it.
+    func ownPlace(_ path: [[UInt8]], makes: Bool) throws(FileError) -> Descriptor? {
+        var current = try self.filesystemRoot()
+        for name in [OwnDirectory.bytes] + path {
             let directory = current.number
             if makes {
                 let made = withTerminated(name) { clinux_mkdirat(directory, $0, OwnDirectory.mode) }
                 if !failed(made, EEXIST) {
-                    try check(made, "make the folder of the snapshots")
+                    try check(made, "make a folder of the server's own")
                     try Self.flush(directory)
                 }
             }
             let opened = self.openBeneath(directory, name, O_RDONLY | O_DIRECTORY)
             if !makes, failed(opened, ENOENT) { return nil }
-            current = try Descriptor(result: opened, "open the folder of the snapshots")
+            current = try Descriptor(result: opened, "open a folder of the server's own")
         }
         return current
     }

@@ -123,6 +123,8 @@ extension Volume {
         try check(result, "take a snapshot away")
         try Self.flush(place.number)
         try TreeRemoval.remove(gone, from: place.number, isCancelled: isCancelled)
+        // What stays is swept another time.
+        _ = try? self.sweepLargeStreams(isCancelled: isCancelled)
     }
 
     /// Removes what a crash or a cancellation left in the middle; nothing while somebody makes or removes one.

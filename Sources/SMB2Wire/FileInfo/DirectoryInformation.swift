@@ -14,6 +14,14 @@ package enum DirectoryInformationClass: UInt8, Sendable, CaseIterable {
     case idFullDirectory = 0x26
     /// FileIdExtdDirectoryInformation, 2.4.19.
     case idExtendedDirectory = 0x3C
+    /// FileId64ExtdDirectoryInformation, 2.4.18.
+    case id64ExtendedDirectory = 0x4E
+    /// FileId64ExtdBothDirectoryInformation, 2.4.17.
+    case id64ExtendedBothDirectory = 0x4F
+    /// FileIdAllExtdDirectoryInformation, 2.4.20.
+    case idAllExtendedDirectory = 0x50
+    /// FileIdAllExtdBothDirectoryInformation, 2.4.19.
+    case idAllExtendedBothDirectory = 0x51
     /// SMB2_FIND_POSIX_INFORMATION of the POSIX extensions.
     case posix = 0x64
 
@@ -27,7 +35,53 @@ package enum DirectoryInformationClass: UInt8, Sendable, CaseIterable {
         case .idBothDirectory: 104
         case .idFullDirectory: 80
         case .idExtendedDirectory: 88
+        case .id64ExtendedDirectory: 80
+        case .id64ExtendedBothDirectory: 106
+        case .idAllExtendedDirectory: 96
+        case .idAllExtendedBothDirectory: 122
         case .posix: 8 + POSIXInformation.fixedByteCount
+        }
+    }
+
+    /// Where ShortNameLength is, a byte; the name, of 24 bytes, begins two after it.
+    fileprivate var shortNameOffset: Int? {
+        switch self {
+        case .bothDirectory, .idBothDirectory: 68
+        case .id64ExtendedBothDirectory: 80
+        case .idAllExtendedBothDirectory: 96
+        default: nil
+        }
+    }
+
+    package var hasShortName: Bool { self.shortNameOffset != nil }
+
+    /// The reparse tag has a field of its own.
+    fileprivate var isExtended: Bool {
+        switch self {
+        case .idExtendedDirectory, .id64ExtendedDirectory, .id64ExtendedBothDirectory, .idAllExtendedDirectory,
+            .idAllExtendedBothDirectory:
+            true
+        default: false
+        }
+    }
+
+    /// Where the file id of 128 bits is.
+    fileprivate var longIDOffset: Int? {
+        switch self {
+        case .idExtendedDirectory: 72
+        case .idAllExtendedDirectory, .idAllExtendedBothDirectory: 80
+        default: nil
+        }
+    }
+
+    /// Where the one of 64 bits is.
+    fileprivate var idOffset: Int? {
+        switch self {
+        case .idBothDirectory: 96
+        case .idFullDirectory, .id64ExtendedDirectory, .id64ExtendedBothDirectory, .idAllExtendedDirectory,
+            .idAllExtendedBothDirectory:
+            72
+        default: nil
         }
     }
 }
@@ -48,6 +102,8 @@ package struct DirectoryEntry: Equatable, Sendable {
     package var deviceID: UInt32 = 0
     /// Shown by `idBothDirectory` in place of the EA size and the short name.
     package var apple: AppleDirectoryAttributes?
+    /// At most 12 units; shown by the levels that have one.
+    package var shortName: [UInt16] = []
 
     package init(
         fileIndex: UInt32 = 0, information: NetworkOpenInformation, eaSize: UInt32 = 0, reparseTag: UInt32 = 0,
@@ -163,26 +219,28 @@ package struct DirectoryEntryWriter {
         writer.store(information.allocationSize, at: at + 48)
         writer.store(information.attributes.rawValue, at: at + 56)
         writer.store(nameLength, at: at + 60)
-        let eaSize = entry.reparseTag != 0 ? entry.reparseTag : entry.eaSize
-        switch self.informationClass {
-        case .directory, .names, .posix:
-            break
-        case .fullDirectory, .bothDirectory:
-            writer.store(eaSize, at: at + 64)
-        case .idBothDirectory:
-            writer.store(eaSize, at: at + 64)
-            writer.store(entry.fileID, at: at + 96)
-            entry.apple?.store(into: &writer, at: at)
-        case .idFullDirectory:
-            writer.store(eaSize, at: at + 64)
-            writer.store(entry.fileID, at: at + 72)
-        case .idExtendedDirectory:
+        let level = self.informationClass
+        guard level != .directory else { return }
+        if level.isExtended {
             writer.store(entry.eaSize, at: at + 64)
             writer.store(entry.reparseTag, at: at + 68)
-            writer.store(entry.fileID, at: at + 72)
-            writer.store(entry.fileIDHigh, at: at + 80)
+        } else {
+            writer.store(entry.reparseTag != 0 ? entry.reparseTag : entry.eaSize, at: at + 64)
         }
+        if let offset = level.idOffset { writer.store(entry.fileID, at: at + offset) }
+        if let offset = level.longIDOffset {
+            writer.store(entry.fileID, at: at + offset)
+            writer.store(entry.fileIDHigh, at: at + offset + 8)
+        }
+        if let offset = level.shortNameOffset {
+            let name = entry.shortName.prefix(Self.shortNameUnits)
+            writer.store(UInt8(2 * name.count), at: at + offset)
+            for (index, unit) in name.enumerated() { writer.store(unit, at: at + offset + 2 + 2 * index) }
+        }
+        if level == .idBothDirectory { entry.apple?.store(into: &writer, at: at) }
     }
+
+    private static let shortNameUnits = 12
 }
 
 /// What a client reads of a directory entry.
@@ -239,18 +297,19 @@ package struct ParsedDirectoryEntry: Equatable, Sendable {
         case .directory, .names, .posix: break
         default:
             entry.eaSize = data.load(UInt32.self, at: at + 64)
-            if informationClass != .idExtendedDirectory, information.attributes.contains(.reparsePoint) {
+            if !informationClass.isExtended, information.attributes.contains(.reparsePoint) {
                 (entry.eaSize, entry.reparseTag) = (0, entry.eaSize)
             }
         }
-        switch informationClass {
-        case .idBothDirectory: entry.fileID = data.load(UInt64.self, at: at + 96)
-        case .idFullDirectory: entry.fileID = data.load(UInt64.self, at: at + 72)
-        case .idExtendedDirectory:
-            entry.reparseTag = data.load(UInt32.self, at: at + 68)
-            entry.fileID = data.load(UInt64.self, at: at + 72)
-            entry.fileIDHigh = data.load(UInt64.self, at: at + 80)
-        default: break
+        if informationClass.isExtended { entry.reparseTag = data.load(UInt32.self, at: at + 68) }
+        if let offset = informationClass.idOffset { entry.fileID = data.load(UInt64.self, at: at + offset) }
+        if let offset = informationClass.longIDOffset {
+            entry.fileID = data.load(UInt64.self, at: at + offset)
+            entry.fileIDHigh = data.load(UInt64.self, at: at + offset + 8)
+        }
+        if let offset = informationClass.shortNameOffset {
+            let count = min(Int(data.load(UInt8.self, at: at + offset)) / 2, 12)
+            entry.shortName = (0..<count).map { data.load(UInt16.self, at: at + offset + 2 + 2 * $0) }
         }
         return ParsedDirectoryEntry(name: name, entry: entry)
     }

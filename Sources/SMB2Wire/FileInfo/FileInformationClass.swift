@@ -51,7 +51,7 @@ package enum FileInformationClass: UInt8, Sendable, CaseIterable {
         case .disposition: 1
         case .fullEA: 8
         case .all: AllInformation.fixedByteCount + 4
-        case .stream: StreamInformation.fixedByteCount
+        case .stream: StreamInformation.fixedByteCount + 8
         case .pipe: 8
         case .pipeLocal: 40
         case .pipeRemote: 16

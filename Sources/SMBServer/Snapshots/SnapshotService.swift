@@ -158,7 +158,9 @@ final class SnapshotService: @unchecked Sendable {
             case .clean(let volume, let share):
                 do throws(FileError) {
                     try volume.removeUnfinishedSnapshots { self.isCancelled.load(ordering: .acquiring) }
-                } catch { Log.write("share \(share): an unfinished snapshot could not be removed: \(error)") }
+                    let swept = try volume.sweepLargeStreams { self.isCancelled.load(ordering: .acquiring) }
+                    if swept > 0 { Log.write("share \(share): \(swept) streams of files that are gone were removed") }
+                } catch { Log.write("share \(share): what an earlier life left could not be removed: \(error)") }
             case .look(let schedules): for (schedule, volume) in schedules { self.follow(schedule, volume) }
             }
         }

@@ -15,6 +15,8 @@ extension ServerState {
         guard let open = self.opens[key], let handle = open.handle, open.isDirectory else {
             throw SMBError(.invalidParameter, "no directory")
         }
+        // 3.3.5.19: a server that does not support it.
+        guard !open.share.traits.contains(.withoutNotify) else { throw SMBError(.notImplemented, "CHANGE_NOTIFY") }
         guard open.grantedAccess.contains(.listDirectory) else { throw SMBError(.accessDenied) }
         if self.files[open.file]?.isDeletePending == true { throw SMBError(.deletePending) }
 

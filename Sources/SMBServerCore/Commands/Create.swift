@@ -29,6 +29,7 @@ extension ServerState {
             if let outcome = try self.replay(durable, create, tree, &request, into: &writer) { return outcome }
         }
         try Self.checkParameters(create)
+        if create.contexts.posix == nil { path = Self.withBackslashes(path) }
         path = try SnapshotPath.named(Self.sharePath(path, request), create.contexts.timeWarp)
         try self.closeEarlierInstance(create.contexts, path, tree, request)
         let lease = self.requestedLease(create, request)
@@ -96,6 +97,16 @@ extension ServerState {
         }
     }
 
+    /// A slash separates names as a backslash does, as with smbd and ksmbd: no name has one ([MS-FSCC] 2.1.5.2), and
+    /// clients that take what their user typed as a path send it. In a stream's name it stays what it is, and is
+    /// refused.
+    private static func withBackslashes(_ path: String) -> String {
+        guard path.utf8.contains(UInt8(ascii: "/")) else { return path }
+        let end = path.utf8.firstIndex(of: UInt8(ascii: ":")) ?? path.endIndex
+        return path[..<end].split(separator: "/", omittingEmptySubsequences: false).joined(separator: "\\")
+            + path[end...]
+    }
+
     /// The path within the share. A DFS client names server and share in front of it. 3.3.5.9.
     private static func sharePath(_ path: String, _ request: Request) throws(SMBError) -> String {
         guard path.utf8.first != UInt8(ascii: "\\") else { throw SMBError(.invalidParameter, "leading backslash") }
@@ -136,7 +147,9 @@ extension ServerState {
         wish.allocationSize = create.contexts.allocationSize ?? 0
         wish.creation = creation
         wish.posixMode = create.contexts.posix?.mode
-        if let range = create.contexts.securityDescriptor { wish.securityDescriptor = message.bytes(in: range) }
+        if let range = create.contexts.securityDescriptor {
+            wish.securityDescriptor = Self.asKept(message.bytes(in: range), on: tree.share)
+        }
         var (uid, gid): (UInt32?, UInt32?) = (nil, nil)
         if create.contexts.posix != nil, let descriptor = wish.securityDescriptor {
             (wish.securityDescriptor, uid, gid) = try self.posixSecurity(ofNew: descriptor)

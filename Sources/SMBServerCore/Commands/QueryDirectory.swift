@@ -59,6 +59,13 @@ extension ServerState {
                         finderInfo: apple.finderInfo, isDirectory: item.facts.isDirectory,
                         created: item.facts.creationTime))
             }
+            if open.share.traits.contains(.shortNames), level.hasShortName, !item.name.isEmpty {
+                let text = String(decoding: item.name, as: UTF16.self)
+                // A name that is one has no other.
+                if ShortName.own(text) == nil, text != ".", text != ".." {
+                    entry.shortName = Array(ShortName.given(text).utf16)
+                }
+            }
             let name = open.isPOSIX ? POSIXNames.unmapped(item.name) : item.name
             if entries.append(entry, utf16: name, into: &writer) == .full {
                 enumeration.unread(item)

@@ -85,7 +85,7 @@ extension ServerState {
                 name: "\\" + SnapshotPath.withoutToken(open.path)
             ).encode(into: &answer)
         case .alternateName:
-            guard let name = ShortNames.name(of: open.path) else { throw SMBError(.objectNameNotFound, "no 8.3 name") }
+            guard let name = Self.shortName(of: open) else { throw SMBError(.objectNameNotFound, "no 8.3 name") }
             NameInformation(name).encode(into: &answer)
         case .shortName: throw SMBError(.objectNameNotFound)
         case .stream:
@@ -123,6 +123,13 @@ extension ServerState {
             .validDataLength, .pipe, .pipeLocal, .pipeRemote:
             throw SMBError(.invalidInfoClass)
         }
+    }
+
+    private static func shortName(of open: Open) -> String? {
+        let path = open.path.prefix { $0 != ":" }
+        let last = path.split(separator: "\\", omittingEmptySubsequences: false).last ?? path
+        guard !last.isEmpty, open.share.traits.contains(.shortNames) else { return ShortName.own(last) }
+        return ShortName.given(String(last))
     }
 
     private func standardInformation(_ open: Open, _ facts: FileFacts) -> StandardInformation {

@@ -13,8 +13,8 @@ extension ServerState {
             throw SMBError(.accessDenied)
         }
         var descriptor: SecurityDescriptor
-        do throws(WireError) { descriptor = try SecurityDescriptor(parsing: Self.selfRelative(data).span.bytes) } catch
-        {
+        let bytes = Self.asKept(Self.selfRelative(data), on: open.share)
+        do throws(WireError) { descriptor = try SecurityDescriptor(parsing: bytes.span.bytes) } catch {
             throw SMBError(.invalidSecurityDescr, "\(error)")
         }
         // chown's owners are checked by nobody: a POSIX client's users are its own, and no list speaks of them.
@@ -29,6 +29,16 @@ extension ServerState {
         descriptor.encode(into: &writer)
         let rest = open.isPOSIX ? try self.setPOSIXSecurity(writer.bytes, parts, handle) : parts
         if !rest.isEmpty { try handle.setSecurityDescriptor(writer.bytes, rest) }
+    }
+
+    /// SE_DACL_AUTO_INHERITED and SE_SACL_AUTO_INHERITED stay where SE_DACL_AUTO_INHERIT_REQ and
+    /// SE_SACL_AUTO_INHERIT_REQ ask for it, [MS-DTYP] 2.4.6; on a share that keeps them anyhow the descriptor asks for
+    /// it.
+    static func asKept(_ descriptor: [UInt8], on share: Share) -> [UInt8] {
+        guard share.traits.contains(.keepsInheritedFlag), descriptor.count > 3 else { return descriptor }
+        var bytes = descriptor
+        bytes[3] |= (bytes[3] & 0x0C) >> 2
+        return bytes
     }
 
     /// Samba's tools forget the bit that says so; on the wire there is no other form. [MS-DTYP] 2.4.6.

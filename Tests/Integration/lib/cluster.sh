@@ -23,11 +23,14 @@ clean_up() {
 }
 trap clean_up EXIT
 
-if ! "$lab" up >"$work/up.log" 2>&1; then
-    failed 'a cluster of two nodes and a witness' "$(cat "$work/up.log")"
+# lab_up_options=(--quorum-lun) before this file is sourced: without a witness.
+cluster_kind='a cluster of two nodes and a witness'
+if [[ -n ${lab_up_options[*]:-} ]]; then cluster_kind="a cluster with ${lab_up_options[*]}"; fi
+if ! "$lab" up ${lab_up_options[@]+"${lab_up_options[@]}"} >"$work/up.log" 2>&1; then
+    failed "$cluster_kind" "$(cat "$work/up.log")"
     exit 0
 fi
-passed 'a cluster of two nodes and a witness'
+passed "$cluster_kind"
 
 # on NODE COMMAND...: on the node, with its mounts, processes and network.
 on() {

@@ -27,8 +27,12 @@ def need(laboratory):
     return laboratory
 
 
-def up(laboratory, _):
+def up(laboratory, words):
+    if words not in ([], ["--quorum-lun"]):
+        raise LabError("up takes --quorum-lun or nothing")
     laboratory.record.lock()
+    if words:
+        laboratory.use_quorum_lun()
     try:
         laboratory.up(say)
     except BaseException:

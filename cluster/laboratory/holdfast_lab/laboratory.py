@@ -27,12 +27,24 @@ class Laboratory:
         self.network = Network(self.record)
         self.target = Target(self.record, self.network)
         self.nodes = {name: Node(self.record, self.network, name, binaries) for name in ("node-a", "node-b", "witness")}
+        self.has_quorum_lun = False
+        if self.quorum_mark.exists():
+            self.use_quorum_lun()
         self.guest = None
         self.source = None
 
     @property
     def exists(self):
         return self.record.started.exists()
+
+    @property
+    def quorum_mark(self):
+        return self.record.directory / "quorum-lun"
+
+    def use_quorum_lun(self):
+        """A second LUN votes in the place of the witness: two machines and the target are all there is."""
+        self.has_quorum_lun = True
+        self.nodes.pop("witness", None)
 
     def account(self, user):
         """The name with which a user of the scenario logs on."""
@@ -52,7 +64,9 @@ class Laboratory:
         self.record.create()
         self.network.up()
         say("network: bridge with " + ", ".join(f"{name} {address}" for name, address in ADDRESSES.items()))
-        self.target.up(LUN_SIZE)
+        if self.has_quorum_lun:
+            self.quorum_mark.touch()
+        self.target.up(LUN_SIZE, self.has_quorum_lun)
         say(f"target: tgtd with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP, access for the two nodes")
         for node in self.nodes.values():
             node.power_on((clocks or {}).get(node.name))
@@ -65,10 +79,12 @@ class Laboratory:
             "init", "--cluster-name", "tshare", "--node-name", first.name, "--address", f"{first.address}:{PEER_PORT}",
             "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", self.target.url_with_password,
             "--format", "--accept-unsafe",  # tgtd keeps reservations in memory only
+            *(["--quorum-lun", self.target.quorum_url] if self.has_quorum_lun else []),
             timeout=90)
-        say("cluster: made by node-a, the LUN formatted")
-        for name in ("node-b", "witness"):
-            node = self.nodes[name]
+        say("cluster: made by node-a, the LUN formatted" + (", a second one votes" if self.has_quorum_lun else ""))
+        for name, node in self.nodes.items():
+            if node is first:
+                continue
             token = first.control("token").stdout.split()[-1]
             words = ["join", f"{first.address}:{PEER_PORT}", "--token", token, "--node-name", name,
                      "--address", f"{node.address}:{PEER_PORT}", "--interface", "eth0"]

@@ -12,6 +12,9 @@ USER = "holdfast"
 PORT = 3260
 CONTROL_PORT = 8
 LUN = 1
+QUORUM_LUN = 2
+SPARE_QUORUM_LUN = 3
+QUORUM_SIZE = 256 << 20
 
 PARAMETERS = {
     "MaxRecvDataSegmentLength": 1048576,
@@ -25,7 +28,7 @@ PARAMETERS = {
 
 
 class Target:
-    """LUN 1 of one target, backed by a sparse file in memory."""
+    """LUN 1 of one target, backed by a sparse file in memory; with a quorum LUN also 2, and 3 to replace it with."""
 
     def __init__(self, record, network):
         self.record = record
@@ -43,12 +46,22 @@ class Target:
         """The LUN as `clusterctl init --lun` takes it."""
         return f"iscsi://{USER}%{self.password}@{ADDRESSES['target']}:{PORT}/{IQN}/{LUN}"
 
-    def up(self, byte_count):
+    @property
+    def quorum_url(self):
+        return f"{self.url_with_password.rpartition('/')[0]}/{QUORUM_LUN}"
+
+    def quorum_image(self, lun):
+        return self.image.with_name(f"quorum-{lun}.img")
+
+    def up(self, byte_count, with_quorum_lun=False):
         self.directory.mkdir(parents=True, exist_ok=True)
         self.record.add("directory", path=str(self.image.parent))
         self.image.parent.mkdir(mode=0o700, exist_ok=True)
         with open(self.image, "wb") as image:
             image.truncate(byte_count)
+        for lun in (QUORUM_LUN, SPARE_QUORUM_LUN) if with_quorum_lun else ():
+            with open(self.quorum_image(lun), "wb") as image:
+                image.truncate(QUORUM_SIZE)
         self.password_file.touch(mode=0o600)
         self.password_file.write_text(secrets.token_hex(8))  # 16 characters: the longest CHAP secret some targets take
         self.start()
@@ -69,6 +82,11 @@ class Target:
         self.control(
             "--op", "new", "--mode", "logicalunit", "--tid", 1, "--lun", LUN, "-b", self.image, "--bstype", "rdwr")
         self.control("--op", "update", "--mode", "logicalunit", "--tid", 1, "--lun", LUN, "--params", "thin_provisioning=1")
+        for lun in (QUORUM_LUN, SPARE_QUORUM_LUN):
+            if self.quorum_image(lun).exists():
+                self.control(
+                    "--op", "new", "--mode", "logicalunit", "--tid", 1, "--lun", lun, "-b", self.quorum_image(lun),
+                    "--bstype", "rdwr")
         self.control("--op", "new", "--mode", "account", "--user", USER, "--password", self.password)
         self.control("--op", "bind", "--mode", "account", "--tid", 1, "--user", USER)
         for node in ("node-a", "node-b"):

@@ -40,6 +40,7 @@ class Group:
     blocks: bool = False  # some of its tests drop packets: it is given a network of its own
     security: tuple = ()  # settings of the server, NAME=VALUE
     options: tuple = ()
+    settings: tuple = ()  # of its share, as `clusterctl share set` takes them
 
     def tests(self, listed):
         wanted = self.suites.split()
@@ -57,19 +58,29 @@ GROUPS = (
     # Some of its tests authenticate anew as nobody.
     Group("session", "session session-id session-require-signing", security=("anonymous=on",)),
     Group("channels", "multichannel", blocks=True),
-    Group("notify", "notify notify-inotify change_notify_disabled twrp", continuously_available=False, quick=False),
-    Group("files", "connect read rw create getinfo setinfo lock mkdir rename sharemode deny openattr samba3misc"),
+    Group("no-notify", "change_notify_disabled", settings=("--no-notify",)),
+    Group("no-streams", "create_no_streams", settings=("--no-streams",)),
+    Group("notify", "notify notify-inotify twrp", continuously_available=False, quick=False),
+    Group("files", "connect read rw create getinfo setinfo lock mkdir rename sharemode deny openattr samba3misc",
+          settings=("--short-names",)),
     Group("controls", "ioctl set-sparse-ioctl zero-data-ioctl ioctl-on-stream",
           options=("filename=holes", "offset=4096", "beyond_final_zero=8192")),
-    Group("streams", "streams create_no_streams fileid ea"),
-    Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr"),
-    Group("security", "acls acls_non_canonical delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
-    Group("folders", "maxfid dir compound_find charset mangle credits bench", continuously_available=False),
+    # A name under which the server keeps what is its own.
+    Group("streams", "streams fileid ea", options=("acl_xattr_name=DOSATTRIB",)),
+    Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr",
+          settings=("--hide-files=.*/hidefile",)),
+    Group("acl-flags", "acls_non_canonical", settings=("--keep-inherited",)),
+    Group("security", "acls delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
+    Group("folders", "maxfid dir compound_find charset mangle name-mangling credits bench", continuously_available=False,
+          settings=("--short-names",)),
     Group("unsigned", "compound tcon", signing="optional"),
     Group("odd", "aio_delay scan check-sharemode hold-oplock hold-sharemode", continuously_available=False, quick=False),
     Group("lease-plain", "lease dirlease durable-v2-open", continuously_available=False, quick=False, again=True),
 )
 
+
+# Seconds that a test takes which waits a fifth of one some hundred times.
+LONG = {"smb2.notify.mask": 240}
 
 # What only an administrator may do: it makes somebody else the owner of a file.
 AS_ADMINISTRATOR = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.aclfile", "smb2.create.acldir")
@@ -182,7 +193,7 @@ class Torture:
                     self.say("skipped", f"{name} [{target.name}] is not run: it drops packets, which takes root and iptables")
                     continue
                 user = share.administrator if share.administrator and name in AS_ADMINISTRATOR else share.user
-                result = self.smbtorture.run(name, replace(share, user=user), folder, self.options.limit)
+                result = self.smbtorture.run(name, replace(share, user=user), folder, max(self.options.limit, LONG.get(name, 0)))
                 died = result.outcome != "success" and target.died(group)
                 if died:
                     result.outcome = "crash"

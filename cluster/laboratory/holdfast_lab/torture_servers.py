@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .bench import free_port
-from .network import VIRTUAL_IP, Network
+from .network import PREFIX_LENGTH, VIRTUAL_IP, Network
 from .record import LabError, end_process, run, start_time
 from .smbtorture import IPTABLES
 
@@ -97,7 +97,8 @@ class Alone:
     def start(self, group):
         share, _ = self.servers[group.name]
         log = self.log(group)
-        flags = ",ca" if group.continuously_available else ""
+        flags = "".join([
+            ",ca" if group.continuously_available else "", *(f",{self.flag(setting)}" for setting in group.settings)])
         process = self.record.spawn(
             "smbserverd", *share.inside, self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
             # smb2.acls.ACCESSBASED's.
@@ -111,6 +112,12 @@ class Alone:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"smbserverd for {group.name} does not start:\n{self.last_words(group)}")
             time.sleep(0.05)
+
+    @staticmethod
+    def flag(setting):
+        """A setting as smbserverd's --share takes it."""
+        word, _, value = setting.removeprefix("--").partition("=")
+        return f"hide={value}" if word == "hide-files" else word.replace("-", "")
 
     @staticmethod
     def listens(pid, port):
@@ -181,6 +188,8 @@ class Cluster:
             active = self.laboratory.active()
             active.control("share", "remove", name, check=False)
             active.control("share", "add", name, kind)
+            if group.settings:
+                active.control("share", "set", name, *group.settings)
             if "acls" in group.suites.split():
                 active.control("share", "remove", self.access_based, check=False)
                 active.control("share", "add", self.access_based, "--path", name, kind)
@@ -202,7 +211,10 @@ class Cluster:
         name, network = f"t-{group.name}", self.laboratory.network
         if not Path("/run/netns", network.namespace(name)).exists():
             others = len(list(Path("/run/netns").glob(network.namespace("t-*"))))
-            network.add_machine(name, f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + others}")
+            address = f"{TORTURE_NETWORK}.{FIRST_TORTURE_CLIENT + others}"
+            network.add_machine(name, address)
+            network.acknowledge_at_once(
+                network.namespace(name), f"{TORTURE_NETWORK}.0/{PREFIX_LENGTH}", "dev", "eth0", "scope", "link", "src", address)
         return name
 
     def secure(self, settings):

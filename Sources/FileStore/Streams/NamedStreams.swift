@@ -2,9 +2,10 @@ import CLinux
 import Glibc
 import SMB2Wire
 
-/// Named streams, each one extended attribute as Samba's vfs_streams_xattr stores them: `user.DosStream.<name>:$DATA`, the
-/// contents and one NUL after them. Whole streams are read and written: they are what Explorer keeps of a download's zone
-/// and Finder of a file, some hundred bytes.
+/// Named streams that fit into an extended attribute, as Samba's vfs_streams_xattr stores them:
+/// `user.DosStream.<name>:$DATA`, the contents and one NUL after them. Whole streams are read and written: they are
+/// what Explorer keeps of a download's zone and Finder of a file, some hundred bytes. What is larger:
+/// LargeStreams.swift; either: StreamData.swift.
 enum NamedStreams {
     private static let prefix = Array("user.DosStream.".utf8)
     private static let suffix = Array(":$DATA".utf8)
@@ -19,8 +20,9 @@ enum NamedStreams {
         return name
     }
 
-    static func names(_ descriptor: Int32) throws(FileError) -> [[UInt8]] {
-        try XAttr.names(descriptor).compactMap { name in
+    /// Among all of a file's attributes.
+    static func names(_ attributes: [[UInt8]]) -> [[UInt8]] {
+        attributes.compactMap { name in
             guard name.starts(with: self.prefix), name.count > self.prefix.count else { return nil }
             let rest = name.dropFirst(self.prefix.count)
             return rest.suffix(self.suffix.count).elementsEqual(self.suffix)
@@ -29,8 +31,7 @@ enum NamedStreams {
     }
 
     /// The spelling on disk, without regard to case.
-    static func spelling(of stream: [UInt8], on descriptor: Int32) throws(FileError) -> [UInt8]? {
-        let all = try self.names(descriptor)
+    static func spelling(of stream: [UInt8], among all: [[UInt8]]) -> [UInt8]? {
         if let exact = all.first(where: { $0 == stream }) { return exact }
         let upcase = UpcaseTable()
         func fold(_ name: [UInt8]) -> [UInt16] { String(decoding: name, as: UTF8.self).utf16.map { upcase[$0] } }
@@ -47,17 +48,13 @@ enum NamedStreams {
 
     static func write(_ descriptor: Int32, _ stream: [UInt8], _ contents: [UInt8]) throws(FileError) {
         guard contents.count <= FileStoreLimits.streamBytes else {
-            throw FileError(.diskFull, "a named stream past its limit")
+            throw FileError(.diskFull, "a named stream past what an attribute holds")
         }
         do {
             try XAttr.set(descriptor, try self.attribute(stream), contents + [0])
         } catch let error where [E2BIG, ERANGE, ENOSPC].contains(error.code) {
             throw FileError(.diskFull, "a named stream larger than the file system's attributes")
         }
-    }
-
-    static func removeAll(_ descriptor: Int32) throws(FileError) {
-        for name in try self.names(descriptor) { try XAttr.remove(descriptor, try self.attribute(name)) }
     }
 }
 
@@ -70,7 +67,7 @@ extension Volume {
         guard let wanted = request.path.stream, status.reparseTag == 0 else {
             throw FileError(.accessDenied, "a stream of a special file")
         }
-        var spelling = try NamedStreams.spelling(of: wanted, on: target.number)
+        var spelling = try self.streamSpelling(of: wanted, on: target.number)
         let action: CreateAction
         switch (request.disposition, spelling) {
         case (.create, .some): throw FileError(.objectNameCollision, "create a stream that exists")
@@ -92,20 +89,19 @@ extension Volume {
         }
         if action == .created {
             guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
-            try NamedStreams.write(target.number, wanted, [])
+            try self.writeStream(wanted, of: target.number, [])
             spelling = wanted
         }
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
-        let size = UInt64(try file.streamContents().count)
-        information.adopt(streamSize: size)
+        information.adopt(streamSize: try file.streamByteCount())
         return OpenResult(file: file, action: action, information: information, security: security)
     }
 }
 
 extension Volume {
-    /// FileRenameInformation of a stream, [MS-FSA] 2.1.5.15.12. `files` are all opens of it; they have the new name afterwards.
-    /// Between the two names the stream has both: a crash leaves a second one, and loses nothing.
+    /// FileRenameInformation of a stream, [MS-FSA] 2.1.5.15.12. `files` are all opens of it; they have the new name
+    /// afterwards. Between the two names the stream has both: a crash leaves a second one, and loses nothing.
     package func renameStream(
         _ files: [OpenFile], to name: [UInt8], replaceExisting: Bool
     ) throws(FileError) {
@@ -115,20 +111,26 @@ extension Volume {
         }
         let number = file.handle.number
         try self.streamChanges.withLock { _ throws(FileError) in
-            let existing = try NamedStreams.spelling(of: name, on: number)
+            let existing = try self.streamSpelling(of: name, on: number)
             if let existing, existing != old {
                 guard replaceExisting else {
                     throw FileError(.objectNameCollision, "rename a stream onto one that exists")
                 }
                 // [MS-FSA] 2.1.5.15.12: only an empty one is replaced.
-                guard try NamedStreams.read(number, existing)?.isEmpty ?? true else {
+                guard try self.streamContents(existing, of: number)?.byteCount() ?? 0 == 0 else {
                     throw FileError(.objectNameCollision, "rename a stream onto one with data")
                 }
-                try XAttr.remove(number, try NamedStreams.attribute(existing))
+                try self.removeStream(existing, of: number)
             }
             guard name != old else { return }
-            try NamedStreams.write(number, name, try file.streamContents())
-            try XAttr.remove(number, try NamedStreams.attribute(old))
+            guard let contents = try NamedStreams.read(number, old) else {
+                guard try self.renameLargeStream(old, to: name, of: number) else {
+                    throw FileError(.fileDeleted, "rename a stream that was deleted")
+                }
+                return
+            }
+            try self.writeStream(name, of: number, contents)
+            try self.removeStream(old, of: number)
         }
         for file in files { file.adopt(streamName: name) }
     }
@@ -145,18 +147,6 @@ extension FileInformation {
 }
 
 extension OpenFile {
-    func streamContents() throws(FileError) -> [UInt8] {
-        guard let name = self.streamName, let contents = try NamedStreams.read(self.handle.number, name) else {
-            throw FileError(.fileDeleted, "a stream that was deleted")
-        }
-        return contents
-    }
-
-    func replaceStream(_ contents: [UInt8]) throws(FileError) {
-        guard let name = self.streamName else { return }
-        try NamedStreams.write(self.handle.number, name, contents)
-    }
-
     /// FileStreamInformation, [MS-FSCC] 2.4.49: the file's own data (not a directory's), then the named streams.
     package func streams() throws(FileError) -> [StreamInformation] {
         var all: [StreamInformation] = []
@@ -165,12 +155,19 @@ extension OpenFile {
             all.append(StreamInformation(name: "::$DATA", size: status.size, allocationSize: status.raw.blocks * 512))
         }
         guard status.reparseTag == 0 else { return all }
-        for name in try NamedStreams.names(self.handle.number) {
-            guard let contents = try NamedStreams.read(self.handle.number, name) else { continue }
+        for name in try self.volume.streamNames(of: self.handle.number) {
+            guard let contents = try self.volume.streamContents(name, of: self.handle.number) else { continue }
+            let (size, allocationSize): (UInt64, UInt64)
+            switch contents {
+            case .small(let bytes): (size, allocationSize) = (UInt64(bytes.count), UInt64(bytes.count))
+            case .large(let file):
+                let status = try FileStatus(file)
+                (size, allocationSize) = (status.size, status.raw.blocks * 512)
+            }
             all.append(
                 StreamInformation(
-                    name: ":" + String(decoding: name, as: UTF8.self) + ":$DATA", size: UInt64(contents.count),
-                    allocationSize: UInt64(contents.count)))
+                    name: ":" + String(decoding: name, as: UTF8.self) + ":$DATA", size: size,
+                    allocationSize: allocationSize))
         }
         return all
     }

@@ -1,0 +1,146 @@
+import QuorumDisk
+import Raft
+
+/// The blocks of a LUN, and what is on its way to them.
+struct SharedDisk {
+    static let sectorSize = 512
+
+    let superblock: Superblock
+    /// By block number; what is not there is zero.
+    private(set) var blocks: [Int: [UInt8]] = [:]
+    /// An earlier state, for a LUN that goes back to it.
+    var copy: [Int: [UInt8]] = [:]
+    var isWhole = true
+    /// Of each node: a request of an earlier one is refused.
+    var sessions: [Int: UInt64] = [:]
+
+    init(_ superblock: Superblock) {
+        self.superblock = superblock
+        for write in superblock.formatting { self.write(write.bytes, at: write.offset, sectors: nil) }
+        self.copy = self.blocks
+    }
+
+    func read(_ offset: Int, _ byteCount: Int) -> [UInt8] { Self.read(offset, byteCount, of: self.blocks) }
+
+    static func read(_ offset: Int, _ byteCount: Int, of blocks: [Int: [UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        let empty = [UInt8](repeating: 0, count: Layout.blockSize)
+        for block in 0..<byteCount / Layout.blockSize {
+            bytes += blocks[offset / Layout.blockSize + block] ?? empty
+        }
+        return bytes
+    }
+
+    /// `sectors`: those that reach the medium; nil: all.
+    mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?) {
+        for block in 0..<bytes.count / Layout.blockSize {
+            let number = offset / Layout.blockSize + block
+            var contents = self.blocks[number] ?? [UInt8](repeating: 0, count: Layout.blockSize)
+            for sector in 0..<Layout.blockSize / Self.sectorSize {
+                let start = block * Layout.blockSize + sector * Self.sectorSize
+                if let sectors, !sectors.contains(start / Self.sectorSize) { continue }
+                let range = sector * Self.sectorSize..<(sector + 1) * Self.sectorSize
+                contents.replaceSubrange(range, with: bytes[start..<start + Self.sectorSize])
+            }
+            self.blocks[number] = contents
+        }
+    }
+
+    /// All of it, or both headers of one area.
+    mutating func wipe(area: Int?) {
+        if let area {
+            for slot in 0..<2 { self.blocks[self.superblock.layout.slotOffset(area, slot) / Layout.blockSize] = nil }
+        } else {
+            self.blocks = [:]
+        }
+        self.isWhole = false
+    }
+
+    mutating func goBack() {
+        self.blocks = self.copy
+        self.isWhole = false
+    }
+
+    func headers(of area: Int, in blocks: [Int: [UInt8]]? = nil) -> [AreaHeader?] {
+        (0..<2).map { slot in
+            AreaHeader(
+                block: Self.read(
+                    self.superblock.layout.slotOffset(area, slot), Layout.blockSize, of: blocks ?? self.blocks),
+                layout: self.superblock.layout)
+        }
+    }
+
+    /// The blocks that a valid header reaches.
+    func reachable(from header: AreaHeader, in area: Int) -> [Range<Int>] {
+        let layout = self.superblock.layout
+        var ranges = layout.ringPieces(area, from: header.ring.start, count: header.ring.end - header.ring.start).map {
+            $0.offset..<$0.offset + $0.byteCount
+        }
+        if let checkpoint = header.checkpoint {
+            let start = layout.checkpointOffset(area, checkpoint.extent)
+            ranges.append(start..<start + checkpoint.byteCount)
+        }
+        return ranges
+    }
+}
+
+/// What happened to quorum disks in a run: a fault that never comes proves nothing.
+package struct DiskCounts: Equatable, Sendable {
+    package var grants = 0
+    package var grantsWithLog = 0
+    package var grantsWithState = 0
+    package var acknowledgements = 0
+    package var checkpoints = 0
+    package var barriers = 0
+    package var tornWrites = 0
+    package var wipes = 0
+    package var rollbacks = 0
+    package var replacements = 0
+    package var disabled = 0
+    package var refusedForHeartbeat = 0
+
+    package init() {}
+
+    package static func += (a: inout Self, b: Self) {
+        a.grants += b.grants
+        a.grantsWithLog += b.grantsWithLog
+        a.grantsWithState += b.grantsWithState
+        a.acknowledgements += b.acknowledgements
+        a.checkpoints += b.checkpoints
+        a.barriers += b.barriers
+        a.tornWrites += b.tornWrites
+        a.wipes += b.wipes
+        a.rollbacks += b.rollbacks
+        a.replacements += b.replacements
+        a.disabled += b.disabled
+        a.refusedForHeartbeat += b.refusedForHeartbeat
+    }
+}
+
+/// All disks of a run, by their number.
+struct QuorumDisks {
+    struct Flight {
+        var node: Int
+        var incarnation: UInt64
+        var disk: NodeID
+        var batch: UInt64
+        var session: UInt64
+        var request: DiskBatch.Request
+        /// Of the batch's results.
+        var position: Int
+    }
+
+    struct Batch {
+        var number: UInt64
+        var results: [[UInt8]?]
+        var isOver = false
+    }
+
+    var disks: [NodeID: SharedDisk] = [:]
+    var newest: NodeID = 0
+    var flights: [UInt64: Flight] = [:]
+    var nextFlight: UInt64 = 1
+    /// The batch that each node waits for.
+    var batches: [Int: Batch] = [:]
+    var counts = DiskCounts()
+}

@@ -1,0 +1,80 @@
+import Raft
+
+/// What the Raft core says to the disk, and which of it is taken up next.
+extension DiskVoter {
+    mutating func receive(_ message: Message, commitIndex: LogIndex) {
+        guard message.to == self.number, message.from == self.node else { return }
+        // Whoever stands or leads in a new term has no use for what it asked in an older one.
+        switch message.body {
+        case .preVoteRequest:
+            self.waiting.preVote = message
+            self.waiting.appends = []
+            self.waiting.heartbeat = nil
+        case .voteRequest:
+            self.waiting.preVote = nil
+            self.waiting.appends = []
+            self.waiting.heartbeat = nil
+            if message.term > self.votedTerm, message.term > self.waiting.vote?.message.term ?? 0 {
+                self.waiting.vote = (message, commitIndex)
+            }
+        case .append:
+            self.leads(in: message.term)
+            self.waiting.appends.append(message)
+            if self.waiting.appends.count > self.limits.maximumWaitingAppends { self.waiting.appends.removeFirst() }
+        case .heartbeat:
+            self.leads(in: message.term)
+            self.waiting.heartbeat = message
+        default: break
+        }
+    }
+
+    private mutating func leads(in term: Term) {
+        self.waiting.preVote = nil
+        self.waiting.vote = nil
+        self.waiting.appends.removeAll { $0.term < term }
+        if self.acknowledged.term < term { self.acknowledged = (term, 0) }
+    }
+
+    mutating func checkpoint(_ snapshot: Snapshot, _ state: [UInt8], term: Term) {
+        guard state.count <= self.layout.checkpointByteCount else {
+            self.effects.status = .unavailable(.stateTooLong(byteCount: state.count))
+            return
+        }
+        guard self.isReady, term >= self.acknowledged.term, snapshot.index > 0,
+            !snapshot.configuration.voters.isEmpty
+        else { return }
+        self.waiting.checkpoint = Waiting.Checkpoint(snapshot: snapshot, state: state, term: term)
+    }
+
+    /// The most urgent of what waits.
+    mutating func startNext() {
+        if let (message, commitIndex) = self.waiting.vote {
+            self.waiting.vote = nil
+            return self.stand(message, commitIndex: commitIndex)
+        }
+        if let message = self.waiting.preVote {
+            self.waiting.preVote = nil
+            return self.begin(Operation(kind: .preVote(message)))
+        }
+        if let checkpoint = self.waiting.checkpoint { return self.write(checkpoint) }
+        if !self.waiting.appends.isEmpty {
+            self.append()
+            if self.work != nil { return }
+        }
+        if let heartbeat = self.waiting.heartbeat {
+            let isDue = self.lastLead.map {
+                $0.term < heartbeat.term || self.now - $0.at >= self.limits.heartbeatTicks
+            }
+            if isDue ?? true { return self.lead(in: heartbeat.term, heartbeat.commitIndex) }
+        }
+        if self.lastLook.map({ self.now - $0 >= self.limits.heartbeatTicks }) ?? true {
+            self.begin(Operation(kind: .look))
+        }
+    }
+}
+
+extension Message {
+    fileprivate var commitIndex: LogIndex {
+        if case .heartbeat(_, let commitIndex) = self.body { commitIndex } else { 0 }
+    }
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Two nodes and a target, no third machine: a small LUN votes. Loss of either node, of the link between them, of the disk itself;
+# its replacement. docs/QUORUM.md.
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "$0")/library.sh"
+
+export HOLDFAST_LAB_ID=quorum$$
+# shellcheck disable=SC2034  # for cluster.sh
+lab_up_options=(--quorum-lun)
+# shellcheck source=lib/cluster.sh
+source "$(dirname "$0")/lib/cluster.sh"
+
+declare -A address=([node-a]=10.77.0.11 [node-b]=10.77.0.12)
+other_than() { if [[ $1 == node-a ]]; then echo node-b; else echo node-a; fi; }
+# field NODE NAME: of that node's own status.
+field() { ctl "$1" status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1]) or "")' "$2"; }
+active_by() { field "$1" active; }
+serves_by() { [[ $(active_by "$1") == "$2" ]]; }
+disk_is() { ctl "$1" quorum show 2>&1 | grep -qE "$2"; }
+milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
+
+check_says 'the quorum disk votes' '^iscsi://holdfast%\*\*\*@.*/2: voter, ready$' ctl node-a quorum show
+check 'the other node uses it, too' wait_for 10 disk_is node-b 'voter, ready'
+check_says 'status shows it' 'Quorum disk: .*voter, ready' ctl node-b status
+
+first=$(active_by node-a)
+second=$(other_than "$first")
+
+# The link between the nodes dies; both reach the target. The one that serves goes on, and the other one stays quiet.
+cut_link() {
+    local node
+    for node in node-a node-b; do
+        ip -n "hf-$HOLDFAST_LAB_ID-$node" route "$1" blackhole "${address[$(other_than "$node")]}/32"
+    done
+}
+term=$(field "$first" term)
+cut_link add
+doubles=0
+lapses=0
+until=$((SECONDS + 8))
+while ((SECONDS < until)); do
+    here_phase=$(field "$first" phase)
+    there_phase=$(field "$second" phase)
+    if [[ $there_phase != standby ]]; then doubles=$((doubles + 1)); fi
+    if [[ $here_phase != serving ]]; then lapses=$((lapses + 1)); fi
+    sleep 0.3
+done
+check 'with the link cut, the standby never begins to serve' test "$doubles" -eq 0
+check 'and the active one never stops' test "$lapses" -eq 0
+check 'nor is anybody elected' test "$(field "$first" term)" -eq "$term"
+check_says 'it can still be administered: the disk is the majority' 'share other is served' \
+    ctl "$first" share add other --path other
+cut_link delete
+caught_up() { (ctl "$second" status 2>/dev/null || true) | grep -q '^  other'; }
+check 'afterwards the standby catches up' wait_for 15 caught_up
+
+# The active node loses its power.
+began=$(date +%s%N)
+"$lab" kill "$first" >/dev/null
+check "$second takes over without a witness" wait_for 20 serves_by "$second" "$second"
+took=$(milliseconds_since "$began")
+printf 'takeover after a power loss, with the disk alone: %s ms\n' "$took"
+check 'within ten seconds' test "$took" -lt 10000
+check_says 'nothing that was acknowledged is lost' '  other' ctl "$second" status
+check_says 'and it serves alone' 'share third is served' ctl "$second" share add third --path third
+"$lab" revive "$first" >/dev/null
+follows() { [[ $(field "$first" leader) == "$second" ]] && disk_is "$first" 'voter, ready'; }
+check 'the first one comes back as standby' wait_for 30 follows
+check_says 'with what happened meanwhile' '  third' ctl "$first" status
+
+# Alone after a takeover, and started anew: the disk holds what no other node has.
+"$lab" kill "$first" >/dev/null
+check_says 'the second alone' 'share fourth is served' ctl "$second" share add fourth --path fourth
+"$lab" kill "$second" >/dev/null
+"$lab" revive "$first" >/dev/null
+check 'the first finds on the disk what only the second and the disk had' wait_for 40 serves_by "$first" "$first"
+check_says 'and nothing is lost' '  fourth' ctl "$first" status
+"$lab" revive "$second" >/dev/null
+both() { [[ $(field "$second" leader) == "$first" ]] && disk_is "$second" 'voter, ready'; }
+check 'both are there again' wait_for 30 both
+
+# The disk is wiped, as if another machine had laid it out: it is given up, and nothing stops.
+image=/dev/shm/holdfast-lab-$HOLDFAST_LAB_ID/quorum-2.img
+dd if=/dev/zero of="$image" bs=1M count=240 conv=notrunc status=none
+check 'a wiped disk is noticed' wait_for 15 disk_is "$first" 'clusterctl quorum replace'
+check 'and the share is served all the same' serves_by "$first" "$first"
+password=$(cat "$folder/target/password")
+spare="iscsi://holdfast%$password@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/3"
+check_says 'the data LUN is refused as a quorum disk' 'LUN of its own' ctl "$first" quorum replace "${spare%/3}/1"
+check_says 'another LUN takes its place' 'the quorum disk votes' ctl "$first" quorum replace "$spare"
+check 'on both nodes' wait_for 10 disk_is "$second" '/3: voter, ready'
+"$lab" kill "$first" >/dev/null
+check 'and carries a takeover' wait_for 20 serves_by "$second" "$second"
+"$lab" revive "$first" >/dev/null
+back() { [[ $(field "$first" leader) == "$second" ]]; }
+check 'the first one is back' wait_for 30 back
+
+check_says 'a LUN that is a quorum disk is not laid out anew by mistake' 'is a quorum disk already' \
+    ctl "$second" quorum replace "$spare"
+check_says 'it can be taken out' 'has no quorum disk any more' ctl "$second" quorum remove
+check_says 'and is gone' 'has no quorum disk' ctl "$first" quorum show
