@@ -17,6 +17,7 @@ final class WholeServer: @unchecked Sendable {
     private let server: StandaloneServer
     private var connection: SMBConnection?
     private var file = FileID.related
+    private var fileNumber = 0
     private let directory: String
 
     private init() {
@@ -72,12 +73,28 @@ final class WholeServer: @unchecked Sendable {
             configuration.compression = [.lz4, .lz77, .lz77Huffman, .lznt1, .pattern]
             configuration.requestTimeoutMilliseconds = Self.patienceMilliseconds
             let connection = try SMBConnection.open(configuration, share: "test")
-            self.file = try connection.create(OpenParameters("f", access: .fileAll, disposition: .openIf)).fileID
+            self.file = try self.openFile(connection)
             self.connection = connection
             return connection
         } catch {
             preconditionFailure("the server lets nobody in any more: \(error)")
         }
+    }
+
+    /// What an input left of its handles may keep the file from everybody else: a durable one that shares nothing, until its time is
+    /// over, or a file that is to be deleted. Then it is another file's turn.
+    private func openFile(_ connection: SMBConnection) throws(ClientError) -> FileID {
+        do throws(ClientError) {
+            return try connection.create(self.parameters).fileID
+        } catch {
+            guard error.status != nil else { throw error }
+            self.fileNumber += 1
+            return try connection.create(self.parameters).fileID
+        }
+    }
+
+    private var parameters: OpenParameters {
+        OpenParameters("f\(self.fileNumber)", access: .fileAll, disposition: .openIf)
     }
 
     private static func hash() throws(ClientError) -> NTHash {
