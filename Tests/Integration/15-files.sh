@@ -39,7 +39,7 @@ if ((EUID == 0)); then
     rm -f "$work/large.back"
     check "get of it from a server that was started anew" client test "get name2:large $work/large.back"
     check_same "it still has" "$work/source" "$work/large.back"
-    check_says "it is listed" ':large:\$DATA' client test 'allinfo name2'
+    check_says "it is listed" ":large:[$]DATA" client test 'allinfo name2'
 fi
 check_says "the file itself is untouched" '^3000001$' stat -c %s "$share_path/name2"
 
