@@ -77,12 +77,15 @@ final class WholeServer: @unchecked Sendable {
             self.connection = connection
             return connection
         } catch {
-            preconditionFailure("the server lets nobody in any more: \(error)")
+            // An optimised build says nothing of a precondition.
+            print("the server lets nobody in any more: \(error)")
+            fflush(nil)
+            preconditionFailure("the server lets nobody in any more")
         }
     }
 
-    /// What an input left of its handles may keep the file from everybody else: a durable one that shares nothing, until its time is
-    /// over, or a file that is to be deleted. Then it is another file's turn.
+    /// What an input left of its handles may keep the file from everybody else until the server has seen that their connection is
+    /// gone. Then it is another file's turn.
     private func openFile(_ connection: SMBConnection) throws(ClientError) -> FileID {
         do throws(ClientError) {
             return try connection.create(self.parameters).fileID

@@ -30,22 +30,6 @@ import Testing
         #expect(kinds == packets.map { _ in RPCPacketKind.response })
     }
 
-    /// libFuzzer asked for a durable handle that shares nothing and broke the connection: the subject's own CREATE was refused then,
-    /// as it must be, and it took that for a server that lets nobody in any more.
-    @Test func aFileThatAnInputKeepsIsNoFinding() {
-        var contexts = CreateContexts()
-        contexts.durableRequest = true
-        let request = CreateRequest(
-            desiredAccess: .fileAll, shareAccess: [], disposition: .openIf, oplockLevel: .batch, contexts: contexts)
-        var writer = WireWriter()
-        writer.append(Array(GoldenRequests.create.prefix(64)))
-        request.encode(into: &writer, name: "f0")
-        for _ in 0..<3 {
-            FuzzSubject.server.run(writer.bytes)
-            FuzzSubject.server.run(Array("no message".utf8))
-        }
-    }
-
     /// A dictionary's words come from somewhere in what is parsed: they are neither empty nor longer than libFuzzer takes.
     @Test(arguments: FuzzSubject.allCases)
     func words(subject: FuzzSubject) {
