@@ -6,6 +6,7 @@ drill=${binaries:?}/storagedrill
 filesystem=11111111-2222-4333-8444-555555555555
 node_pid=
 node_line=
+node_log=
 
 # node_start NODE TERM FOLDER [OPTIONS...]: takes the fence, attaches and stays. Its lines come on descriptor 8.
 node_start() {
@@ -18,6 +19,8 @@ node_start() {
         <"$folder/commands" >"$folder/events" 2>>"$folder/log" &
     node_pid=$!
     exec 7>"$folder/commands" 8<"$folder/events"
+    node_log=$folder/log
+    : >"$node_log.said"
 }
 
 node_tell() { printf '%s\n' "$1" >&7; }
@@ -27,15 +30,20 @@ node_says() {
     if node_expect "$2" "$3" 2>"${work:?}/expected"; then passed "$1"; else failed "$1" "$(cat "$work/expected")"; fi
 }
 
-# node_expect PATTERN SECONDS: reads lines until one matches; it is left in node_line.
+# node_expect PATTERN SECONDS: reads lines until one matches; it is left in node_line. What the node said before, and what stands in
+# its log, tells more about one that does not come.
 node_expect() {
-    local pattern=$1 deadline=$((SECONDS + $2)) seen=()
+    local pattern=$1 deadline=$((SECONDS + $2))
     while ((SECONDS <= deadline)) && IFS= read -r -t "$2" -u 8 node_line; do
+        printf '%s\n' "$node_line" >>"$node_log.said"
         if [[ $node_line =~ $pattern ]]; then return 0; fi
-        seen+=("$node_line")
     done
-    printf 'expected %s, saw:\n' "$pattern" >&2
-    printf '    %s\n' "${seen[@]}" >&2
+    {
+        printf 'expected %s; what was said so far:\n' "$pattern"
+        tail -n 12 "$node_log.said"
+        printf 'in the log:\n'
+        tail -n 12 "$node_log"
+    } >&2
     return 1
 }
 
