@@ -17,6 +17,9 @@ extension ServerState {
         if self.closeOpen(key), let open, open.share.isContinuouslyAvailable, let handle = open.handle {
             // What a client saw deleted must not come back with a failover.
             work = .sync(handle, includingName: true)
+        } else if open?.isPersistent == true {
+            // Nor must the handle: its client is done with it, and nobody would close it on the next node before its time is over.
+            self.mutationsAwaited = true
         }
         CloseResponse(attributes: attributes).encode(into: &writer)
         return self.reply(request, work: work, into: &writer)
