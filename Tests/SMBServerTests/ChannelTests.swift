@@ -69,16 +69,22 @@ import Testing
         try second.logoff()
     }
 
-    /// [MS-SMB2] 3.2.7.1, 3.3.5.9.10: the CREATE is sent again over the channel that is left, until it is done.
-    @Test func aCreateThatWaitsIsFoundOverAnotherChannel() throws {
-        let server = try TemporaryServer()
-        defer { server.stop() }
+    /// One session over two connections.
+    private static func channels(to server: TemporaryServer) throws -> (SMBConnection, SMBConnection) {
         var configuration = try server.configuration()
         configuration.capabilities.insert(.multiChannel)
         let first = try SMBConnection.open(configuration, share: "test")
         let second = try SMBConnection(configuration)
         try second.negotiate()
         try second.bind(to: first)
+        return (first, second)
+    }
+
+    /// [MS-SMB2] 3.2.7.1, 3.3.5.9.10: the CREATE is sent again over the channel that is left, until it is done.
+    @Test func aCreateThatWaitsIsFoundOverAnotherChannel() throws {
+        let server = try TemporaryServer()
+        defer { server.stop() }
+        let (first, second) = try Self.channels(to: server)
         let holder = try SMBConnection.open(try server.configuration(), share: "test")
         let held = try holder.create(
             OpenParameters("a", access: [.readData, .writeData], disposition: .openIf, oplock: .batch)
@@ -113,12 +119,7 @@ import Testing
     @Test func aSlowClientKeepsItsChannel() throws {
         let server = try TemporaryServer()
         defer { server.stop() }
-        var configuration = try server.configuration()
-        configuration.capabilities.insert(.multiChannel)
-        let first = try SMBConnection.open(configuration, share: "test")
-        let second = try SMBConnection(configuration)
-        try second.negotiate()
-        try second.bind(to: first)
+        let (first, second) = try Self.channels(to: server)
         let file = try first.create(
             OpenParameters("a", access: [.readData, .writeData], disposition: .openIf, oplock: .batch)
         ).fileID
