@@ -15,6 +15,8 @@ package struct Simulation {
         package var seconds: UInt64 = 60
         /// nil: drawn from the seed.
         package var faults: Faults?
+        /// Kinds of fault that stay away (`Faults.switches`).
+        package var without: Set<String> = []
         package var defects: RaftDefects = []
         package var proposalsPerSecond: UInt64 = 20
         /// Small, so that batches end within a burst.
@@ -144,6 +146,7 @@ package struct Simulation {
             if options.faults == nil { self.faults.addDiskSwarm(&self.random) }
             founders = Configuration(voters: founders.voters + [self.makeDisk()])
         }
+        self.faults.switchOff(options.without)
         for number in 1...(options.nodes + options.spares) {
             let drift = self.faults.clockDriftPerMillion
             let rate = 1_000_000 - drift + self.random.below(2 * drift + 1)
