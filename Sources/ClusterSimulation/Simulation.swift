@@ -86,9 +86,27 @@ package struct Simulation {
         case nodePartition, diskOutage, diskWipe, diskRollback, diskChange
     }
 
+    /// What a leader has of the serving lease.
+    struct Lease {
+        var term: Term
+        var start: Tick
+        var isEstablished: Bool
+        var commitIndex: LogIndex
+
+        init?(_ node: RaftNode) {
+            guard let start = node.leaseStart else { return nil }
+            self.term = node.term
+            self.start = start
+            self.isEstablished = node.isEstablishedLeader
+            self.commitIndex = node.commitIndex
+        }
+    }
+
     struct Node {
         var id: NodeID
         var raft: RaftNode?
+        /// Of `raft` after its last step: looked at with every event, where a copy of the whole node is dear.
+        var lease: Lease?
         var incarnation: UInt64 = 0
         var isPaused = false
         var deferred: [Happening] = []
@@ -217,10 +235,8 @@ package struct Simulation {
     mutating func checkLeases() {
         var holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)] = []
         for i in self.nodes.indices {
-            guard self.nodes[i].raft?.isLeader == true, let start = self.nodes[i].raft?.leaseStart,
-                let raft = self.nodes[i].raft, self.tick(i) - start < Self.leaseTicks
-            else { continue }
-            holders.append((raft.id, raft.term, raft.isEstablishedLeader, raft.commitIndex))
+            guard let lease = self.nodes[i].lease, self.tick(i) - lease.start < Self.leaseTicks else { continue }
+            holders.append((self.nodes[i].id, lease.term, lease.isEstablished, lease.commitIndex))
         }
         self.checker.leases(holders)
     }
