@@ -30,6 +30,7 @@ class Node:
     # Power
 
     def power_on(self, environment=None):
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.state_disk and not os.path.ismount(self.state):
             self.mount_state()
