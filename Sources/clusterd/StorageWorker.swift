@@ -162,9 +162,12 @@ private final class StorageThread {
     }
 
     private func attach(_ term: UInt32) throws(PlatformError) -> [StepTime] {
+        // The bridge is the same nexus in another session.
+        self.session?.logout()
+        self.session = nil
         let attachment = try Attachment(
             Attachment.Plan(
-                address: try LUNAddress(self.lun), initiator: self.initiator(.bridge),
+                address: try LUNAddress(self.lun), initiator: self.initiator(.fence),
                 key: FenceKey(node: self.node, term: term), bridgeExecutable: "\(self.binaries)/lunbridge",
                 stateFolder: self.folders.storage, mountPoint: self.folders.mount, filesystem: self.filesystem,
                 timeout: Self.timeout))
@@ -194,8 +197,6 @@ private final class StorageThread {
         self.attachment = nil
         // The reservation stays, as after a crash, until the next node preempts it: on a LUN that nobody holds a write of an older,
         // deposed node that still sits in a TCP stream would land.
-        self.session?.logout()
-        self.session = nil
         self.loop.post(.fence("not in use by this node; its key of term \(term) stays until the next takeover"))
         return steps
     }
@@ -315,13 +316,16 @@ private final class StorageThread {
         }
         let key = FenceKey(node: 1, term: UInt32(ClusterState.foundingTerm))
         _ = try Fence.take(key, on: session, force: parameters.forces)
+        session.logout()
         let attachment = try Attachment(
             Attachment.Plan(
-                address: address, initiator: self.initiator(.bridge, node: 1, name: parameters.nodeName), key: key,
+                address: address, initiator: fence, key: key,
                 bridgeExecutable: "\(self.binaries)/lunbridge", stateFolder: self.folders.storage,
                 mountPoint: self.folders.mount, filesystem: filesystem, formatsIfEmpty: true, timeout: .seconds(60)))
         _ = try attachment.detach()
-        try Fence.release(key, on: session)
+        let last = try ISCSISession(address, as: fence, timeout: Self.timeout)
+        defer { last.logout() }
+        try Fence.release(key, on: last)
         return filesystem
     }
 

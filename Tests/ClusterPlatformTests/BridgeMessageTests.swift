@@ -6,7 +6,7 @@ import Testing
     private func configuration() throws -> BridgeConfiguration {
         var configuration = BridgeConfiguration(
             address: try LUNAddress("iscsi://alice%p%25@/w@host:3261/iqn.2026-11.example:a%2Fb%25/3"),
-            initiator: Initiator(name: "iqn.2026-11.example:node", isid: ISID(node: 7, role: .bridge)),
+            initiator: Initiator(name: "iqn.2026-11.example:node", isid: ISID(node: 7, role: .fence)),
             key: FenceKey(node: 7, term: 9), commandTimeout: .milliseconds(1500), silenceLimit: .seconds(3))
         configuration.generation = 4_000_000_000
         return configuration

@@ -101,6 +101,32 @@ import Testing
         #expect(ISCSISession.parseKeys([0, 0, 0, 9, 0xFF, 0xFF, 0xFF, 0xF8]) == nil)
     }
 
+    /// APTPL is bit 0 of byte 20, SPC-4 table 205.
+    @Test func registrationsThatAreToPersist() {
+        #expect(SCSICommand.reservationParameters(key: 0, serviceActionKey: 2, persists: true)[20] == 1)
+    }
+
+    @Test func fullStatusAndEveryTruncation() throws {
+        let transport: [UInt8] = [5, 0, 0, 4, 0x69, 0x71, 0x6E, 0]
+        func registration(_ key: UInt64, _ flags: UInt8, port: UInt16) -> [UInt8] {
+            bigEndian(key) + [0, 0, 0, 0, flags, 5, 0, 0, 0, 0] + bigEndian(port) + bigEndian(UInt32(transport.count))
+                + transport
+        }
+        let list = registration(5, 1, port: 1) + registration(5, 0, port: 2)
+        let bytes = bigEndian(UInt32(9)) + bigEndian(UInt32(list.count)) + list
+        #expect(
+            ISCSISession.parseFullStatus(bytes) == [
+                Registration(key: 5, isHolder: true, targetPort: 1),
+                Registration(key: 5, isHolder: false, targetPort: 2),
+            ])
+        #expect(ISCSISession.parseFullStatus([0, 0, 0, 9, 0, 0, 0, 0]) == [])
+        for count in 0..<bytes.count { #expect(ISCSISession.parseFullStatus(Array(bytes[..<count])) == nil) }
+        // A transport identifier that would reach past the end.
+        var overlong = bytes
+        overlong[8 + 23] = 200
+        #expect(ISCSISession.parseFullStatus(overlong) == nil)
+    }
+
     @Test func reservationAndEveryTruncation() {
         let bytes: [UInt8] = [0, 0, 0, 9, 0, 0, 0, 16] + bigEndian(UInt64(5)) + [0, 0, 0, 0, 0, 0x05, 0, 0]
         #expect(ISCSISession.parseReservation(bytes) == .some(Reservation(key: 5, type: 5)))

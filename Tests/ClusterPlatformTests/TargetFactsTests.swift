@@ -15,17 +15,20 @@ import Testing
         facts.resetsLogicalUnit = true
         facts.refusesPreempted = true
         facts.keepsRegistrationAtLogin = true
+        facts.activatesPersistence = true
+        facts.tellsNexuses = true
         facts.flushes = true
         return facts
     }
 
     @Test func aTargetWithEverythingIsGood() {
         #expect(Self.whole.grade == .good)
-        #expect(Self.whole.findings.count == 7)
+        #expect(Self.whole.findings.count == 8)
     }
 
     enum Missing: CaseIterable {
-        case reserving, refusingWrites, refusingThePreempted, flushing, keepingRegistrations, aborting
+        case reserving, refusingWrites, refusingThePreempted, flushing, keepingRegistrations, aborting, telling,
+            persisting
 
         func take(from facts: inout TargetFacts) -> TargetFacts.Grade {
             switch self {
@@ -39,6 +42,12 @@ import Testing
             case .aborting:
                 facts.preemptsAndAborts = false
                 return .note
+            case .telling:
+                facts.tellsNexuses = false
+                return .note
+            case .persisting:
+                facts.activatesPersistence = false
+                return .unsafe
             }
             return .unusable
         }

@@ -2,7 +2,7 @@
 # The LUN as a file system, and what it survives: a killed bridge, a restarted target, a node that loses its power.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/library.sh"
-source "$(dirname "$0")/lib/tgtd.sh"
+source "$(dirname "$0")/lib/target.sh"
 source "$(dirname "$0")/lib/storage.sh"
 
 if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
@@ -15,11 +15,11 @@ node=$work/node
 mkdir -p "$node"
 writers=()
 head -c 200M /dev/urandom >"$work/random"
-tgtd_start "$work" 2G
+target_start "$work" 2G
 
 # An empty LUN is only formatted when asked.
 check_says 'an empty LUN is not formatted unasked' 'error notOurs: .*is empty' \
-    timeout 30 "$drill" hold "$TGTD_URL" 1 4 "$filesystem" "$node" "$binaries/lunbridge" </dev/null
+    timeout 30 "$drill" hold "$TARGET_URL" 1 4 "$filesystem" "$node" "$binaries/lunbridge" </dev/null
 check 'nothing is left of a refused attach' wait_gone 3
 
 node_start 1 5 "$node" --format
@@ -50,10 +50,10 @@ finish_load 'a bridge killed under load' killed-bridge
 
 # The target's power goes and comes; tgt forgets every reservation.
 under_load restarted-target
-tgtd_stop
+target_stop
 node_says 'the bridge notices that the target is away' '^unreachable ' 8
 sleep 1
-tgtd_start "$work" 2G
+target_start "$work" 2G
 node_says 'a target that forgot the reservation: the bridge asks first' '^asks ' 10
 node_tell retake
 node_says 'and goes on when it may' '^reconnected ' 10
@@ -63,7 +63,7 @@ node_tell detach
 node_says 'detach' '^detached ' 20
 node_end
 check 'nothing is left of a clean detach' wait_gone 3
-check 'tgt holds a clean image' xfs_repair -n -f "$TGTD_IMAGE"
+check 'tgt holds a clean image' xfs_repair -n -f "$TARGET_IMAGE"
 
 # Attached again, by another node: everything is there.
 node_start 2 6 "$node"

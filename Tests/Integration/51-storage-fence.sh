@@ -2,7 +2,7 @@
 # Who may write to the LUN: a node that lost it stops within a second, and nobody else's LUN is touched.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/library.sh"
-source "$(dirname "$0")/lib/tgtd.sh"
+source "$(dirname "$0")/lib/target.sh"
 source "$(dirname "$0")/lib/storage.sh"
 
 if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
@@ -13,7 +13,7 @@ trap clean_up_storage EXIT
 
 node=$work/node
 mkdir -p "$node"
-tgtd_start "$work" 768M
+target_start "$work" 768M
 
 # milliseconds_since NANOSECONDS
 milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
@@ -22,7 +22,7 @@ milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
 lose_it() {
     local name=$1 term=$2 began took
     began=$(date +%s%N)
-    check "$name: the other node takes the LUN" "$drill" take "$TGTD_URL" 2 "$term"
+    check "$name: the other node takes the LUN" "$drill" take "$TARGET_URL" 2 "$term"
     node_says "$name: the bridge notices" '^fenced ' 5
     took=$(milliseconds_since "$began")
     node_says "$name: the node tears down" '^torn-down ' 10
@@ -34,9 +34,9 @@ lose_it() {
     node_pid=
     node_end
     check "$name: nothing is left" wait_gone 3
-    check_says "$name: its writes are refused" 'error conflict: .*reservation conflict' "$drill" write "$TGTD_URL" 1 9 66
+    check_says "$name: its writes are refused" 'error conflict: .*reservation conflict' "$drill" write "$TARGET_URL" 1 9 66
     check_says "$name: nor may it take the LUN back in its old term" 'error superseded: .*node 2, term' \
-        "$drill" take "$TGTD_URL" 1 $((term - 1))
+        "$drill" take "$TARGET_URL" 1 $((term - 1))
 }
 
 # Under load: writers with direct I/O and through the page cache.
@@ -57,20 +57,20 @@ lose_it 'under load' 6
 check 'the direct writer was told' grep -q 'Input/output error' "$work/direct.log"
 check 'the buffered writer was told' grep -qE 'Input/output error|No such file' "$work/buffered.log"
 wait "$direct" "$buffered" || true
-"$drill" clear "$TGTD_URL" 2 6 >/dev/null
+"$drill" clear "$TARGET_URL" 2 6 >/dev/null
 
 # Idle: nothing is written, and it is noticed all the same.
 node_start 1 7 "$node"
 node_says 'attach again' '^attached ' 30
 sleep 1
 lose_it 'idle' 8
-"$drill" clear "$TGTD_URL" 2 8 >/dev/null
+"$drill" clear "$TARGET_URL" 2 8 >/dev/null
 
 # Dead target: teardown does not wait for it.
 node_start 1 9 "$node"
 node_says 'attach once more' '^attached ' 30
 node_run dd if=/dev/zero of="$node/mount/dirty" bs=1M count=20 status=none
-kill -STOP "$TGTD_PID"
+kill -STOP "$TARGET_PID"
 node_run dd if=/dev/zero of="$node/mount/stuck" bs=1M count=1 oflag=direct status=none 2>/dev/null &
 stuck=$!
 sleep 0.3
@@ -81,15 +81,15 @@ printf 'with a silent target: %s\n' "$node_line"
 wait "$stuck" || true
 node_end
 check 'nothing is left of it' wait_gone 3
-check_says 'a silent target is unreachable' 'error unreachable: ' timeout 10 "$drill" inspect "$TGTD_URL" 1
-kill -CONT "$TGTD_PID"
-"$drill" clear "$TGTD_URL" 1 9 >/dev/null
+check_says 'a silent target is unreachable' 'error unreachable: ' timeout 10 "$drill" inspect "$TARGET_URL" 1
+kill -CONT "$TARGET_PID"
+"$drill" clear "$TARGET_URL" 1 9 >/dev/null
 
 # The same with a bridge that was started anew meanwhile and never reached the target.
 node_start 1 10 "$node"
 node_says 'attach with a new term' '^attached ' 30
 attached=$node_line
-kill -STOP "$TGTD_PID"
+kill -STOP "$TARGET_PID"
 node_run dd if=/dev/zero of="$node/mount/stuck" bs=1M count=1 oflag=direct status=none 2>/dev/null &
 stuck=$!
 sleep 0.3
@@ -103,8 +103,8 @@ printf 'with a new bridge and a silent target: %s\n' "$node_line"
 wait "$stuck" || true
 node_end
 check 'nothing is left of it either' wait_gone 3
-kill -CONT "$TGTD_PID"
-"$drill" clear "$TGTD_URL" 1 10 >/dev/null
+kill -CONT "$TARGET_PID"
+"$drill" clear "$TARGET_URL" 1 10 >/dev/null
 
 # The target's power goes; its reservations are there again afterwards, as APTPL has it, and what was in its write cache is not.
 # (tgt has no APTPL: our key is taken anew before the bridge may look.)
@@ -113,9 +113,9 @@ node_says 'attach before a power loss of the target' '^attached ' 30
 attached=$node_line
 node_run dd if=/dev/zero of="$node/mount/unflushed" bs=1M count=4 oflag=direct status=none
 kill -STOP "$(bridge_of "$attached")"
-tgtd_stop
-tgtd_start "$work" 768M
-check 'the reservation is as it was' "$drill" take "$TGTD_URL" 1 10
+target_stop
+target_start "$work" 768M
+check 'the reservation is as it was' "$drill" take "$TARGET_URL" 1 10
 kill -CONT "$(bridge_of "$attached")"
 node_says 'the bridge says that writes may be lost' '^asks unflushed=true' 10
 node_tell teardown
@@ -144,44 +144,44 @@ node_says 'attach for a clean end' '^attached ' 30
 node_tell detach
 node_says 'detach' '^detached ' 20
 node_end
-check_says 'the reservation stands' 'holder=484600010000000c' "$drill" inspect "$TGTD_URL" 1
-check_says 'no write of an older node lands' 'error conflict' "$drill" write "$TGTD_URL" 2 9 66
-check 'the same node comes back with a new term' "$drill" take "$TGTD_URL" 1 13
-check 'and another takes it from there' "$drill" take "$TGTD_URL" 2 14
-check_says 'an older term may not' 'error superseded' "$drill" take "$TGTD_URL" 1 13
-check 'unless a new cluster is made by force' "$drill" take "$TGTD_URL" 1 1 --force
-"$drill" clear "$TGTD_URL" 1 1 >/dev/null
+check_says 'the reservation stands' 'holder=484600010000000c' "$drill" inspect "$TARGET_URL" 1
+check_says 'no write of an older node lands' 'error conflict' "$drill" write "$TARGET_URL" 2 9 66
+check 'the same node comes back with a new term' "$drill" take "$TARGET_URL" 1 13
+check 'and another takes it from there' "$drill" take "$TARGET_URL" 2 14
+check_says 'an older term may not' 'error superseded' "$drill" take "$TARGET_URL" 1 13
+check 'unless a new cluster is made by force' "$drill" take "$TARGET_URL" 1 1 --force
+"$drill" clear "$TARGET_URL" 1 1 >/dev/null
 
 # What must be refused, each with its reason.
 check_says 'a wrong password' 'error loginRefused: .*check the user and password' \
-    "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1
-check_says 'the password is not in the message' '%\*\*\*@' "$drill" inspect "${TGTD_URL/Pa55/Pa56}" 1
-check_says 'a LUN that is not there' 'error notFound: .*no such LUN' "$drill" inspect "${TGTD_URL%/1}/7" 1
-check_says 'a target that is not there' 'error notFound: .*no target' "$drill" inspect "${TGTD_URL%lun/1}nul/1" 1
-check_says 'a port where nobody listens' 'error unreachable: ' "$drill" inspect "iscsi://127.0.0.1:9/$TGTD_IQN/1" 1
+    "$drill" inspect "${TARGET_URL/Pa55/Pa56}" 1
+check_says 'the password is not in the message' '%\*\*\*@' "$drill" inspect "${TARGET_URL/Pa55/Pa56}" 1
+check_says 'a LUN that is not there' 'error notFound: .*no such LUN' "$drill" inspect "${TARGET_URL%/1}/7" 1
+check_says 'a target that is not there' 'error notFound: .*no target' "$drill" inspect "${TARGET_URL%lun/1}nul/1" 1
+check_says 'a port where nobody listens' 'error unreachable: ' "$drill" inspect "iscsi://127.0.0.1:9/$TARGET_IQN/1" 1
 
-"$drill" foreign "$TGTD_URL" >/dev/null
-check_says 'a foreign reservation is respected' 'error foreignReservation: .*not Holdfast' "$drill" take "$TGTD_URL" 1 11
-check_says 'and still there' 'holder=abcdef' "$drill" inspect "$TGTD_URL" 1
-check 'unless it is forced' "$drill" take "$TGTD_URL" 1 11 --force
-"$drill" clear "$TGTD_URL" 1 11 >/dev/null
+"$drill" foreign "$TARGET_URL" >/dev/null
+check_says 'a foreign reservation is respected' 'error foreignReservation: .*not Holdfast' "$drill" take "$TARGET_URL" 1 11
+check_says 'and still there' 'holder=abcdef' "$drill" inspect "$TARGET_URL" 1
+check 'unless it is forced' "$drill" take "$TARGET_URL" 1 11 --force
+"$drill" clear "$TARGET_URL" 1 11 >/dev/null
 
 # refuse_to_attach NAME PATTERN: attaching says so, even with --format, and not a byte of the LUN changes.
 refuse_to_attach() {
     local before
     # Any write by the target moves the time; reading 768 MB twice would tell the same.
-    before=$(stat --format='%y %b' "$TGTD_IMAGE")
+    before=$(stat --format='%y %b' "$TARGET_IMAGE")
     check_says "$1" "error notOurs: .*$2" \
-        timeout 30 "$drill" hold "$TGTD_URL" 1 12 "$filesystem" "$node" "$binaries/lunbridge" --format </dev/null
-    check "$1: and is left alone" test "$before" = "$(stat --format='%y %b' "$TGTD_IMAGE")"
+        timeout 30 "$drill" hold "$TARGET_URL" 1 12 "$filesystem" "$node" "$binaries/lunbridge" --format </dev/null
+    check "$1: and is left alone" test "$before" = "$(stat --format='%y %b' "$TARGET_IMAGE")"
     check "$1: nothing stays attached" wait_gone 3
 }
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
-mkfs.xfs -q -K -f -L elsewhere "$TGTD_IMAGE"
+truncate -s 0 "$TARGET_IMAGE" && truncate -s 768M "$TARGET_IMAGE"
+mkfs.xfs -q -K -f -L elsewhere "$TARGET_IMAGE"
 refuse_to_attach 'an XFS of somebody else' 'an XFS file system .*elsewhere'
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
-mkfs.ext4 -q -F "$TGTD_IMAGE"
+truncate -s 0 "$TARGET_IMAGE" && truncate -s 768M "$TARGET_IMAGE"
+mkfs.ext4 -q -F "$TARGET_IMAGE"
 refuse_to_attach 'an ext4' 'ext2, ext3 or ext4'
-truncate -s 0 "$TGTD_IMAGE" && truncate -s 768M "$TGTD_IMAGE"
-printf 'x' | dd of="$TGTD_IMAGE" bs=1 seek=$((768 * 1024 * 1024 - 100)) conv=notrunc status=none
+truncate -s 0 "$TARGET_IMAGE" && truncate -s 768M "$TARGET_IMAGE"
+printf 'x' | dd of="$TARGET_IMAGE" bs=1 seek=$((768 * 1024 * 1024 - 100)) conv=notrunc status=none
 refuse_to_attach 'one byte at the very end' 'data of an unknown kind'

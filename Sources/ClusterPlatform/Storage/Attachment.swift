@@ -6,7 +6,7 @@ import Glibc
 package final class Attachment {
     package struct Plan: Equatable, Sendable {
         package var address: LUNAddress
-        /// With an ISID of its own (role `.bridge`).
+        /// The one that took the fence, whose session is over: the same nexus is to write.
         package var initiator: Initiator
         package var key: FenceKey
         /// The path of lunbridge.

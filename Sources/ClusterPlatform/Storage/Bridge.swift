@@ -226,6 +226,8 @@ package final class Bridge {
         guard state.verdict(for: key) == .ours, state.keys.contains(key.raw) else {
             throw PlatformError(.conflict, "\(session.address): the reservation changed while we registered")
         }
+        let raised = try Fence.raiseGeneration(key, on: session, state)
+        if raised.generation != state.generation { self.note(raised.generation) }
         if self.mustReset {
             // It must not land on top of what is issued again.
             try session.resetLogicalUnit()
@@ -241,10 +243,14 @@ package final class Bridge {
 
     private func look(_ session: ISCSISession) throws(PlatformError) -> FenceState {
         let state = try Fence.inspect(session)
-        let last = self.generation.last
-        if self.generation.sees(state.generation) { self.targetRestarted = true }
-        if state.generation != last { self.say(.seen(generation: state.generation)) }
+        self.note(state.generation)
         return state
+    }
+
+    private func note(_ generation: UInt32) {
+        let last = self.generation.last
+        if self.generation.sees(generation) { self.targetRestarted = true }
+        if generation != last { self.say(.seen(generation: generation)) }
     }
 
     private func ask(unflushed: Bool) {

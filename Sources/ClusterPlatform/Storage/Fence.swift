@@ -49,7 +49,8 @@ package struct FenceState: Equatable, Sendable {
 }
 
 /// Notices that a target restarted although its reservations are still there (APTPL). SPC-4 6.15.2: PRGENERATION is zero after a
-/// power on, whatever APTPL says; otherwise it only grows.
+/// power on, whatever APTPL says; otherwise it only grows. LIO counts the registrations that it was given back (measured), so
+/// `Fence.raiseGeneration` sees to it that there never are as many of them.
 package struct GenerationWatch: Equatable, Sendable {
     package private(set) var last: UInt32
 
@@ -118,6 +119,21 @@ package enum Fence {
         try session.registerAndIgnoreExistingKey(key.raw)
         // CLEAR and not RELEASE: a target that forgets nexuses at login (tgt) keeps ghosts with our key.
         try session.clear(key.raw)
+    }
+
+    /// Where registrations outlive a restart of the target, registers this nexus anew until the generation is above their number:
+    /// one that counts them again from zero has a lower one then, and `GenerationWatch` notices. Returns what is there in the end.
+    package static func raiseGeneration(
+        _ key: FenceKey, on session: ISCSISession, _ seen: FenceState
+    ) throws(PlatformError) -> FenceState {
+        var state = seen
+        guard try session.persists() else { return state }
+        for _ in 0...ISCSISession.maximumKeys where state.generation <= state.keys.count {
+            // Not the one that ignores the key: who was preempted meanwhile gets a conflict.
+            try session.register(key.raw, replacing: key.raw)
+            state = try self.inspect(session)
+        }
+        return state
     }
 
     /// PREEMPT AND ABORT where the target has it; else PREEMPT and a LOGICAL UNIT RESET, which drains writes in flight too.

@@ -11,6 +11,8 @@ package final class ISCSISession {
     /// The connection ended, or a command passed its time-out: nothing more can be asked of this session.
     package private(set) var isLost = false
     let timeout: Duration
+    /// PTPL_C, once it was asked for: the target keeps registrations that were made with APTPL through a power loss.
+    var persistsReservations: Bool?
     private var context: OpaquePointer?
     private let connectWait = WaitBox()
     private let otherWait = WaitBox()

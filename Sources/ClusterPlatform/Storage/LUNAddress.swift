@@ -113,8 +113,9 @@ package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
 /// is the nexus that a registration belongs to, so it must be the same after a reconnect and differ between two sessions.
 package struct ISID: Hashable, Sendable {
     package enum Role: UInt32, Sendable {
+        /// Takes the fence, and then, in a session after that one, lunbridge's: the nexus that holds the reservation is the one that
+        /// writes. LIO refuses any other of the same initiator name, registered or not (measured).
         case fence = 1
-        case bridge = 2
         case quorumDisk = 3
         case inspection = 4
         /// Lays a quorum disk out, beside the session that still uses the one before.

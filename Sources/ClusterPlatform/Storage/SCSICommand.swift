@@ -73,6 +73,7 @@ struct SCSICommand: Equatable, Sendable {
         case keys = 0
         case reservation = 1
         case capabilities = 2
+        case fullStatus = 3
     }
 
     static func persistentReserveIn(_ action: ReservationRead, byteCount: UInt16) -> SCSICommand {
@@ -102,9 +103,10 @@ struct SCSICommand: Equatable, Sendable {
             .toTarget, Self.reservationParameterCount)
     }
 
-    /// SPC-4 6.16.3: the key this nexus is registered with, and the key the action is about.
-    static func reservationParameters(key: UInt64, serviceActionKey: UInt64) -> [UInt8] {
-        bigEndian(key) + bigEndian(serviceActionKey) + [0, 0, 0, 0, 0, 0, 0, 0]
+    /// SPC-4 6.16.3: the key this nexus is registered with, and the key the action is about. `persists`: APTPL, which the
+    /// registering actions alone know: everything outlives a power loss of the target.
+    static func reservationParameters(key: UInt64, serviceActionKey: UInt64, persists: Bool = false) -> [UInt8] {
+        bigEndian(key) + bigEndian(serviceActionKey) + [0, 0, 0, 0, persists ? 1 : 0, 0, 0, 0]
     }
 }
 

@@ -40,8 +40,10 @@ package enum TargetCheck {
     private static func session(
         _ address: LUNAddress, _ node: UInt16, _ role: ISID.Role, _ timeout: Duration
     ) throws(PlatformError) -> ISCSISession {
-        try ISCSISession(
-            address, as: Initiator(name: "iqn.2026-01.io.holdfast:check", isid: ISID(node: node, role: role)),
+        // Two machines have two names. (LIO lets every session of a name write of which one is registered, measured.)
+        let name = role == .fence && node == Self.fenced.node ? "check-fenced" : "check"
+        return try ISCSISession(
+            address, as: Initiator(name: "iqn.2026-01.io.holdfast:\(name)", isid: ISID(node: node, role: role)),
             timeout: timeout)
     }
 
@@ -75,6 +77,8 @@ package enum TargetCheck {
         let fenced = try Self.session(address, Self.fenced.node, .fence, timeout)
         defer { fenced.logout() }
         try fenced.registerAndIgnoreExistingKey(Self.fenced.raw)
+        if facts.persistsReservations { facts.activatesPersistence = try fenced.readCapabilities().isActive }
+        facts.tellsNexuses = try fenced.readFullStatus()?.contains { $0.key == Self.fenced.raw } ?? false
         facts.reserves = try Self.succeeds { () throws(PlatformError) in try fenced.reserve(Self.fenced.raw) }
         guard facts.reserves == true else { return }
         let block = description.blockCount - 1

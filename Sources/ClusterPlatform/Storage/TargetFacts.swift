@@ -13,6 +13,10 @@ package struct TargetFacts: Equatable, Sendable {
     package var hasReservations = false
     /// PTPL_C of REPORT CAPABILITIES: reservations outlive a power loss of the target.
     package var persistsReservations = false
+    /// A registration with APTPL was taken, and REPORT CAPABILITIES says that it is in force (PTPL_A).
+    package var activatesPersistence: Bool?
+    /// READ FULL STATUS, and in it whoever registered.
+    package var tellsNexuses: Bool?
     /// RESERVE of type 5, Write Exclusive Registrants Only.
     package var reserves: Bool?
     /// WRITE (16) of an initiator without a registration: RESERVATION CONFLICT.
@@ -68,13 +72,20 @@ package struct TargetFacts: Equatable, Sendable {
                 Finding(.note, "in use by \(user): what would need keys of our own on the LUN was not tried"))
             return findings
         }
-        findings += [self.reserving, self.refusing, self.leaking, self.preempting, self.returning, self.flushing]
-            .compactMap { $0 }
+        findings += [
+            self.reserving, self.refusing, self.leaking, self.preempting, self.returning, self.telling, self.flushing,
+        ]
+        .compactMap { $0 }
         return findings
     }
 
     private var persistence: Finding {
-        self.persistsReservations
+        if self.persistsReservations, self.activatesPersistence == false {
+            return Finding(
+                .unsafe,
+                "says that reservations can outlive a power loss of the target, and does not keep those of a test")
+        }
+        return self.persistsReservations
             ? Finding(.good, "reservations outlive a power loss of the target")
             : Finding(
                 .unsafe,
@@ -130,6 +141,13 @@ package struct TargetFacts: Equatable, Sendable {
             ? Finding(.good, "a new login finds its registration again")
             : Finding(
                 .note, "a new login loses its registration: Holdfast looks who holds the LUN, then registers again")
+    }
+
+    private var telling: Finding? {
+        guard let tells = self.tellsNexuses else { return nil }
+        return tells
+            ? Finding(.good, "tells which nexus registered which key (READ FULL STATUS)")
+            : Finding(.note, "does not tell which nexus registered which key; Holdfast goes by the keys alone")
     }
 
     private var flushing: Finding? {

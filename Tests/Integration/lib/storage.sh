@@ -15,7 +15,7 @@ node_start() {
     mkdir -p "$folder/mount"
     rm -f "$folder/commands" "$folder/events"
     mkfifo "$folder/commands" "$folder/events"
-    "$drill" hold "$TGTD_URL" "$node" "$term" "$filesystem" "$folder" "$binaries/lunbridge" "$@" \
+    "$drill" hold "$TARGET_URL" "$node" "$term" "$filesystem" "$folder" "$binaries/lunbridge" "$@" \
         <"$folder/commands" >"$folder/events" 2>>"$folder/log" &
     node_pid=$!
     exec 7>"$folder/commands" 8<"$folder/events"
@@ -81,6 +81,6 @@ wait_gone() {
 
 clean_up_storage() {
     node_end
-    tgtd_stop
+    target_stop
     clean_up
 }

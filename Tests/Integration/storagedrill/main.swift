@@ -62,7 +62,7 @@ func describe(_ state: FenceState) -> String {
     session.logout()
     let attachment = try Attachment(
         Attachment.Plan(
-            address: address, initiator: initiator(node, .bridge), key: key, bridgeExecutable: argument(7),
+            address: address, initiator: initiator(node, .fence), key: key, bridgeExecutable: argument(7),
             stateFolder: folder, mountPoint: "\(folder)/mount", filesystem: filesystem,
             formatsIfEmpty: arguments.contains("--format"), timeout: .seconds(5)))
     let total = StepTime("total", ContinuousClock.now - started)

@@ -1,6 +1,7 @@
 """cluster/lab calls this for all that needs the laboratory: up, status, shell, kill, revive, move, down, demo, bench,
 torture."""
 
+import argparse
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from .laboratory import Laboratory
 from .record import LabError
+from .target import KINDS
 
 
 def say(text):
@@ -29,7 +31,7 @@ def need(laboratory):
 
 def up(laboratory, words):
     if words not in ([], ["--quorum-lun"]):
-        raise LabError("up takes --quorum-lun or nothing")
+        raise LabError("up takes --quorum-lun, --target, --paths or nothing")
     laboratory.record.lock()
     if words:
         laboratory.use_quorum_lun()
@@ -161,6 +163,17 @@ def linux(laboratory, words):
     return matrix.play(laboratory.record.identity, laboratory.binaries, laboratory.cache, words)
 
 
+def take_target(laboratory, words):
+    """What any command that makes a laboratory takes: --target tgt|lio and --paths 1|2. Returns the other words."""
+    parser = argparse.ArgumentParser(prog="cluster/lab", add_help=False, allow_abbrev=False)
+    parser.add_argument("--target", choices=KINDS, default="tgt")
+    parser.add_argument("--paths", type=int, choices=(1, 2), default=1)
+    options, rest = parser.parse_known_args(words)
+    laboratory.use_target(options.target, options.paths)
+    return rest
+
+
+MAKING = ("up", "demo", "interrupt", "chaos")
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
     "demo": demo, "restart": restart, "faults": faults, "bench": bench, "linux": linux, "torture": torture,
@@ -176,6 +189,8 @@ def main():
         os.environ.get("HOLDFAST_LAB_ID", "lab"), Path(os.environ["HOLDFAST_BINARIES"]),
         Path(os.environ["HOLDFAST_CACHE"]))
     try:
+        if command in MAKING:
+            words = take_target(laboratory, words)
         return COMMANDS[command](laboratory, words) or 0
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)

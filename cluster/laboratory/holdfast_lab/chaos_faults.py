@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from .network import ADDRESSES
+from .network import ADDRESSES, SECOND_ADDRESSES
 from .record import LabError, run
 from .scenario import wait_until_another_serves
 
@@ -241,8 +241,13 @@ class Partition(Fault):
         return f"{first} {arrow} {second} for {self.lasts:.1f} s"
 
     def rule(self, action, source, destination):
-        inside = self.laboratory.network.inside
-        run(*inside(source, "iptables", "-w", action, "OUTPUT", "-d", ADDRESSES[destination], "-j", "DROP"))
+        machine, chain, field, other = source, "OUTPUT", "-d", destination
+        if source in self.laboratory.target.guests:
+            machine, chain, field, other = destination, "INPUT", "-s", source
+        for addresses in (ADDRESSES, SECOND_ADDRESSES)[:self.laboratory.network.paths]:
+            if other in addresses:
+                run(*self.laboratory.network.inside(
+                    machine, "iptables", "-w", action, chain, field, addresses[other], "-j", "DROP"))
 
     def heal(self):
         for source, destination in self.rules:
@@ -252,7 +257,7 @@ class Partition(Fault):
 # The storage
 
 class TargetRestart(Fault):
-    """tgtd keeps reservations in memory only: after it nobody is fenced until the active node has reserved again."""
+    """tgtd keeps reservations in memory only: after it nobody is fenced until the active node has reserved again. LIO keeps them."""
 
     name, title = "target-restart", "iSCSI target killed and started again"
     seconds = (0.2, 3.0)

@@ -11,7 +11,7 @@ from .guest import Guest
 from .network import ADDRESSES, PREFIX_LENGTH, VIRTUAL_IP, Network
 from .node import PEER_PORT, Node
 from .record import LabError, Record, run
-from .target import Target
+from .target import KINDS
 
 LUN_SIZE = 6 << 30
 ACCEPTED_LAG = 64  # entries behind the leader, in a cluster that is writing
@@ -25,7 +25,9 @@ class Laboratory:
         self.binaries = binaries
         self.cache = cache
         self.network = Network(self.record)
-        self.target = Target(self.record, self.network)
+        self.target = None
+        kind, paths = self.target_mark.read_text().split() if self.target_mark.exists() else ("tgt", "1")
+        self.use_target(kind, int(paths))
         self.nodes = {name: Node(self.record, self.network, name, binaries) for name in ("node-a", "node-b", "witness")}
         self.has_quorum_lun = False
         if self.quorum_mark.exists():
@@ -46,6 +48,15 @@ class Laboratory:
         self.has_quorum_lun = True
         self.nodes.pop("witness", None)
 
+    @property
+    def target_mark(self):
+        return self.record.directory / "target-kind"
+
+    def use_target(self, kind, paths):
+        """Which target, and over how many networks the nodes reach it."""
+        self.network.paths = paths
+        self.target = KINDS[kind](self.record, self.network)
+
     def account(self, user):
         """The name with which a user of the scenario logs on."""
         return user
@@ -62,12 +73,14 @@ class Laboratory:
         """Everything is on, and no cluster is made yet. `clocks`: a node's environment that gives it another time of day."""
         self.record.clean()
         self.record.create()
-        self.network.up()
+        self.target_mark.write_text(f"{self.target.kind} {self.network.paths}")
+        self.network.up(self.target.guests)
         say("network: bridge with " + ", ".join(f"{name} {address}" for name, address in ADDRESSES.items()))
         if self.has_quorum_lun:
             self.quorum_mark.touch()
         self.target.up(LUN_SIZE, self.has_quorum_lun)
-        say(f"target: tgtd with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP, access for the two nodes")
+        ways = ", two ways to it" if self.network.paths == 2 else ""
+        say(f"target: {self.target.description} with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP{ways}")
         for node in self.nodes.values():
             node.power_on((clocks or {}).get(node.name))
         for node in self.nodes.values():
@@ -78,7 +91,8 @@ class Laboratory:
         first.control(
             "init", "--cluster-name", "tshare", "--node-name", first.name, "--address", f"{first.address}:{PEER_PORT}",
             "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", self.target.url_with_password,
-            "--format", "--accept-unsafe",  # tgtd keeps reservations in memory only
+            "--format",
+            *(["--accept-unsafe"] if self.target.kind == "tgt" else []),  # it keeps reservations in memory only
             *(["--quorum-lun", self.target.quorum_url] if self.has_quorum_lun else []),
             timeout=90)
         say("cluster: made by node-a, the LUN formatted" + (", a second one votes" if self.has_quorum_lun else ""))

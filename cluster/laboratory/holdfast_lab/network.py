@@ -12,12 +12,19 @@ ADDRESSES = {
     "client": "10.77.0.40",
 }
 GUEST_ADDRESS = "10.77.0.50"
+# The second way to the target, `--paths 2`: a network of its own, on which nothing else is.
+SECOND_ADDRESSES = {
+    "target": "10.78.0.2",
+    "node-a": "10.78.0.11",
+    "node-b": "10.78.0.12",
+}
 
 
 class Network:
     def __init__(self, record):
         self.record = record
         self.lan = self.namespace("lan")
+        self.paths = 1
 
     def namespace(self, machine):
         return f"hf-{self.record.identity}-{machine}"
@@ -26,13 +33,31 @@ class Network:
         """The command line that runs `command` on a machine's network, in the caller's mounts and processes."""
         return ("nsenter", f"--net=/run/netns/{self.namespace(machine)}", *command)
 
-    def up(self):
+    def up(self, guests=()):
+        """`guests`: machines that bring their network along, on taps."""
         self.record.namespace(self.lan)
         run("ip", "-n", self.lan, "link", "set", "lo", "up")
-        run("ip", "-n", self.lan, "link", "add", "lan", "type", "bridge", "forward_delay", "0", "stp_state", "0")
-        run("ip", "-n", self.lan, "link", "set", "lan", "up")
+        self.add_bridge("lan")
         for machine, address in ADDRESSES.items():
-            self.add_machine(machine, address)
+            if machine not in guests:
+                self.add_machine(machine, address)
+        if self.paths == 2:
+            self.add_bridge("lan2")
+            for machine, address in SECOND_ADDRESSES.items():
+                if machine not in guests:
+                    self.add_second_way(machine, address)
+
+    def add_bridge(self, name):
+        run("ip", "-n", self.lan, "link", "add", name, "type", "bridge", "forward_delay", "0", "stp_state", "0")
+        run("ip", "-n", self.lan, "link", "set", name, "up")
+
+    def add_second_way(self, machine, address):
+        name = self.namespace(machine)
+        port = f"{machine}2"
+        run("ip", "link", "add", "name", port, "netns", self.lan, "type", "veth", "peer", "name", "eth1", "netns", name)
+        run("ip", "-n", self.lan, "link", "set", port, "master", "lan2", "up")
+        run("ip", "-n", name, "addr", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth1")
+        run("ip", "-n", name, "link", "set", "eth1", "up")
 
     def add_machine(self, machine, address):
         name = self.namespace(machine)
@@ -59,13 +84,17 @@ class Network:
         sends next still leaves it."""
         run("ip", "-n", namespace, "route", "replace", *route, "proto", "kernel", "quickack", "1")
 
-    def add_tap(self, name):
+    def add_tap(self, name, bridge="lan"):
         run("ip", "-n", self.lan, "tuntap", "add", "dev", name, "mode", "tap")
-        run("ip", "-n", self.lan, "link", "set", name, "master", "lan", "up")
+        run("ip", "-n", self.lan, "link", "set", name, "master", bridge, "up")
 
     def remove_tap(self, name):
         run("ip", "-n", self.lan, "link", "delete", name, check=False)
 
-    def link(self, machine, up):
-        """The machine's cable: pulled at the bridge, so that the machine itself only sees its carrier go."""
-        run("ip", "-n", self.lan, "link", "set", machine, "up" if up else "down")
+    def link(self, machine, up, path=None):
+        """The machine's cable: pulled at the bridge, so that the machine itself only sees its carrier go. `path`: 1 or 2, where
+        there are two to the target; all of them otherwise."""
+        if path in (None, 1):
+            run("ip", "-n", self.lan, "link", "set", machine, "up" if up else "down")
+        if self.paths == 2 and machine in SECOND_ADDRESSES and path in (None, 2):
+            run("ip", "-n", self.lan, "link", "set", f"{machine}2", "up" if up else "down")
