@@ -37,6 +37,16 @@ package enum AdminRequest: Equatable, BinaryRecord {
     /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
     /// `forces`: also a LUN that was another quorum disk.
     case replaceQuorumDisk(lun: String, forces: Bool)
+    /// From a node whose state is lost, with its certificate: take it back, as one that knows nothing. Why, for people.
+    case rejoin(reason: String)
+    /// `isLocal`: from the node that is asked, as it has it.
+    case backup(isLocal: Bool)
+    case restore(RestoreParameters)
+    case events
+    /// `index` 0: as the leader has it now. Else as of that entry, from what the node that is asked keeps.
+    case inspect(InspectedPart, index: LogIndex)
+    /// From a node to the leader: what its administrator asks, and who that is.
+    indirect case audited(AdminRequest, by: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -107,6 +117,24 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(45))
             writer.write(lun)
             writer.write(forces)
+        case .rejoin(let reason):
+            writer.write(UInt8(50))
+            writer.write(reason)
+        case .backup(let isLocal):
+            writer.write(UInt8(51))
+            writer.write(isLocal)
+        case .restore(let parameters):
+            writer.write(UInt8(52))
+            writer.write(parameters)
+        case .events: writer.write(UInt8(53))
+        case .inspect(let part, let index):
+            writer.write(UInt8(54))
+            writer.write(part.rawValue)
+            writer.write(index)
+        case .audited(let request, let who):
+            writer.write(UInt8(55))
+            writer.write(who)
+            writer.write(request)
         }
     }
 
@@ -136,6 +164,20 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 33: self = .listSnapshotSchedules
         case 40: self = .checkStorage(lun: try reader.read())
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
+        case 50: self = .rejoin(reason: try reader.read())
+        case 51: self = .backup(isLocal: try reader.read())
+        case 52: self = .restore(try reader.read())
+        case 53: self = .events
+        case 54:
+            let part = try reader.read(UInt8.self)
+            guard let part = InspectedPart(rawValue: part) else { throw .unknownTag(kind: "part", value: part) }
+            self = .inspect(part, index: try reader.read())
+        case 55:
+            let who = try reader.read(String.self)
+            // One level: what comes from outside must not decide how deep this goes.
+            var ahead = reader
+            guard try ahead.read(UInt8.self) != tag else { throw .unknownTag(kind: "audited request", value: tag) }
+            self = .audited(try reader.read(), by: who)
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -293,6 +335,12 @@ package enum AdminReply: Equatable, BinaryRecord {
     case snapshots([SnapshotRecord])
     case snapshotSchedules([SnapshotSchedule])
     case storage(StorageReport)
+    /// To `rejoin`.
+    case joined(JoinReply)
+    /// ``ClusterBackup/bytes``. Secret.
+    case backup([UInt8])
+    case events(EventHistory)
+    case inspection(Inspection)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -323,6 +371,18 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .storage(let report):
             writer.write(UInt8(40))
             writer.write(report)
+        case .joined(let reply):
+            writer.write(UInt8(50))
+            writer.write(reply)
+        case .backup(let bytes):
+            writer.write(UInt8(51))
+            writer.write(bytes)
+        case .events(let history):
+            writer.write(UInt8(53))
+            writer.write(history)
+        case .inspection(let inspection):
+            writer.write(UInt8(54))
+            writer.write(inspection)
         }
     }
 
@@ -338,6 +398,10 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 30: self = .snapshots(try reader.readArray())
         case 31: self = .snapshotSchedules(try reader.readArray())
         case 40: self = .storage(try reader.read())
+        case 50: self = .joined(try reader.read())
+        case 51: self = .backup(try reader.read())
+        case 53: self = .events(try reader.read())
+        case 54: self = .inspection(try reader.read())
         default: throw .unknownTag(kind: "admin reply", value: tag)
         }
     }

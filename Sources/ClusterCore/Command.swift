@@ -36,6 +36,8 @@ package enum Command: Equatable, BinaryRecord {
     case setSecurity(name: String, value: String)
     /// The quorum disk that the cluster is to have from now on; nil: none. Its number and areas are given by the state.
     case setQuorumDisk(QuorumDiskRecord?)
+    /// The machine of this node, which is no member any more, lost its state and comes back under a new id.
+    case replaceNode(NodeID)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -112,6 +114,9 @@ package enum Command: Equatable, BinaryRecord {
         case .setQuorumDisk(let record):
             writer.write(UInt8(45))
             writer.write(record)
+        case .replaceNode(let id):
+            writer.write(UInt8(50))
+            writer.write(id)
         }
     }
 
@@ -139,6 +144,7 @@ package enum Command: Equatable, BinaryRecord {
         case 30: self = .setSnapshotSchedule(try reader.read())
         case 31: self = .removeSnapshotSchedule(share: try reader.read())
         case 45: self = .setQuorumDisk(try reader.readOptional())
+        case 50: self = .replaceNode(try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

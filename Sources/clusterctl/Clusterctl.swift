@@ -16,8 +16,8 @@ struct Clusterctl: ParsableCommand {
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
             Security.self,
             Move.self,
-            Leave.self, Quorum.self,
-            Inspect.self, Storage.self,
+            Leave.self, Quorum.self, Backup.self, Restore.self,
+            Events.self, Inspect.self, Storage.self,
         ])
 }
 
@@ -205,24 +205,4 @@ struct Leave: ParsableCommand {
     var node: String?
 
     func run() throws { try self.connection.perform(.leave(node: self.node ?? "")) }
-}
-
-struct Inspect: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Shows the replicated state.", subcommands: [Opens.self])
-
-    struct Opens: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Every open that survives a failover.")
-        @OptionGroup var connection: Connection
-
-        func run() throws {
-            switch try AdminClient.ask(.inspectOpens, socket: self.connection.socket) {
-            case .opens(let opens):
-                for open in opens { print(Render.open(open)) }
-                if opens.isEmpty { print("no durable or persistent opens") }
-            case .failed(let failure): throw Failed(failure)
-            default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
-            }
-        }
-    }
 }

@@ -25,8 +25,14 @@ enum LoopEvent: Sendable {
     /// Of the quorum disk with that number; nil: some of the batch failed.
     case diskDone(NodeID, batch: UInt64, [[UInt8]]?)
     case quorumDiskPrepared(Result<QuorumDiskRecord, PlatformError>, AdminAnswer)
+    case restorePrepared(Result<RestoredLUN, PlatformError>, RestorePlan, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
-    case admin(AdminRequest, AdminAnswer)
+    /// The cluster took this node back, after its state was lost; or what it said last.
+    case rejoined(Result<JoinReply, AdminFailure>)
+    /// Who: as the socket knows it.
+    case admin(AdminRequest, by: String, AdminAnswer)
+    /// For the cluster's events: who did what, and how it went.
+    case audited(String)
     /// A node passed on what its administrator asked; this node should lead.
     case forwarded(NodeID, AdminRequest, AdminAnswer)
     case joinRequest(JoinRequest, @Sendable (JoinReply) -> Void)

@@ -119,6 +119,10 @@ final class Member {
     var lastMaintenance = ContinuousClock.now
     var isStopping = false
     var fatal: String?
+    /// What is wrong with the file of the state, while this node goes on from memory.
+    var stateDamage: String?
+    /// Nodes that lost their state and are being taken back, by the id that they had, and why.
+    var rejoining: [NodeID: String] = [:]
 
     enum ProposalOutcome {
         case applied(CommandResult)
@@ -230,6 +234,8 @@ final class Member {
             self.logger.critical("\(error)")
             self.fatal = error.description
             self.step(.storageFailed)
+        case .store(.lossNoted): self.fatal = self.fatal ?? "the state is taken anew from the other nodes"
+        case .store(.damaged(let what)): self.stateIsDamaged(what)
         case .store(.identityStored(let incarnation)):
             if incarnation == self.identity.incarnation { self.identityIsStored = true }
         case .diskDone(let number, let batch, let results):
@@ -247,12 +253,15 @@ final class Member {
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
         case .joinRequest(let request, let reply): self.joinRequested(request, reply)
         case .left: self.outcome = .left
-        case .admin, .lunPrepared, .joined, .terminate: break
+        case .audited(let line): self.audited(line)
+        case .admin, .lunPrepared, .restorePrepared, .joined, .rejoined, .terminate: break
         }
     }
 
     /// Last in every turn: what follows from where things stand now.
     func settle() {
+        self.noteForLog()
+        defer { self.noteForLog() }
         self.lookAtSuspects()
         if self.raft.isEstablishedLeader, let state = self.state, state.appliedTerm == self.raft.term,
             self.establishedTerm != self.raft.term
@@ -280,6 +289,7 @@ final class Member {
             self.expireTokens(now)
         }
         self.tellStart()
+        self.giveUpDamagedState()
         self.compact()
         self.resendSnapshots(now)
         if self.takeover.isServing { self.server?.tell(.askStatus) }

@@ -40,7 +40,7 @@ class Node:
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
                 "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
-                "--role", self.role),
+                "--role", self.role, *os.environ.get("HOLDFAST_CLUSTERD_OPTIONS", "").split()),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
 
