@@ -29,17 +29,28 @@ extension AdminRequest {
         case .removeSnapshotSchedule(let share): "snapshot schedule \(share) --remove"
         case .replaceQuorumDisk(let lun, _): lun.isEmpty ? "quorum remove" : "quorum replace"
         case .checkStorage(let lun): lun.isEmpty ? nil : "storage check"
+        case .issueCredentials(let name, let days): "credentials issue \(name) for \(days) days"
+        case .revokeCredentials(let name): "credentials revoke \(name)"
+        case .certificate(let renews): renews ? "certificate renew" : nil
         case .audited(let request, _): request.audit
         case .snapshot(.list), .status, .listUsers, .inspectOpens, .nodeStarted, .listSnapshotSchedules, .rejoin,
-            .events, .inspect:
+            .events, .inspect, .listCredentials, .reissueCertificate:
             nil
+        }
+    }
+
+    /// What nodes say to each other and no administrator does.
+    package var isForNodes: Bool {
+        switch self {
+        case .nodeStarted, .rejoin, .audited, .reissueCertificate: true
+        default: false
         }
     }
 
     /// Done by the node that is asked, whoever leads.
     package func isLocal(to node: String) -> Bool {
         switch self {
-        case .initialize, .join, .restore, .checkStorage, .backup(isLocal: true): true
+        case .initialize, .join, .restore, .checkStorage, .backup(isLocal: true), .certificate: true
         case .leave(let name): name.isEmpty || name == node
         default: false
         }

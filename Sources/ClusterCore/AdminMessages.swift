@@ -30,6 +30,14 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
     case listSnapshotSchedules
+    /// Credentials with which a person administers the cluster from another machine. `days` of `RemoteCredential.days`.
+    case issueCredentials(name: String, days: UInt32)
+    case revokeCredentials(name: String)
+    case listCredentials
+    /// Of the node that is asked: shows its certificate, or has it replaced.
+    case certificate(renews: Bool)
+    /// From a node to the leader: a new certificate for that node.
+    case reissueCertificate
     /// For the node that is asked. Secret. Empty: the cluster's own LUN.
     case checkStorage(lun: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
@@ -110,6 +118,18 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(32))
             writer.write(share)
         case .listSnapshotSchedules: writer.write(UInt8(33))
+        case .issueCredentials(let name, let days):
+            writer.write(UInt8(60))
+            writer.write(name)
+            writer.write(days)
+        case .revokeCredentials(let name):
+            writer.write(UInt8(61))
+            writer.write(name)
+        case .listCredentials: writer.write(UInt8(62))
+        case .certificate(let renews):
+            writer.write(UInt8(63))
+            writer.write(renews)
+        case .reissueCertificate: writer.write(UInt8(64))
         case .checkStorage(let lun):
             writer.write(UInt8(40))
             writer.write(lun)
@@ -162,6 +182,11 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 31: self = .setSnapshotSchedule(try reader.read())
         case 32: self = .removeSnapshotSchedule(share: try reader.read())
         case 33: self = .listSnapshotSchedules
+        case 60: self = .issueCredentials(name: try reader.read(), days: try reader.read())
+        case 61: self = .revokeCredentials(name: try reader.read())
+        case 62: self = .listCredentials
+        case 63: self = .certificate(renews: try reader.read())
+        case 64: self = .reissueCertificate
         case 40: self = .checkStorage(lun: try reader.read())
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
         case 50: self = .rejoin(reason: try reader.read())
@@ -334,6 +359,8 @@ package enum AdminReply: Equatable, BinaryRecord {
     case opens([OpenRecord])
     case snapshots([SnapshotRecord])
     case snapshotSchedules([SnapshotSchedule])
+    case credentials(CredentialsReply)
+    case credentialList([RemoteCredential])
     case storage(StorageReport)
     /// To `rejoin`.
     case joined(JoinReply)
@@ -368,6 +395,12 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .snapshotSchedules(let schedules):
             writer.write(UInt8(31))
             writer.write(schedules)
+        case .credentials(let credentials):
+            writer.write(UInt8(60))
+            writer.write(credentials)
+        case .credentialList(let list):
+            writer.write(UInt8(61))
+            writer.write(list)
         case .storage(let report):
             writer.write(UInt8(40))
             writer.write(report)
@@ -396,6 +429,8 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 5: self = .users(try reader.readStrings())
         case 6: self = .opens(try reader.readArray())
         case 30: self = .snapshots(try reader.readArray())
+        case 60: self = .credentials(try reader.read())
+        case 61: self = .credentialList(try reader.readArray())
         case 31: self = .snapshotSchedules(try reader.readArray())
         case 40: self = .storage(try reader.read())
         case 50: self = .joined(try reader.read())

@@ -15,6 +15,8 @@ package enum ClusterLimits {
     package static let hiddenFilePatterns = 64
     /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
     package static let nodes = 9
+    /// Of people who administer the cluster from other machines.
+    package static let credentials = 64
 }
 
 /// Who serves.
@@ -140,6 +142,8 @@ package struct ClusterState: Equatable, Sendable {
             }
             self.tokens.append(token)
         case .removeToken(let hash): self.tokens.removeAll { $0.hash == hash }
+        case .putCredential(let credential): return self.configuration.putCredential(credential)
+        case .removeCredential(let name): return self.configuration.removeCredential(name)
         case .setSettings(let settings): self.configuration.settings = settings
         case .setSecurity(let name, let value):
             do throws(SecuritySettingError) { try self.configuration.settings.security.set(name, to: value) } catch {
@@ -331,6 +335,7 @@ extension ClusterState {
     var forBackup: ClusterState {
         var copy = self
         copy.configuration.certificateAuthority = ""
+        copy.configuration.credentials = []
         copy.active = nil
         copy.handover = nil
         copy.failedNodes = []

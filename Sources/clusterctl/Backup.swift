@@ -20,7 +20,7 @@ struct Backup: ParsableCommand {
     var local = false
 
     func run() throws {
-        switch try AdminClient.ask(.backup(isLocal: self.local), socket: self.connection.socket) {
+        switch try AdminClient.ask(.backup(isLocal: self.local), over: self.connection) {
         case .backup(let bytes):
             let backup = try ClusterBackup(parsing: bytes)
             try Self.write(bytes, to: self.file)

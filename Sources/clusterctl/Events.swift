@@ -49,7 +49,7 @@ struct Events: ParsableCommand {
     }
 
     private func ask() throws -> EventHistory {
-        switch try AdminClient.ask(.events, socket: self.connection.socket) {
+        switch try AdminClient.ask(.events, over: self.connection) {
         case .events(let history): return history
         case .failed(let failure): throw Failed(failure)
         default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))

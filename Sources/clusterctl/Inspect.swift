@@ -84,7 +84,7 @@ struct Inspect: ParsableCommand {
 
     /// Says first as of when.
     private static func ask(_ part: InspectedPart, _ at: At, _ connection: Connection) throws -> Inspection {
-        switch try AdminClient.ask(.inspect(part, index: at.index ?? 0), socket: connection.socket) {
+        switch try AdminClient.ask(.inspect(part, index: at.index ?? 0), over: connection) {
         case .inspection(let inspection):
             print("as of entry \(inspection.index), term \(inspection.term)")
             return inspection

@@ -30,7 +30,7 @@ struct Status: ParsableCommand {
     }
 
     private func show() throws {
-        let status = try AdminClient.status(self.connection.socket)
+        let status = try AdminClient.status(self.connection)
         guard self.json else { return print(Render.status(status)) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = self.watch ? [.sortedKeys] : [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]

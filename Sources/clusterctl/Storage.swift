@@ -25,7 +25,7 @@ struct Storage: ParsableCommand {
 
         func run() throws {
             let request = AdminRequest.checkStorage(lun: self.lun ?? environment("HOLDFAST_LUN") ?? "")
-            switch try AdminClient.ask(request, socket: self.connection.socket) {
+            switch try AdminClient.ask(request, over: self.connection) {
             case .storage(let report):
                 print(Render.storage(report))
                 if report.grade == .unsafe || report.grade == .unusable {

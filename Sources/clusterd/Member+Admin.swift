@@ -20,6 +20,8 @@ extension Member {
         case .checkStorage(let lun):
             guard let own = self.state?.configuration.lun else { return answer(.failed(self.noLeader)) }
             StorageCheck.run(lun.isEmpty ? own : lun, answer)
+        case .certificate(let renews):
+            if renews { self.renewCertificate(answer) } else { answer(self.describeCertificate()) }
         case .leave(let node) where node.isEmpty || node == self.identity.name: self.leave(answer)
         case .inspect(let part, let index) where index != 0: self.inspect(part, at: index, answer)
         case .events where !self.raft.isLeader:
@@ -70,6 +72,7 @@ extension Member {
                         .refused,
                         Self.takenOut)))
         }
+        if case .reissueCertificate = request { return self.reissueCertificate(for: node, answer) }
         self.administerAsLeader(request, answer)
     }
 
@@ -130,6 +133,10 @@ extension Member {
             answer(.users(marked))
         case .move(let node): self.move(to: node, state, answer)
         case .leave(let name): self.remove(name, state, answer)
+        case .issueCredentials(let name, let days): self.issueCredentials(name, days: days, state, answer)
+        case .revokeCredentials(let name):
+            self.perform(.removeCredential(name: name), "the credentials \(name) count no more", answer)
+        case .listCredentials: answer(.credentialList(state.configuration.credentials))
         case .snapshot(let order): self.snapshot(order, answer)
         case .setSnapshotSchedule(let schedule):
             if let problem = schedule.problem { return answer(.failed(AdminFailure(.refused, problem))) }
@@ -162,7 +169,7 @@ extension Member {
                 guard let self else { return }
                 if confirmed { self.backup(isConfirmed: true, answer) } else { answer(.failed(self.noLeader)) }
             }
-        case .initialize, .join, .checkStorage, .rejoin, .restore:
+        case .initialize, .join, .checkStorage, .rejoin, .restore, .certificate, .reissueCertificate:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
     }

@@ -116,6 +116,7 @@ final class Member {
     var changing = false
     var leaving: Set<NodeID> = []
     var hasToldStart = false
+    var certificate = CertificateWatch()
     var lastMaintenance = ContinuousClock.now
     var isStopping = false
     var fatal: String?
@@ -251,6 +252,9 @@ final class Member {
         case .journal: break
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
+        case .administered(let administrator, let request, let answer):
+            self.administer(request, by: administrator, answer)
+        case .renewed(let credentials, let answer): self.take(credentials, answer)
         case .joinRequest(let request, let reply): self.joinRequested(request, reply)
         case .left: self.outcome = .left
         case .audited(let line): self.audited(line)
@@ -290,6 +294,7 @@ final class Member {
         }
         self.tellStart()
         self.giveUpDamagedState()
+        self.lookAtCertificate(now)
         self.compact()
         self.resendSnapshots(now)
         if self.takeover.isServing { self.server?.tell(.askStatus) }
