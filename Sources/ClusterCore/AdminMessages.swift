@@ -399,6 +399,8 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var handles: HandleCounts
     /// nil: the cluster has none, and is to have none. In section 3.
     package var quorumDisk: QuorumDiskStatus?
+    /// The reporter's ways to the LUN. In section 4.
+    package var paths: [PathReport] = []
 
     package init(
         reporter: String, state: ClusterState, active: ActiveNode?, term: Term, commitIndex: LogIndex, leader: String,
@@ -422,7 +424,7 @@ package struct StatusReport: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write(self.reporter)
             writer.write(self.state)
             writer.write(self.term)
@@ -439,6 +441,7 @@ package struct StatusReport: Equatable, BinaryRecord {
             writer.write(self.handles)
             for node in self.nodes { writer.write(node.reach.rawValue) }
             writer.write(self.quorumDisk)
+            writer.write(self.paths)
         }
     }
 
@@ -458,6 +461,7 @@ package struct StatusReport: Equatable, BinaryRecord {
                 report.nodes[index].reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
             }
             if version >= 3 { report.quorumDisk = try reader.readOptional() }
+            if version >= 4 { report.paths = try reader.readArray() }
             return report
         }
     }
@@ -482,7 +486,36 @@ package struct StatusReport: Equatable, BinaryRecord {
         status.quorumDisk = self.quorumDisk.map {
             ClusterStatus.QuorumDisk(lun: $0.lun, role: $0.role, state: $0.state, ready: $0.isReady)
         }
+        status.paths = self.paths.map {
+            ClusterStatus.Path(portal: $0.portal, reached: $0.reach.isYes, used: $0.isUsed)
+        }
         return status
+    }
+}
+
+/// One of a node's ways to the LUN.
+package struct PathReport: Equatable, BinaryRecord {
+    package var portal: String
+    package var reach: Reach
+    /// This node uses the LUN over it.
+    package var isUsed: Bool
+
+    package init(portal: String, reach: Reach, isUsed: Bool) {
+        self.portal = portal
+        self.reach = reach
+        self.isUsed = isUsed
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.portal)
+        writer.write(self.reach.rawValue)
+        writer.write(self.isUsed)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.portal = try reader.read()
+        self.reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
+        self.isUsed = try reader.read()
     }
 }
 

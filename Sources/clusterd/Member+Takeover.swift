@@ -121,8 +121,11 @@ extension Member {
         self.decide(.heirs(heirs, reaching: reaching))
     }
 
-    /// What this node's own look at the target found: the leader has to know it.
-    func probed(_ reach: Reach) {
+    /// What this node's own look at the target found over one of its portals. One is enough; the leader has to know it.
+    func probed(_ path: Int, _ found: Reach) {
+        guard path < self.paths.count else { return }
+        self.paths[path].reach = found
+        guard let reach = Reach.overall(self.paths.map(\.reach)) else { return }
         self.heard(reach, of: self.identity.id)
         guard let leader = self.raft.leader, leader != self.identity.id else { return }
         self.transport.send(PeerMessage.reach(reach).encoded, to: leader, class: .urgent)

@@ -90,6 +90,9 @@ final class Member {
     private var toldLeaseEnd: Tick = 0
     var heirs: [NodeID] = []
     var reaching: [NodeID] = []
+    /// This node's ways to the LUN, as its configuration lists them.
+    var paths: [(portal: String, reach: Reach)] = []
+    var usedPath: String?
     var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
     private var announcedInterface: String?
@@ -238,7 +241,8 @@ final class Member {
         case .quorumDiskPrepared(let result, let answer): self.quorumDiskPrepared(result, answer)
         case .takeover(let event): self.decide(event)
         case .fence(let text): self.fenceText = text
-        case .probed(let reach): self.probed(reach)
+        case .probed(let path, let reach): self.probed(path, reach)
+        case .usedPath(let portal): self.usedPath = portal
         case .foldersMade: self.configureServer()
         case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
             self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
@@ -327,10 +331,10 @@ final class Member {
                     lun: configuration.lun, nodeName: self.identity.name,
                     node: UInt16(truncatingIfNeeded: self.identity.id),
                     filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
-            self.probe?.tell(
-                .configure(
-                    lun: configuration.lun, nodeName: self.identity.name,
-                    node: UInt16(truncatingIfNeeded: self.identity.id)))
+            let address = try? LUNAddress(configuration.lun)
+            self.paths = self.probe == nil ? [] : (address?.portals ?? []).map { ("\($0)", .unknown) }
+            self.probe?.look(
+                at: address, nodeName: self.identity.name, node: UInt16(truncatingIfNeeded: self.identity.id))
         }
         // The server opens a share's folder when it is told of the share: the folder has to be there first.
         self.storage.tell(.makeFolders(configuration.shares.map(\.path)))

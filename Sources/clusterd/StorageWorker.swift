@@ -56,6 +56,7 @@ private final class StorageThread {
     private var bridgeRestart: Takeover.Operation?
     private var shareFolders: [String] = []
     private var lastLook = ContinuousClock.now
+    private var lastPath: String?
 
     init(
         orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: Mailbox<LoopEvent>,
@@ -172,8 +173,17 @@ private final class StorageThread {
                 stateFolder: self.folders.storage, mountPoint: self.folders.mount, filesystem: self.filesystem,
                 timeout: Self.timeout))
         self.attachment = attachment
+        self.tellPath(attachment.path)
         self.makeFolders()
         return attachment.steps
+    }
+
+    private func tellPath(_ portal: String?) {
+        if let portal, let last = self.lastPath, last != portal {
+            self.logger.notice("the LUN is used over \(portal), no longer over \(last)")
+        }
+        self.lastPath = portal
+        self.loop.post(.usedPath(portal))
     }
 
     private func makeFolders() {
@@ -195,6 +205,7 @@ private final class StorageThread {
         guard let attachment = self.attachment else { return [] }
         let steps = try attachment.detach()
         self.attachment = nil
+        self.tellPath(nil)
         // The reservation stays, as after a crash, until the next node preempts it: on a LUN that nobody holds a write of an older,
         // deposed node that still sits in a TCP stream would land.
         self.loop.post(.fence("not in use by this node; its key of term \(term) stays until the next takeover"))
@@ -207,6 +218,7 @@ private final class StorageThread {
             let teardown = attachment.teardownFenced()
             for leftover in teardown.leftovers { self.logger.error("left over: \(leftover)") }
             self.attachment = nil
+            self.tellPath(nil)
         }
         self.session?.destroy()
         self.session = nil
@@ -227,6 +239,7 @@ private final class StorageThread {
             case .unreachable(let why):
                 self.logger.warning("the LUN is unreachable: \(why)")
                 self.report(.bridgeUnreachable(why))
+            case .path(let portal): self.tellPath(portal)
             case .reconnected(let after):
                 self.logger.notice("the LUN is back after \(after)")
                 self.report(.bridgeReachable)

@@ -48,6 +48,8 @@ package final class Attachment {
     private var isMounted = true
     private var pending: [BridgeEvent] = []
     private var generation: UInt32
+    /// The portal over which requests went last.
+    package private(set) var path: String
     /// Nil: the last one was answered.
     private var pingedAt: ContinuousClock.Instant?
 
@@ -63,17 +65,18 @@ package final class Attachment {
     package init(_ plan: Plan) throws(PlatformError) {
         self.plan = plan
         var clock = StepClock()
-        let configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        let configuration = Self.configuration(plan)
         let fuse = try clock.run("fuse") { () throws(PlatformError) in
             try FUSEMount(path: "\(plan.stateFolder)/lun", hiding: plan.mountPoint)
         }
         var generation: UInt32 = 0
+        var path = ""
         let (bridge, byteCount) = try clock.run("bridge") { () throws(PlatformError) in
             let bridge = try BridgeProcess(
                 executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse)
             // While attaching, a target that goes away is an error and not a reason to wait for ever.
             bridge.tell(.patience(plan.timeout))
-            return (bridge, try Self.waitUntilReady(bridge, plan, &generation))
+            return (bridge, try Self.waitUntilReady(bridge, plan, &generation, &path))
         }
         let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
         do throws(PlatformError) {
@@ -91,11 +94,21 @@ package final class Attachment {
         self.loop = loop
         self.byteCount = byteCount
         self.generation = generation
+        self.path = path
         self.steps = clock.steps
     }
 
+    /// Where there is another way, a silent one is given up sooner than a takeover would begin.
+    private static let pathSilenceLimit: Duration = .milliseconds(1500)
+
+    private static func configuration(_ plan: Plan) -> BridgeConfiguration {
+        var configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        if plan.address.portals.count > 1 { configuration.silenceLimit = Self.pathSilenceLimit }
+        return configuration
+    }
+
     private static func waitUntilReady(
-        _ bridge: BridgeProcess, _ plan: Plan, _ generation: inout UInt32
+        _ bridge: BridgeProcess, _ plan: Plan, _ generation: inout UInt32, _ path: inout String
     ) throws(PlatformError) -> UInt64 {
         let deadline = ContinuousClock.now + plan.timeout
         var reason = "\(plan.address): no answer from the bridge within \(plan.timeout)"
@@ -111,6 +124,7 @@ package final class Attachment {
             case .exited(let status):
                 throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
             case .seen(let seen): generation = seen
+            case .path(let portal): path = portal
             case .reconnected, .failing, .alive: continue
             }
         }
@@ -160,6 +174,9 @@ package final class Attachment {
         while let event = self.bridge.nextEvent() {
             switch event {
             case .seen(let generation): self.generation = generation
+            case .path(let portal):
+                self.path = portal
+                return event
             case .alive: self.pingedAt = nil
             default: return event
             }
@@ -189,8 +206,7 @@ package final class Attachment {
             throw PlatformError(
                 .invalid, "this kernel cannot send FUSE requests again (Linux 6.9 can): tear down and attach anew")
         }
-        var configuration = BridgeConfiguration(
-            address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
+        var configuration = Self.configuration(self.plan)
         configuration.generation = self.generation
         self.pingedAt = nil
         self.bridge = try BridgeProcess(

@@ -34,6 +34,11 @@ package final class Bridge {
     private let control: Int32
     private var mode = Mode.down
     private var session: ISCSISession?
+    /// The ways to the target, and which of them is used, or tried next.
+    private let paths: [LUNAddress]
+    private var path = 0
+    /// Tried in vain since the session was lost.
+    private var pathsTried = 0
     private var description: LUNDescription?
     private var free: [BridgeSlot] = []
     /// Taken on and to be issued (again).
@@ -66,6 +71,7 @@ package final class Bridge {
     /// Both descriptors are non-blocking or become so; they stay the caller's.
     package init(_ configuration: BridgeConfiguration, fuse: Int32, control: Int32) {
         self.configuration = configuration
+        self.paths = configuration.address.paths
         self.generation = GenerationWatch(last: configuration.generation)
         self.fuse = fuse
         self.control = control
@@ -170,9 +176,10 @@ package final class Bridge {
 
     private func connect() {
         do {
+            let limit = self.configuration.commandTimeout
             let session = try ISCSISession(
-                self.configuration.address, as: self.configuration.initiator, timeout: self.configuration.commandTimeout
-            )
+                self.paths[self.path], as: self.configuration.initiator,
+                timeout: self.paths.count > 1 ? min(limit, ISCSISession.pathTimeout) : limit)
             if self.description == nil { self.description = try session.describe() }
             self.session = session
             self.lastHeard = .now
@@ -187,10 +194,18 @@ package final class Bridge {
                 return
             }
             self.sayUnreachable(error.message)
+            self.takeNextPath()
+            self.pathsTried += 1
+            guard self.pathsTried >= self.paths.count else { return }
+            self.pathsTried = 0
             self.nextLogin = .now + self.reconnectDelay
             self.reconnectDelay = min(self.reconnectDelay * 2, Self.maximumReconnectDelay)
         }
     }
+
+    /// Over another portal group the session is another nexus; `confirm` looks who holds the LUN, as after any reconnect, before
+    /// it registers that one.
+    private func takeNextPath() { self.path = (self.path + 1) % self.paths.count }
 
     /// Looks who holds the LUN, and only then registers this nexus; and looks again, because a rival may have preempted our key
     /// between the look and the registration.
@@ -264,6 +279,8 @@ package final class Bridge {
         guard self.mode != .serving, let description = self.description else { return }
         self.mode = .serving
         self.reconnectDelay = Self.firstReconnectDelay
+        self.pathsTried = 0
+        self.say(.path(self.paths[self.path].portal))
         if self.hasServed {
             self.say(.reconnected(after: ContinuousClock.now - self.downSince))
         } else {
@@ -302,6 +319,8 @@ package final class Bridge {
         self.mode = .down
         self.downSince = .now
         self.nextLogin = .now
+        self.pathsTried = 0
+        self.takeNextPath()
         self.sayUnreachable(reason)
     }
 

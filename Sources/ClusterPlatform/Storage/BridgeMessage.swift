@@ -42,6 +42,8 @@ package enum BridgeCommand: Equatable, Sendable {
 package enum BridgeEvent: Equatable, Sendable {
     case ready(byteCount: UInt64, blockSize: UInt32)
     case unreachable(String)
+    /// Requests flow over this portal.
+    case path(String)
     case reconnected(after: Duration)
     /// Another key holds the LUN; the bridge answers EIO to everything.
     case fenced(by: UInt64)
@@ -141,6 +143,7 @@ extension BridgeEvent {
             switch self {
             case .ready(let byteCount, let blockSize): "ready \(byteCount) \(blockSize)"
             case .unreachable(let reason): "unreachable \(reason)"
+            case .path(let portal): "path \(portal)"
             case .reconnected(let duration): "reconnected \(duration.wholeMilliseconds)"
             case .fenced(let holder): "fenced \(holder)"
             case .seen(let generation): "seen \(generation)"
@@ -165,6 +168,7 @@ extension BridgeEvent {
             }
             self = .ready(byteCount: byteCount, blockSize: blockSize)
         case "unreachable": self = .unreachable(rest)
+        case "path": self = .path(rest)
         case "reconnected":
             guard let value = Int64(rest) else { return nil }
             self = .reconnected(after: .milliseconds(value))

@@ -201,6 +201,20 @@ class StandbyCable(Cable):
         return self.standby
 
 
+class WayCut(Fault):
+    """With two ways to the target, one of them for everybody: nobody has to move."""
+
+    name, title = "way-cut", "one of two ways to the target cut"
+
+    def strike(self):
+        self.way = self.chance.choice((1, 2))
+        self.laboratory.network.link("target", up=False, path=self.way)
+        return f"number {self.way} for {self.lasts:.1f} s"
+
+    def heal(self):
+        self.laboratory.network.link("target", up=True, path=self.way)
+
+
 class Flap(Fault):
     name, title = "flap", "link of a data node that flaps"
 
@@ -296,4 +310,4 @@ class Move(Fault):
 
 FAULTS = (
     ActivePowerLoss, StandbyPowerLoss, WitnessPowerLoss, Hang, KillServer, KillBridge, KillDaemon, StopServer, StopBridge,
-    StopDaemon, ActiveCable, StandbyCable, Flap, Partition, TargetRestart, StateDiskFull, Move)
+    StopDaemon, ActiveCable, StandbyCable, WayCut, Flap, Partition, TargetRestart, StateDiskFull, Move)
