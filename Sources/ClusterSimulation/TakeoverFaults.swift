@@ -34,6 +34,9 @@ package struct TakeoverFaults: Equatable, Sendable {
 
     package var serverExitsPerMinute: UInt64 = 0
     package var bridgeExitsPerMinute: UInt64 = 0
+    /// SIGSTOP of smbserverd or lunbridge alone; and at each thing that `Takeover` tells its shell.
+    package var hangsPerMinute: UInt64 = 0
+    package var hangAtStepPerMillion: UInt64 = 0
     package var workerFailurePerMillion: UInt64 = 0
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
@@ -71,6 +74,8 @@ package struct TakeoverFaults: Equatable, Sendable {
         faults.workerFailurePerMillion = some([0, 0, 20_000, 100_000], &random)
         faults.movesPerMinute = some([0, 3, 8, 15], &random)
         faults.stopsPerMinute = some([0, 0, 2], &random)
+        faults.hangsPerMinute = some([0, 0, 3, 8], &random)
+        faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
         return faults
     }
 }
