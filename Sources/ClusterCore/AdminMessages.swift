@@ -32,6 +32,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case listSnapshotSchedules
     /// For the node that is asked. Secret. Empty: the cluster's own LUN.
     case checkStorage(lun: String)
+    /// The LUN was made larger at the target: look, and have the file system follow.
+    case growStorage
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
     /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
@@ -103,6 +105,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .checkStorage(let lun):
             writer.write(UInt8(40))
             writer.write(lun)
+        case .growStorage: writer.write(UInt8(70))
         case .replaceQuorumDisk(let lun, let forces):
             writer.write(UInt8(45))
             writer.write(lun)
@@ -135,6 +138,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 32: self = .removeSnapshotSchedule(share: try reader.read())
         case 33: self = .listSnapshotSchedules
         case 40: self = .checkStorage(lun: try reader.read())
+        case 70: self = .growStorage
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }

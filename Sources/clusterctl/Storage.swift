@@ -3,7 +3,26 @@ import ClusterCore
 
 struct Storage: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Looks at iSCSI targets.", subcommands: [Check.self])
+        abstract: "Looks at iSCSI targets.", subcommands: [Check.self, Grow.self])
+
+    struct Grow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Has the file system follow a LUN that was made larger at the target, while it is in use.",
+            discussion: """
+                Without this command it happens within a minute. A LUN that was made smaller is not followed: status 5, and an \
+                error in the log until it has its size again.
+                """)
+
+        @OptionGroup var connection: Connection
+
+        func run() throws {
+            switch try AdminClient.ask(.growStorage, socket: self.connection.socket) {
+            case .done(let text): print(text)
+            case .failed(let failure): throw Failed(failure)
+            default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
+            }
+        }
+    }
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -34,6 +34,13 @@ struct Clusterd: ParsableCommand {
     @Option(help: "The folder with smbserverd and lunbridge; clusterd's own by default.")
     var binaries: String?
 
+    @Option(
+        help: """
+            The machine's watchdog, /dev/watchdog: it resets the machine when this node hangs, or cannot let go of the LUN. Not for \
+            a device that systemd uses (RuntimeWatchdogSec).
+            """)
+    var watchdog: String?
+
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
@@ -81,7 +88,8 @@ struct Clusterd: ParsableCommand {
         }
         let options = NodeOptions(
             name: self.name, listen: self.listen, interface: self.interface,
-            role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders)
+            role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders,
+            watchdog: self.watchdog)
         do throws(StartError) {
             let loop = try NodeLoop(options: options, logger: logger)
             startSignalThread(signals, loop.mailbox)
@@ -123,6 +131,8 @@ struct NodeOptions: Sendable {
     var role: NodeRole
     var binaries: String
     var folders: Folders
+    /// nil: none is used.
+    var watchdog: String? = nil
 }
 
 /// The state directory, which one clusterd at a time holds.

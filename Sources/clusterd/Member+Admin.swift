@@ -148,6 +148,7 @@ extension Member {
                 return answer(.failed(AdminFailure(.refused, "\(error)")))
             }
             self.perform(.setLimit(name: name, value: value), "the limit of \(name) is \(value)", answer)
+        case .growStorage: self.storage.tell(.grow(answer))
         case .initialize, .join, .checkStorage:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }

@@ -43,7 +43,10 @@ extension Member {
         case .allowRetake: self.storage.tell(.allowRetake)
         case .refuseRetake: self.storage.tell(.refuseRetake)
         case .detach(let operation, let term): self.storage.tell(.detach(operation, term: Self.key(term)))
-        case .tearDown(let operation): self.storage.tell(.tearDown(operation))
+        case .tearDown(let operation):
+            self.tearingDown = operation
+            self.watchdog?.givesUp()
+            self.storage.tell(.tearDown(operation))
         case .serve(let operation, let epoch):
             self.waitingServe = (operation, epoch)
             self.serveWhenSettled()

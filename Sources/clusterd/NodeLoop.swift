@@ -19,6 +19,7 @@ final class NodeLoop {
     private let logger: Logger
     private let store: ClusterStore
     private let storage: StorageWorker
+    private var watchdog: WatchdogFeeder?
     private var member: Member?
     private let notifier = ServiceNotifier()
     private var stopDeadline: ContinuousClock.Instant?
@@ -39,6 +40,13 @@ final class NodeLoop {
         }
         self.storage = StorageWorker(
             folders: options.folders, binaries: options.binaries, loop: mailbox, logger: logger)
+        if let path = options.watchdog {
+            do throws(PlatformError) {
+                self.watchdog = try WatchdogFeeder(path: path, logger: logger)
+            } catch {
+                throw StartError(message: "\(error.message): start without --watchdog, or name this machine's device")
+            }
+        }
         if contents.identity != nil { try self.begin(contents) }
         // Kept alive by its own thread.
         _ = try AdminServer(path: options.folders.adminSocket, loop: mailbox, logger: logger)
@@ -57,6 +65,7 @@ final class NodeLoop {
         self.member = try Member(
             identity: identity, contents: contents, options: self.options, mailbox: self.mailbox, store: self.store,
             storage: self.storage, logger: self.logger)
+        self.member?.watchdog = self.watchdog
         self.logger.notice("\(identity), start \(identity.incarnation)")
     }
 
@@ -77,6 +86,7 @@ final class NodeLoop {
                 switch outcome {
                 case .ended:
                     member.end()
+                    self.watchdog?.disarm()
                     return
                 case .failed(let message):
                     member.end()
@@ -85,6 +95,7 @@ final class NodeLoop {
                     member.end()
                     self.store.stop()
                     for suffix in ["", "-wal", "-shm"] { unlink(self.options.folders.database + suffix) }
+                    self.watchdog?.disarm()
                     self.logger.notice("left the cluster; the state is deleted")
                     return
                 }
@@ -96,6 +107,7 @@ final class NodeLoop {
     }
 
     private func petWatchdog() {
+        self.watchdog?.turned()
         let now = ContinuousClock.now
         guard now - self.lastWatchdog > .seconds(1) else { return }
         self.lastWatchdog = now
@@ -106,7 +118,10 @@ final class NodeLoop {
         switch event {
         case .terminate:
             self.notifier?.stopping()
-            guard let member = self.member else { exit(0) }
+            guard let member = self.member else {
+                self.watchdog?.disarm()
+                exit(0)
+            }
             self.stopDeadline = ContinuousClock.now + Self.stopTime
             member.stop()
         case .admin(let request, let answer):

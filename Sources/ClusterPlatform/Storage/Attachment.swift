@@ -41,7 +41,7 @@ package final class Attachment {
     package let plan: Plan
     /// What attaching took, in order.
     package private(set) var steps: [StepTime] = []
-    package let byteCount: UInt64
+    package private(set) var byteCount: UInt64
     private let fuse: FUSEMount
     private let loop: LoopDevice
     private var bridge: BridgeProcess
@@ -83,6 +83,8 @@ package final class Attachment {
             try BridgeWatch.during(bridge, fuse) { () throws(PlatformError) in
                 try Self.prepare(loop, plan, &clock)
                 try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
+                // The LUN grew while nobody had it, or the node before died in the middle. Without it everything works but the growth.
+                _ = try? XFS.grow(plan.mountPoint, to: try loop.byteCount())
             }
         } catch {
             try? loop.detach()
@@ -125,7 +127,7 @@ package final class Attachment {
                 throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
             case .seen(let seen): generation = seen
             case .path(let portal): path = portal
-            case .reconnected, .failing, .alive: continue
+            case .reconnected, .failing, .alive, .measured: continue
             }
         }
         throw PlatformError(.unreachable, reason)
@@ -192,6 +194,37 @@ package final class Attachment {
             return self.bridge.tell(.ping)
         }
         if ContinuousClock.now - pingedAt > Self.bridgeSilenceLimit { self.bridge.kill() }
+    }
+
+    /// Has the bridge ask for the LUN's size; `.measured` follows.
+    package func measure() { self.bridge.tell(.measure) }
+
+    package enum Resize: Equatable, Sendable {
+        case unchanged
+        case grown(from: UInt64)
+        /// Nothing was done: what lies behind the new end is gone, and the file system knows nothing of it.
+        case shrunk(from: UInt64)
+    }
+
+    /// After `.measured`: file, loop device and file system follow a LUN that grew. A failure leaves what was reached, and may be
+    /// repeated.
+    package func follow(_ byteCount: UInt64) throws(PlatformError) -> Resize {
+        let before = self.byteCount
+        guard byteCount >= before else { return .shrunk(from: before) }
+        guard byteCount > before else { return .unchanged }
+        // All of it waits for the bridge, and its owner can be told nothing meanwhile: a target that goes away just now ends it.
+        self.bridge.tell(.patience(self.plan.timeout))
+        defer { self.bridge.tell(.patience(nil)) }
+        try BridgeWatch.during(self.bridge, self.fuse) { () throws(PlatformError) in
+            guard try self.fuse.refreshSize() >= byteCount else {
+                throw PlatformError(
+                    .conflict, "\(self.plan.address): the bridge does not know of the LUN's new size yet")
+            }
+            try self.loop.followSize()
+            try XFS.grow(self.plan.mountPoint, to: try self.loop.byteCount())
+        }
+        self.byteCount = byteCount
+        return .grown(from: before)
     }
 
     /// After `.asksToRetake(unflushed: false)`, when the quorum confirmed that we lead.

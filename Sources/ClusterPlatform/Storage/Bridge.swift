@@ -49,6 +49,7 @@ package final class Bridge {
     private var nextHeartbeat = ContinuousClock.now
     private var lastHeard = ContinuousClock.now
     private var mustVerify = false
+    private var mustMeasure = false
     private var verifications = 0
     /// Counts of answered writes: a flush covers those that were answered before it was issued. One to begin with: a bridge before
     /// this one may have answered some that nobody flushed.
@@ -160,9 +161,10 @@ package final class Bridge {
                 self.issueWaiting(session)
             }
             self.beat(session, now)
+            if self.mustMeasure { self.measure(session) }
             // Out with what was queued, instead of waiting for the next turn.
             if session.events & POLLOUT != 0 { session.service(POLLOUT) }
-            if session.isLost { self.loseSession("the connection ended") }
+            if session.isLost, self.session != nil { self.loseSession("the connection ended") }
             self.checkSilence(now)
         }
         if case .refusing = self.mode {
@@ -282,6 +284,7 @@ package final class Bridge {
         self.pathsTried = 0
         self.say(.path(self.paths[self.path].portal))
         if self.hasServed {
+            self.mustMeasure = true
             self.say(.reconnected(after: ContinuousClock.now - self.downSince))
         } else {
             self.hasServed = true
@@ -293,6 +296,20 @@ package final class Bridge {
     }
 
     private var hasServed = false
+
+    private func measure(_ session: ISCSISession) {
+        guard let description = self.description else { return }
+        self.mustMeasure = false
+        do {
+            let found = try session.capacity()
+            let byteCount = found.blockCount.multipliedReportingOverflow(by: UInt64(found.blockSize))
+            guard found.blockSize == description.blockSize, !byteCount.overflow else { return }
+            self.description?.blockCount = max(description.blockCount, found.blockCount)
+            self.say(.measured(byteCount: byteCount.partialValue))
+        } catch {
+            self.loseSession(error.message)
+        }
+    }
 
     private func verify(_ session: ISCSISession) {
         self.verifications += 1
@@ -395,6 +412,7 @@ package final class Bridge {
                 self.say(.failing)
             case .some(.patience(let patience)): self.patience = patience
             case .some(.ping): self.say(.alive)
+            case .some(.measure): self.mustMeasure = true
             case .some(.quit):
                 if case .refusing(let exit) = self.mode { self.finished = exit } else { self.finished = .quit }
             case .some(.configure), .none: break
@@ -573,9 +591,10 @@ package final class Bridge {
         let slot = Unmanaged<BridgeSlot>.fromOpaque(privateData).takeUnretainedValue()
         var outcome = CommandOutcome.lost
         if let task = data?.assumingMemoryBound(to: scsi_task.self) {
+            let code = UInt16(truncatingIfNeeded: task.pointee.sense.ascq)
             outcome = .of(
-                status: status, senseKey: UInt8(truncatingIfNeeded: task.pointee.sense.key.rawValue),
-                code: UInt16(truncatingIfNeeded: task.pointee.sense.ascq))
+                status: status, senseKey: UInt8(truncatingIfNeeded: task.pointee.sense.key.rawValue), code: code)
+            if outcome == .again, code == CommandOutcome.capacityChanged { slot.bridge.mustMeasure = true }
             if outcome == .success, slot.opcode != 0, task.pointee.residual_status == SCSI_RESIDUAL_UNDERFLOW,
                 task.pointee.residual > 0
             {

@@ -352,6 +352,15 @@ extension ISCSISession {
         try self.command(.testUnitReady, "TEST UNIT READY")
     }
 
+    /// The LUN's size at this moment, in blocks and in bytes of one.
+    func capacity() throws(PlatformError) -> (blockCount: UInt64, blockSize: UInt32) {
+        let capacity = try self.command(.readCapacity16, "READ CAPACITY (16)")
+        guard let last = loadBigEndian(UInt64.self, capacity, at: 0), last < UInt64.max >> 16,
+            let blockSize = loadBigEndian(UInt32.self, capacity, at: 8)
+        else { throw self.malformed("READ CAPACITY (16)") }
+        return (last + 1, blockSize)
+    }
+
     package func describe() throws(PlatformError) -> LUNDescription {
         let inquiry = try self.command(.inquiry(page: nil, byteCount: 96), "INQUIRY")
         guard inquiry.count >= 36 else { throw self.malformed("INQUIRY") }
