@@ -74,6 +74,7 @@ package struct TakeoverFaults: Equatable, Sendable {
         faults.workerFailurePerMillion = some([0, 0, 20_000, 100_000], &random)
         faults.movesPerMinute = some([0, 3, 8, 15], &random)
         faults.stopsPerMinute = some([0, 0, 2], &random)
+        faults.maximumPause = some([6_000_000, 6_000_000, 16_000_000], &random)
         faults.hangsPerMinute = some([0, 0, 3, 8], &random)
         faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
         return faults

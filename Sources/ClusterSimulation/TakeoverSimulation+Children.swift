@@ -48,7 +48,14 @@ extension TakeoverSimulation {
         self.nodes[i].endHang(of: child)
         switch child {
         case .bridge: self.killBridge(i)
-        case .server: self.killServer(i)
+        case .server:
+            let server = self.nodes[i].server
+            // One that is silent is ended with the rest of the teardown; one that was warming up begins anew.
+            guard server.state != .silent else { return }
+            if server.isUsed { return self.killServer(i) }
+            self.endServer(i)
+            self.startServer(i)
+            if server.serve != nil { self.report(i, .serverExited("signal 9")) }
         }
     }
 }

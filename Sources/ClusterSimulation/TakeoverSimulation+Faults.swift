@@ -72,7 +72,8 @@ extension TakeoverSimulation {
         if self.random.chance(perMillion: self.faults.pauseAtStepPerMillion) {
             self.schedule(.pauseAtStep(self.life(i)), after: 0, 15_000)
         }
-        if self.random.chance(perMillion: self.faults.hangAtStepPerMillion) {
+        let hangs = self.faults.hangAtStepPerMillion
+        if hangs > 0, self.random.chance(perMillion: hangs) {
             let child: Child = self.random.below(2) == 0 ? .bridge : .server
             self.schedule(.hangAtStep(self.life(i), child), after: 0, 15_000)
         }
@@ -105,8 +106,8 @@ extension TakeoverSimulation {
     mutating func pause(_ i: Int) {
         guard self.nodes[i].isUp, self.nodes[i].pause == nil else { return }
         self.nodes[i].pause = self.random.below(2) == 0 ? .clusterd : .node
-        // About half an election time-out, one, three, and ten.
-        let longest = [800_000, 1_600_000, self.faults.maximumPause, 16_000_000][self.random.below(4)]
+        // About half an election time-out, one, and three or ten.
+        let longest = [800_000, 1_600_000, self.faults.maximumPause][self.random.below(3)]
         self.trace.note(self.time, "pause", self.nodes[i].id, 0, 0, "\(self.nodes[i].pause as Pause?)")
         self.schedule(.resume(self.life(i)), after: 10_000, longest)
     }
