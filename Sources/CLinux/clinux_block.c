@@ -28,6 +28,45 @@ int clinux_xfs_going_down(int descriptor, uint32_t flags) {
     return ioctl(descriptor, _IOR('X', 125, uint32_t), &flags);
 }
 
+// These as well are ABI of the kernel's xfs_fs.h.
+struct xfs_geometry_v1 {
+    uint32_t block_size, realtime_extent_size, group_blocks, group_count, log_blocks, sector_size, inode_size, inode_percentage;
+    uint64_t data_blocks, realtime_blocks, realtime_extents, log_start;
+    uint8_t uuid[16];
+    uint32_t stripe_unit, stripe_width;
+    int32_t version;
+    uint32_t flags, log_sector_size, realtime_sector_size, directory_block_size;
+};
+_Static_assert(sizeof(struct xfs_geometry_v1) == 112, "the ioctl's number has its size in it");
+
+struct xfs_growth {
+    uint64_t blocks;
+    uint32_t inode_percentage;
+};
+
+int clinux_xfs_size(int descriptor, uint32_t *block_size, uint64_t *blocks, uint32_t *inode_percentage) {
+    struct xfs_geometry_v1 geometry;
+    if (ioctl(descriptor, _IOR('X', 100, struct xfs_geometry_v1), &geometry) != 0) return -1;
+    *block_size = geometry.block_size;
+    *blocks = geometry.data_blocks;
+    *inode_percentage = geometry.inode_percentage;
+    return 0;
+}
+
+int clinux_xfs_grow(int descriptor, uint64_t blocks, uint32_t inode_percentage) {
+    struct xfs_growth growth = {.blocks = blocks, .inode_percentage = inode_percentage};
+    return ioctl(descriptor, _IOW('X', 110, struct xfs_growth), &growth);
+}
+
+int clinux_loop_set_capacity(int loop) { return ioctl(loop, LOOP_SET_CAPACITY, 0); }
+
+int clinux_refresh_size(int descriptor, uint64_t *byte_count) {
+    struct statx status;
+    if (statx(descriptor, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &status) != 0) return -1;
+    *byte_count = status.stx_size;
+    return 0;
+}
+
 int clinux_make_loop_node(const char *path, int number) {
     return mknod(path, S_IFBLK | 0600, makedev(7 /* LOOP_MAJOR */, number));
 }

@@ -148,5 +148,3 @@ long clinux_receive_packet(int socket, void *data, size_t capacity, int *descrip
 int clinux_unshare_mount_namespace(void) { return unshare(CLONE_NEWNS); }
 
 int clinux_watchdog_set_timeout(int watchdog, int seconds) { return ioctl(watchdog, WDIOC_SETTIMEOUT, &seconds); }
-
-int clinux_watchdog_keep_alive(int watchdog) { return ioctl(watchdog, WDIOC_KEEPALIVE, 0); }

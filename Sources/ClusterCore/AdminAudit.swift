@@ -28,6 +28,7 @@ extension AdminRequest {
             "snapshot schedule \(schedule.share) every \(schedule.everySeconds) s, keep \(schedule.keep)"
         case .removeSnapshotSchedule(let share): "snapshot schedule \(share) --remove"
         case .replaceQuorumDisk(let lun, _): lun.isEmpty ? "quorum remove" : "quorum replace"
+        case .growStorage: "storage grow"
         case .checkStorage(let lun): lun.isEmpty ? nil : "storage check"
         case .issueCredentials(let name, let days): "credentials issue \(name) for \(days) days"
         case .revokeCredentials(let name): "credentials revoke \(name)"

@@ -40,6 +40,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case reissueCertificate
     /// For the node that is asked. Secret. Empty: the cluster's own LUN.
     case checkStorage(lun: String)
+    /// The LUN was made larger at the target: look, and have the file system follow.
+    case growStorage
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
     /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
@@ -133,6 +135,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .checkStorage(let lun):
             writer.write(UInt8(40))
             writer.write(lun)
+        case .growStorage: writer.write(UInt8(70))
         case .replaceQuorumDisk(let lun, let forces):
             writer.write(UInt8(45))
             writer.write(lun)
@@ -188,6 +191,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 63: self = .certificate(renews: try reader.read())
         case 64: self = .reissueCertificate
         case 40: self = .checkStorage(lun: try reader.read())
+        case 70: self = .growStorage
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
         case 50: self = .rejoin(reason: try reader.read())
         case 51: self = .backup(isLocal: try reader.read())
@@ -498,6 +502,8 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var handles: HandleCounts
     /// nil: the cluster has none, and is to have none. In section 3.
     package var quorumDisk: QuorumDiskStatus?
+    /// The reporter's ways to the LUN. In section 4.
+    package var paths: [PathReport] = []
 
     package init(
         reporter: String, state: ClusterState, active: ActiveNode?, term: Term, commitIndex: LogIndex, leader: String,
@@ -521,7 +527,7 @@ package struct StatusReport: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write(self.reporter)
             writer.write(self.state)
             writer.write(self.term)
@@ -538,6 +544,7 @@ package struct StatusReport: Equatable, BinaryRecord {
             writer.write(self.handles)
             for node in self.nodes { writer.write(node.reach.rawValue) }
             writer.write(self.quorumDisk)
+            writer.write(self.paths)
         }
     }
 
@@ -557,6 +564,7 @@ package struct StatusReport: Equatable, BinaryRecord {
                 report.nodes[index].reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
             }
             if version >= 3 { report.quorumDisk = try reader.readOptional() }
+            if version >= 4 { report.paths = try reader.readArray() }
             return report
         }
     }
@@ -581,7 +589,36 @@ package struct StatusReport: Equatable, BinaryRecord {
         status.quorumDisk = self.quorumDisk.map {
             ClusterStatus.QuorumDisk(lun: $0.lun, role: $0.role, state: $0.state, ready: $0.isReady)
         }
+        status.paths = self.paths.map {
+            ClusterStatus.Path(portal: $0.portal, reached: $0.reach.isYes, used: $0.isUsed)
+        }
         return status
+    }
+}
+
+/// One of a node's ways to the LUN.
+package struct PathReport: Equatable, BinaryRecord {
+    package var portal: String
+    package var reach: Reach
+    /// This node uses the LUN over it.
+    package var isUsed: Bool
+
+    package init(portal: String, reach: Reach, isUsed: Bool) {
+        self.portal = portal
+        self.reach = reach
+        self.isUsed = isUsed
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.portal)
+        writer.write(self.reach.rawValue)
+        writer.write(self.isUsed)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.portal = try reader.read()
+        self.reach = Reach(rawValue: try reader.read(UInt8.self)) ?? .unknown
+        self.isUsed = try reader.read()
     }
 }
 

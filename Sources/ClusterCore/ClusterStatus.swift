@@ -37,6 +37,20 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         }
     }
 
+    package struct Path: Codable, Equatable, Sendable {
+        package var portal: String
+        /// Nil: not tried yet.
+        package var reached: Bool?
+        /// The reporter uses the LUN over it.
+        package var used: Bool
+
+        package init(portal: String, reached: Bool?, used: Bool) {
+            self.portal = portal
+            self.reached = reached
+            self.used = used
+        }
+    }
+
     package struct Step: Codable, Equatable, Sendable {
         package var name: String
         package var milliseconds: Double
@@ -155,6 +169,8 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var lun: String
     package var fileSystem: String
     package var fence: String
+    /// The reporter's ways to the LUN.
+    package var paths: [Path]?
     /// nil where the cluster has none.
     package var quorumDisk: QuorumDisk?
     package var shares: [Share]

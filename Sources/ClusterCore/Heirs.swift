@@ -7,6 +7,12 @@ package enum Reach: UInt8, Sendable {
     case yes = 1
     case no = 2
 
+    /// Over several ways: reached over one is reached. Nil while none is known to lead there and some were not tried yet.
+    package static func overall(_ paths: [Reach]) -> Reach? {
+        if paths.contains(.yes) { return .yes }
+        return paths.contains(.unknown) || paths.isEmpty ? nil : .no
+    }
+
     /// nil: unknown.
     package var isYes: Bool? {
         switch self {

@@ -37,6 +37,8 @@ package struct StorageReport: Equatable, BinaryRecord {
     package var blockSize: UInt32
     package var isThin: Bool
     package var findings: [Finding]
+    /// What was looked at besides: the cluster's quorum disk. In section 2; these have no others.
+    package var others: [StorageReport] = []
 
     package init(
         lun: String, product: String, byteCount: UInt64, blockSize: UInt32, isThin: Bool, findings: [Finding]
@@ -50,25 +52,29 @@ package struct StorageReport: Equatable, BinaryRecord {
     }
 
     package var grade: Grade {
-        Grade(rawValue: self.findings.map(\.grade.rawValue).max() ?? 0) ?? .unusable
+        let own = self.findings.map(\.grade.rawValue).max() ?? 0
+        return Grade(rawValue: self.others.map(\.grade.rawValue).reduce(own, max)) ?? .unusable
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.lun)
             writer.write(self.product)
             writer.write(self.byteCount)
             writer.write(self.blockSize)
             writer.write(self.isThin)
             writer.write(self.findings)
+            writer.write(self.others)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            StorageReport(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var report = StorageReport(
                 lun: try reader.read(), product: try reader.read(), byteCount: try reader.read(),
                 blockSize: try reader.read(), isThin: try reader.read(), findings: try reader.readArray())
+            if version >= 2 { report.others = try reader.readArray() }
+            return report
         }
     }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The owner of a file descriptor: closed exactly once, when its owner ends.
-package struct Descriptor: ~Copyable {
+package struct Descriptor: ~Copyable, Sendable {
     package let raw: Int32
 
     package init(owning raw: Int32) {

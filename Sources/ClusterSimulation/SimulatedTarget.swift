@@ -7,11 +7,9 @@ struct SimulatedTarget {
         var term: UInt64
     }
 
-    /// An initiator port, as the target knows it: name and ISID.
+    /// An initiator port, as the target knows it: name and ISID. Who takes the fence and the bridge after it are the same one.
     struct Nexus: Hashable {
-        enum Role { case fence, bridge }
         var node: Int
-        var role: Role
     }
 
     /// What PERSISTENT RESERVE IN says.
@@ -186,9 +184,12 @@ struct SimulatedTarget {
         self.sessions = [:]
         self.executing = [:]
         self.cached = self.durable
-        // SPC-4 6.15.2: zero after a power on, whatever APTPL says.
+        guard self.kind == .forgetful else {
+            // SPC-4 6.15.2: zero after a power on, whatever APTPL says. LIO counts what it is given back (measured).
+            self.generation = UInt64(self.registrations.count)
+            return
+        }
         self.generation = 0
-        guard self.kind == .forgetful else { return }
         self.registrations = []
         self.reservation = nil
     }

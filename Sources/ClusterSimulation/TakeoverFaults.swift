@@ -34,6 +34,9 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
 
     package var serverExitsPerMinute: UInt64 = 0
     package var bridgeExitsPerMinute: UInt64 = 0
+    /// SIGSTOP of smbserverd or lunbridge alone; and at each thing that `Takeover` tells its shell.
+    package var hangsPerMinute: UInt64 = 0
+    package var hangAtStepPerMillion: UInt64 = 0
     package var workerFailurePerMillion: UInt64 = 0
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
@@ -71,6 +74,9 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         faults.workerFailurePerMillion = some([0, 0, 20_000, 100_000], &random)
         faults.movesPerMinute = some([0, 3, 8, 15], &random)
         faults.stopsPerMinute = some([0, 0, 2], &random)
+        faults.maximumPause = some([6_000_000, 6_000_000, 16_000_000], &random)
+        faults.hangsPerMinute = some([0, 0, 3, 8], &random)
+        faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
         return faults
     }
 }
@@ -84,6 +90,7 @@ extension TakeoverFaults {
         FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
         FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
         FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+        FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
         FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
         FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
         FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
@@ -94,6 +101,8 @@ extension TakeoverFaults {
         FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
         FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
         FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
+        FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
+        FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
         FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
         FaultSwitch("moves") { $0.movesPerMinute = 0 },
         FaultSwitch("stops") { $0.stopsPerMinute = 0 },

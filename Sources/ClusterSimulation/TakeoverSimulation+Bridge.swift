@@ -86,6 +86,7 @@ extension TakeoverSimulation {
     static let heartbeatInterval: UInt64 = 500_000
 
     mutating func startBridge(_ i: Int, _ key: SimulatedTarget.Key, isImpatient: Bool) {
+        self.nodes[i].hungBridge = nil
         var bridge = SimulatedBridge(id: self.newID(), key: key, generation: self.nodes[i].storage.generation)
         bridge.downSince = self.time
         self.nodes[i].bridge = bridge
@@ -134,7 +135,7 @@ extension TakeoverSimulation {
         let request = self.newID()
         self.send(
             SimulatedTarget.Packet(
-                nexus: SimulatedTarget.Nexus(node: i, role: .bridge), session: session.id,
+                nexus: SimulatedTarget.Nexus(node: i), session: session.id,
                 incarnation: self.nodes[i].incarnation, bridge: bridge.id, request: request, key: bridge.key,
                 command: command), &session)
         self.nodes[i].bridge?.session = session

@@ -3,7 +3,8 @@ import Raft
 
 extension TakeoverSimulation {
     enum FaultKind: CaseIterable {
-        case partition, muteLink, crash, crashOfAll, pause, targetRestart, cutPath, serverExit, bridgeExit, move, stop
+        case partition, muteLink, crash, crashOfAll, pause, targetRestart, cutPath, serverExit, bridgeExit, serverHang,
+            bridgeHang, move, stop
     }
 
     private func rate(of kind: FaultKind) -> UInt64 {
@@ -17,6 +18,7 @@ extension TakeoverSimulation {
         case .cutPath: self.faults.cutPathsPerMinute
         case .serverExit: self.faults.serverExitsPerMinute
         case .bridgeExit: self.faults.bridgeExitsPerMinute
+        case .serverHang, .bridgeHang: self.faults.hangsPerMinute
         case .move: self.faults.movesPerMinute
         case .stop: self.faults.stopsPerMinute
         }
@@ -49,6 +51,8 @@ extension TakeoverSimulation {
             self.cutUntil[dataNode] = self.time + 200_000 + self.random.below(self.faults.maximumCut)
         case .serverExit: self.killServer(dataNode)
         case .bridgeExit: self.killBridge(dataNode)
+        case .serverHang: self.hang(dataNode, .server)
+        case .bridgeHang: self.hang(dataNode, .bridge)
         case .move:
             guard let leader = self.someLeader(), self.nodes[leader].pause == nil else { return }
             self.report(leader, .move(to: self.nodes[1 - min(leader, 1)].id))
@@ -67,6 +71,11 @@ extension TakeoverSimulation {
         }
         if self.random.chance(perMillion: self.faults.pauseAtStepPerMillion) {
             self.schedule(.pauseAtStep(self.life(i)), after: 0, 15_000)
+        }
+        let hangs = self.faults.hangAtStepPerMillion
+        if hangs > 0, self.random.chance(perMillion: hangs) {
+            let child: Child = self.random.below(2) == 0 ? .bridge : .server
+            self.schedule(.hangAtStep(self.life(i), child), after: 0, 15_000)
         }
     }
 
@@ -97,7 +106,7 @@ extension TakeoverSimulation {
     mutating func pause(_ i: Int) {
         guard self.nodes[i].isUp, self.nodes[i].pause == nil else { return }
         self.nodes[i].pause = self.random.below(2) == 0 ? .clusterd : .node
-        // About half an election time-out, one, and three.
+        // About half an election time-out, one, and three or ten.
         let longest = [800_000, 1_600_000, self.faults.maximumPause][self.random.below(3)]
         self.trace.note(self.time, "pause", self.nodes[i].id, 0, 0, "\(self.nodes[i].pause as Pause?)")
         self.schedule(.resume(self.life(i)), after: 10_000, longest)

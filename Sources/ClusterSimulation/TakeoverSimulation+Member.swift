@@ -17,6 +17,8 @@ extension TakeoverSimulation {
         self.nodes[i].isUp = true
         self.nodes[i].pause = nil
         self.nodes[i].deferred = []
+        self.nodes[i].hungBridge = nil
+        self.nodes[i].hungServer = nil
         self.nodes[i].raft = RaftNode(
             id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
             appliedIndex: contents.base.index, limits: self.settings.raftLimits(for: self.nodes[i].role),

@@ -48,6 +48,7 @@ struct SimulatedAddress {
 extension TakeoverSimulation {
     mutating func startServer(_ i: Int) {
         let generation = self.newID()
+        self.nodes[i].hungServer = nil
         self.nodes[i].server = SimulatedServer()
         self.nodes[i].server.generation = generation
         self.schedule(.server(self.life(i), generation: generation, .started), after: 40_000, 200_000)

@@ -26,6 +26,7 @@ struct SimulatedStorage {
         case mounted
         case sync
         case detached
+        case releaseLogin(SimulatedTarget.Key)
         case release
         case teardown
     }
@@ -76,6 +77,8 @@ extension TakeoverSimulation {
             }
         case .attach(let operation, let term):
             self.begin(i, operation, .bridgeStart)
+            // The bridge is the same nexus in another session.
+            self.nodes[i].storage.session = nil
             self.nodes[i].storage.generation = 0
             self.startBridge(i, SimulatedTarget.Key(node: i, term: term), isImpatient: true)
         case .restartBridge(let operation):
@@ -134,7 +137,7 @@ extension TakeoverSimulation {
         self.nodes[i].storage.job?.request = request
         self.send(
             SimulatedTarget.Packet(
-                nexus: SimulatedTarget.Nexus(node: i, role: .fence), session: session.id,
+                nexus: SimulatedTarget.Nexus(node: i), session: session.id,
                 incarnation: self.nodes[i].incarnation, bridge: 0, request: request, key: key, command: command),
             &session)
         self.nodes[i].storage.session = session
@@ -154,7 +157,10 @@ extension TakeoverSimulation {
         self.nodes[i].storage.job?.request = 0
         guard let reply else {
             self.nodes[i].storage.session = nil
-            if case .release = job.work { return self.endJob(i, nil) }
+            switch job.work {
+            case .release, .releaseLogin: return self.endJob(i, nil)
+            default: break
+            }
             return self.endJob(i, Takeover.Failure(.transient, "the target did not answer"))
         }
         switch job.work {
@@ -175,6 +181,9 @@ extension TakeoverSimulation {
                 self.nodes[i].storage.session = nil
                 self.endJob(i, Takeover.Failure(.transient, "conflict"))
             }
+        case .releaseLogin(let key):
+            self.nodes[i].storage.job?.work = .release
+            self.sendFence(i, .clear, key)
         case .release: self.letGo(i)
         case .bridgeStart, .mount, .mounted, .sync, .detached, .teardown: break
         }
@@ -195,13 +204,14 @@ extension TakeoverSimulation {
             self.nodes[i].bridge?.isImpatient = false
             self.endJob(i, nil)
         case .detached:
-            guard self.options.defects.contains(.releaseAtDetach), self.nodes[i].storage.session != nil,
-                let key = self.target.holder, key.node == i
-            else { return self.letGo(i) }
-            self.nodes[i].storage.job?.work = .release
-            self.sendFence(i, .clear, key)
+            guard self.options.defects.contains(.releaseAtDetach), let key = self.target.holder, key.node == i else {
+                return self.letGo(i)
+            }
+            self.nodes[i].storage.session = SimulatedSession(id: self.newID())
+            self.nodes[i].storage.job?.work = .releaseLogin(key)
+            self.sendFence(i, .login, key)
         case .teardown: self.endJob(i, nil)
-        case .fence, .bridgeStart, .mount, .sync, .release: break
+        case .fence, .bridgeStart, .mount, .sync, .releaseLogin, .release: break
         }
     }
 
@@ -267,7 +277,7 @@ extension TakeoverSimulation {
         guard news == .exited else { return }
         switch job.work {
         case .mount, .sync: self.refuse(i)
-        case .fence, .bridgeStart, .mounted, .detached, .release, .teardown: break
+        case .fence, .bridgeStart, .mounted, .detached, .releaseLogin, .release, .teardown: break
         }
     }
 
@@ -328,7 +338,7 @@ extension TakeoverSimulation {
         let arrival = self.target.arrive(packet, drained: &drained)
         self.trace.note(
             self.time, "target", packet.key.term, UInt64(packet.nexus.node + 1), packet.request,
-            "\(packet.nexus.role) \(packet.command): \(arrival)")
+            "\(packet.bridge == 0 ? "storage" : "bridge") \(packet.command): \(arrival)")
         for victim in drained { self.answer(victim, .aborted) }
         switch arrival {
         case .dropped: break

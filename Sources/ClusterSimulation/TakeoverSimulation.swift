@@ -39,6 +39,8 @@ package struct TakeoverSimulation {
         package var targetRestarts: Int
         /// Leaderships that were given away because an heir reached the LUN and the leader did not.
         package var pathFailovers: Int
+        /// Children that were stopped.
+        package var hangs: Int
     }
 
     /// Within this after the end of all faults the share is served and takes a write.
@@ -85,6 +87,10 @@ package struct TakeoverSimulation {
         case client
         case fault(FaultKind)
         case crashAtStep(Life)
+        case hangAtStep(Life, Child)
+        case childResumes(Life, Child, id: UInt64)
+        /// clusterd has asked it whether it is there, for as long as it waits.
+        case childMissed(Life, Child, id: UInt64)
         case pauseAtStep(Life)
     }
 
@@ -108,6 +114,9 @@ package struct TakeoverSimulation {
         var isUp = false
         var pause: Pause?
         var deferred: [Happening] = []
+        /// Children that are stopped, with what waits for each.
+        var hungBridge: Hang?
+        var hungServer: Hang?
         let clockRate: UInt64
         let clockOffset: UInt64
 
@@ -164,6 +173,7 @@ package struct TakeoverSimulation {
     var crashes = 0
     var conflicts = 0
     var pathFailovers = 0
+    var hangs = 0
     var pathTrouble: (time: UInt64, writes: Int)?
     let founding: ClusterState
     let settings = ClusterSettings()
@@ -216,7 +226,8 @@ package struct TakeoverSimulation {
             eventCount: self.trace.eventCount, fences: self.checker.fenceCount, takeovers: self.checker.takeovers,
             moves: self.checker.moves, acknowledgedWrites: self.checker.acknowledgedWrites,
             acknowledgedRecords: self.checker.acknowledgedRecords.count, conflicts: self.conflicts,
-            crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers)
+            crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers,
+            hangs: self.hangs)
     }
 
     mutating func runUntil(_ end: UInt64, _ isDone: (TakeoverSimulation) -> Bool) {
@@ -238,6 +249,7 @@ package struct TakeoverSimulation {
         if !self.target.isUp { self.targetUp(restart: self.target.restarts) }
         for i in self.nodes.indices {
             if self.nodes[i].pause != nil { self.resume(i) }
+            for child in Child.allCases { self.resumeChild(i, child, nil) }
             if !self.nodes[i].isUp { self.start(i) }
         }
         let before = self.checker.acknowledgedWrites
@@ -343,19 +355,19 @@ package struct TakeoverSimulation {
             guard self.isRunning(life, happening) else { return }
             self.probed(life.node, reach)
         case .bridgeReply(let life, let bridge, let request, let reply):
-            guard self.isRunning(life, happening, isChild: true) else { return }
+            guard self.isRunning(life, happening, child: .bridge) else { return }
             self.bridgeReplied(life.node, bridge, request, reply)
         case .bridgeConnect(let life, let bridge):
-            guard self.isRunning(life, happening, isChild: true) else { return }
+            guard self.isRunning(life, happening, child: .bridge) else { return }
             self.connectBridge(life.node, bridge)
         case .bridgeBeat(let life, let bridge):
-            guard self.isRunning(life, happening, isChild: true) else { return }
+            guard self.isRunning(life, happening, child: .bridge) else { return }
             self.beat(life.node, bridge)
         case .bridgeImpatient(let life, let bridge):
-            guard self.isRunning(life, happening, isChild: true) else { return }
+            guard self.isRunning(life, happening, child: .bridge) else { return }
             self.bridgeImpatient(life.node, bridge)
         case .server(let life, let generation, let step):
-            guard self.isRunning(life, happening, isChild: true) else { return }
+            guard self.isRunning(life, happening, child: .server) else { return }
             self.serverStep(life.node, generation, step)
         case .arrive(let packet): self.arrived(packet)
         case .land(let id): self.landed(id)
@@ -364,21 +376,31 @@ package struct TakeoverSimulation {
             if self.life(life.node) == life, !self.nodes[life.node].isUp { self.start(life.node) }
         case .resume(let life):
             if self.life(life.node) == life, self.nodes[life.node].pause != nil { self.resume(life.node) }
+        case .childResumes(let life, let child, let id):
+            if self.life(life.node) == life { self.resumeChild(life.node, child, id) }
+        case .childMissed(let life, let child, let id):
+            guard self.isRunning(life, happening) else { return }
+            self.giveUpChild(life.node, child, id)
         case .heal(let partition): self.links.heal(partition)
         case .client: self.client()
         case .fault(let kind): self.inject(kind)
         case .crashAtStep(let life):
             if self.hasFaults, self.life(life.node) == life { self.crashForAWhile(life.node, isAnnounced: false) }
+        case .hangAtStep(let life, let child):
+            if self.hasFaults, self.life(life.node) == life { self.hang(life.node, child) }
         case .pauseAtStep(let life): if self.hasFaults, self.life(life.node) == life { self.pause(life.node) }
         }
     }
 
     /// False where that life is over; where the process is stopped, what happened waits for it.
-    private mutating func isRunning(_ life: Life, _ happening: Happening, isChild: Bool = false) -> Bool {
+    private mutating func isRunning(_ life: Life, _ happening: Happening, child: Child? = nil) -> Bool {
         guard self.life(life.node) == life, self.nodes[life.node].isUp else { return false }
         switch self.nodes[life.node].pause {
-        case .none: return true
-        case .clusterd where isChild: return true
+        case .none,
+            .clusterd where child != nil:
+            guard let child, self.nodes[life.node].isHung(child) else { return true }
+            self.nodes[life.node].wait(for: child, happening)
+            return false
         case .clusterd, .node:
             self.nodes[life.node].deferred.append(happening)
             return false

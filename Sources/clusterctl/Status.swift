@@ -63,6 +63,11 @@ enum Render {
         lines.append("")
         lines.append("LUN:     \(status.lun)")
         lines.append("         file system \(status.fileSystem); fence \(status.fence)")
+        let paths = (status.paths ?? []).map { path in
+            let reached = path.reached.map { $0 ? "reached" : "NOT REACHED" } ?? "not tried yet"
+            return "\(path.portal) \(reached)\(path.used ? ", in use" : "")"
+        }
+        if !paths.isEmpty { lines.append("         from \(status.reporter): \(paths.joined(separator: "; "))") }
         if let disk = status.quorumDisk { lines.append("Quorum disk: \(self.quorumDisk(disk))") }
         let handles = status.handles
         var handleText =

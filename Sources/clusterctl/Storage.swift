@@ -3,14 +3,33 @@ import ClusterCore
 
 struct Storage: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Looks at iSCSI targets.", subcommands: [Check.self])
+        abstract: "Looks at iSCSI targets.", subcommands: [Check.self, Grow.self])
+
+    struct Grow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Has the file system follow a LUN that was made larger at the target, while it is in use.",
+            discussion: """
+                Without this command it happens within a minute. A LUN that was made smaller is not followed: status 5, and an \
+                error in the log until it has its size again.
+                """)
+
+        @OptionGroup var connection: Connection
+
+        func run() throws {
+            switch try AdminClient.ask(.growStorage, over: self.connection) {
+            case .done(let text): print(text)
+            case .failed(let failure): throw Failed(failure)
+            default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
+            }
+        }
+    }
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Tries whether a target has what fencing needs.",
             discussion: """
                 On a LUN that nobody has a key on: registers scratch keys, reserves, preempts, resets the unit, writes the last \
-                block with what it holds, and leaves nothing behind. A LUN that is in use is only asked.
+                block with what it holds, and leaves nothing behind. A LUN that is in use, and a quorum disk, is only asked.
                 Exit status 0: nothing is missing; 5: something is, or the LUN cannot be reached.
                 """)
 
@@ -19,7 +38,7 @@ struct Storage: ParsableCommand {
         @Argument(
             help: """
                 iscsi://user%password@host[:port]/target-iqn/lun; HOLDFAST_LUN in the environment hides it from 'ps'. Without \
-                either, the cluster's own LUN.
+                either, the cluster's own LUN and its quorum disk.
                 """)
         var lun: String?
 
@@ -45,6 +64,10 @@ extension Render {
                 + (report.isThin ? ", thin" : "")
         ]
         for finding in report.findings { lines.append("  \(Self.mark(finding.grade))  \(finding.text)") }
+        for other in report.others {
+            lines.append("\(other.lun): \(other.product), \(other.byteCount >> 20) MiB")
+            for finding in other.findings { lines.append("  \(Self.mark(finding.grade))  \(finding.text)") }
+        }
         lines.append(Self.conclusion(report.grade))
         return lines.joined(separator: "\n")
     }

@@ -37,6 +37,13 @@ struct Clusterd: ParsableCommand {
     @Option(help: "Seconds from one look at all that is stored, and at its checksums, to the next.")
     var checkStateEvery: UInt32 = 600
 
+    @Option(
+        help: """
+            The machine's watchdog, /dev/watchdog: it resets the machine when this node hangs, or cannot let go of the LUN. Not for \
+            a device that systemd uses (RuntimeWatchdogSec).
+            """)
+    var watchdog: String?
+
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
@@ -88,7 +95,7 @@ struct Clusterd: ParsableCommand {
         let options = NodeOptions(
             name: self.name, listen: self.listen, interface: self.interface,
             role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders,
-            checkStateSeconds: self.checkStateEvery)
+            checkStateSeconds: self.checkStateEvery, watchdog: self.watchdog)
         do throws(StartError) {
             let loop = try NodeLoop(options: options, logger: logger)
             startSignalThread(signals, loop.mailbox)
@@ -131,6 +138,8 @@ struct NodeOptions: Sendable {
     var binaries: String
     var folders: Folders
     var checkStateSeconds: UInt32
+    /// nil: none is used.
+    var watchdog: String? = nil
 }
 
 /// The state directory, which one clusterd at a time holds.

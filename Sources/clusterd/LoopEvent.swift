@@ -15,8 +15,10 @@ enum LoopEvent: Sendable {
     /// The answers and reports of the workers.
     case takeover(Takeover.Event)
     case fence(String)
-    /// Whether this node reaches the LUN.
-    case probed(Reach)
+    /// Whether this node reaches the LUN over the portal with this number.
+    case probed(path: Int, Reach)
+    /// The portal over which the LUN is in use by this node.
+    case usedPath(String?)
     case foldersMade
     /// The epoch is the one that this server was told to serve in.
     case journal(generation: UInt64, epoch: UInt64, ServerToCluster)

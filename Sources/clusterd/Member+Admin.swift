@@ -18,8 +18,13 @@ extension Member {
                         "this node is already node \(self.identity.name) of cluster \(self.identity.clusterName): "
                             + "'clusterctl leave' takes it out")))
         case .checkStorage(let lun):
-            guard let own = self.state?.configuration.lun else { return answer(.failed(self.noLeader)) }
-            StorageCheck.run(lun.isEmpty ? own : lun, answer)
+            guard let state = self.state else { return answer(.failed(self.noLeader)) }
+            guard lun.isEmpty else { return StorageCheck.run(lun, answer) }
+            let disks = state.configuration.quorumDisks
+            let quorum = disks.record(disks.wanted).map {
+                StorageCheck.QuorumDisk(lun: $0.lun, superblock: $0.superblock(of: state.configuration.guid))
+            }
+            StorageCheck.run(state.configuration.lun, quorum: quorum, answer)
         case .certificate(let renews):
             if renews { self.renewCertificate(answer) } else { answer(self.describeCertificate()) }
         case .leave(let node) where node.isEmpty || node == self.identity.name: self.leave(answer)
@@ -164,6 +169,7 @@ extension Member {
                 return answer(.failed(AdminFailure(.refused, "\(error)")))
             }
             self.perform(.setLimit(name: name, value: value), "the limit of \(name) is \(value)", answer)
+        case .growStorage: self.storage.tell(.grow(answer))
         case .backup:
             self.confirmLeadership { [weak self] confirmed in
                 guard let self else { return }
@@ -254,6 +260,9 @@ extension Member {
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
                 fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil)
         report.quorumDisk = self.quorumDiskStatus(state)
+        report.paths = self.paths.map {
+            PathReport(portal: $0.portal, reach: $0.reach, isUsed: $0.portal == self.usedPath)
+        }
         return .status(report)
     }
 

@@ -1,5 +1,6 @@
 import ClusterCore
 import ClusterTransport
+import Raft
 import StateRecords
 
 /// Who asks from another machine, as the certificate says that the cluster's authority signed.

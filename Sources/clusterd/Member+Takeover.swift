@@ -43,7 +43,10 @@ extension Member {
         case .allowRetake: self.storage.tell(.allowRetake)
         case .refuseRetake: self.storage.tell(.refuseRetake)
         case .detach(let operation, let term): self.storage.tell(.detach(operation, term: Self.key(term)))
-        case .tearDown(let operation): self.storage.tell(.tearDown(operation))
+        case .tearDown(let operation):
+            self.tearingDown = operation
+            self.watchdog?.givesUp()
+            self.storage.tell(.tearDown(operation))
         case .serve(let operation, let epoch):
             self.waitingServe = (operation, epoch)
             self.serveWhenSettled()
@@ -121,8 +124,11 @@ extension Member {
         self.decide(.heirs(heirs, reaching: reaching))
     }
 
-    /// What this node's own look at the target found: the leader has to know it.
-    func probed(_ reach: Reach) {
+    /// What this node's own look at the target found over one of its portals. One is enough; the leader has to know it.
+    func probed(_ path: Int, _ found: Reach) {
+        guard path < self.paths.count else { return }
+        self.paths[path].reach = found
+        guard let reach = Reach.overall(self.paths.map(\.reach)) else { return }
         self.heard(reach, of: self.identity.id)
         guard let leader = self.raft.leader, leader != self.identity.id else { return }
         self.transport.send(PeerMessage.reach(reach).encoded, to: leader, class: .urgent)

@@ -90,6 +90,12 @@ final class Member {
     private var toldLeaseEnd: Tick = 0
     var heirs: [NodeID] = []
     var reaching: [NodeID] = []
+    /// This node's ways to the LUN, as its configuration lists them.
+    var paths: [(portal: String, reach: Reach)] = []
+    var usedPath: String?
+    /// The machine's, where one is used; and the teardown that it waits for.
+    var watchdog: WatchdogFeeder?
+    var tearingDown: Takeover.Operation?
     var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
     private var announcedInterface: String?
@@ -243,9 +249,15 @@ final class Member {
             guard self.disk?.number == number else { break }
             self.stepDisk(results.map { DiskEvent.completed(batch: batch, $0) } ?? .failed(batch: batch))
         case .quorumDiskPrepared(let result, let answer): self.quorumDiskPrepared(result, answer)
-        case .takeover(let event): self.decide(event)
+        case .takeover(let event):
+            if case .finished(let operation, _) = event, operation == self.tearingDown {
+                self.tearingDown = nil
+                self.watchdog?.gaveUp()
+            }
+            self.decide(event)
         case .fence(let text): self.fenceText = text
-        case .probed(let reach): self.probed(reach)
+        case .probed(let path, let reach): self.probed(path, reach)
+        case .usedPath(let portal): self.usedPath = portal
         case .foldersMade: self.configureServer()
         case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
             self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
@@ -336,16 +348,23 @@ final class Member {
             self.announcedInterface = interface
             self.network?.tell(.configure(virtualIPs: configuration.virtualIPs, interface: interface))
         }
-        if earlier?.lun != configuration.lun || earlier?.fileSystem != configuration.fileSystem {
+        let isOtherStorage = earlier?.lun != configuration.lun || earlier?.fileSystem != configuration.fileSystem
+        if isOtherStorage || earlier?.nodes != configuration.nodes {
+            let others = configuration.nodes.filter { $0.role == .data && $0.id != self.identity.id }.map {
+                (UInt16(truncatingIfNeeded: $0.id), $0.name)
+            }
             self.storage.tell(
                 .configure(
                     lun: configuration.lun, nodeName: self.identity.name,
                     node: UInt16(truncatingIfNeeded: self.identity.id),
-                    filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0)))
-            self.probe?.tell(
-                .configure(
-                    lun: configuration.lun, nodeName: self.identity.name,
-                    node: UInt16(truncatingIfNeeded: self.identity.id)))
+                    filesystem: FilesystemID(bytes: configuration.fileSystem) ?? FilesystemID(high: 0, low: 0),
+                    others: Dictionary(others) { first, _ in first }))
+        }
+        if isOtherStorage {
+            let address = try? LUNAddress(configuration.lun)
+            self.paths = self.probe == nil ? [] : (address?.portals ?? []).map { ("\($0)", .unknown) }
+            self.probe?.look(
+                at: address, nodeName: self.identity.name, node: UInt16(truncatingIfNeeded: self.identity.id))
         }
         // The server opens a share's folder when it is told of the share: the folder has to be there first.
         self.storage.tell(.makeFolders(configuration.shares.map(\.path)))

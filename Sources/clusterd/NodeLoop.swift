@@ -21,6 +21,7 @@ final class NodeLoop {
     let store: ClusterStore
     private let stateFolder: StateFolder
     let storage: StorageWorker
+    private var watchdog: WatchdogFeeder?
     private(set) var member: Member?
     /// The state of this node is lost, and the others have not taken it back yet.
     var lost: LostNode?
@@ -45,6 +46,13 @@ final class NodeLoop {
         }
         self.storage = StorageWorker(
             folders: options.folders, binaries: options.binaries, loop: mailbox, logger: logger)
+        if let path = options.watchdog {
+            do throws(PlatformError) {
+                self.watchdog = try WatchdogFeeder(path: path, logger: logger)
+            } catch {
+                throw StartError(message: "\(error.message): start without --watchdog, or name this machine's device")
+            }
+        }
         if let lost = self.lost {
             try self.askToRejoin(lost)
         } else if contents.identity != nil {
@@ -64,6 +72,7 @@ final class NodeLoop {
             identity: identity, contents: contents, options: self.options, mailbox: self.mailbox, store: self.store,
             storage: self.storage, logger: self.logger)
         self.store.watch(every: self.options.checkStateSeconds)
+        self.member?.watchdog = self.watchdog
         self.logger.notice("\(identity), start \(identity.incarnation)")
     }
 
@@ -92,6 +101,7 @@ final class NodeLoop {
                 switch outcome {
                 case .ended:
                     member.end()
+                    self.watchdog?.disarm()
                     return
                 case .failed(let message):
                     member.end()
@@ -101,6 +111,7 @@ final class NodeLoop {
                     // What it still writes would be taken for this node's at the next start.
                     self.store.stopAndWait(milliseconds: Self.storeMilliseconds)
                     self.stateFolder.forget()
+                    self.watchdog?.disarm()
                     self.logger.notice("left the cluster; the state is deleted")
                     return
                 }
@@ -112,6 +123,7 @@ final class NodeLoop {
     }
 
     private func petWatchdog() {
+        self.watchdog?.turned()
         let now = ContinuousClock.now
         guard now - self.lastWatchdog > .seconds(1) else { return }
         self.lastWatchdog = now
@@ -122,7 +134,10 @@ final class NodeLoop {
         switch event {
         case .terminate:
             self.notifier?.stopping()
-            guard let member = self.member else { exit(0) }
+            guard let member = self.member else {
+                self.watchdog?.disarm()
+                exit(0)
+            }
             self.stopDeadline = ContinuousClock.now + Self.stopTime
             member.stop()
         case .admin(let request, let who, let answer):

@@ -1,20 +1,85 @@
 import ClusterCore
 import ClusterPlatform
 import ClusterStore
+import QuorumDisk
 
 /// `clusterctl storage check`, on a thread of its own: a silent target holds up nobody else.
 enum StorageCheck {
     static let timeout = Duration.seconds(5)
 
-    static func run(_ lun: String, _ answer: @escaping AdminAnswer) {
+    /// `quorum`: the cluster's quorum disk, which is looked at as well.
+    static func run(_ lun: String, quorum: QuorumDisk? = nil, _ answer: @escaping AdminAnswer) {
         startThread("storage-check") {
             do throws(PlatformError) {
-                let address = try LUNAddress(lun)
-                answer(.storage(StorageReport(try TargetCheck.run(address, timeout: Self.timeout), of: address)))
+                var report = try Self.report(on: try LUNAddress(lun))
+                if let quorum { report.others.append(Self.report(on: quorum)) }
+                answer(.storage(report))
             } catch {
                 answer(.failed(AdminFailure(error.kind == .invalid ? .refused : .storage, error.message)))
             }
         }
+    }
+
+    struct QuorumDisk: Sendable {
+        var lun: String
+        /// What the cluster laid out.
+        var superblock: Superblock?
+    }
+
+    private static func report(on address: LUNAddress) throws(PlatformError) -> StorageReport {
+        // A quorum disk has no keys to tell that it is in use: scratch reservations would keep its nodes from voting.
+        if let report = try self.quorumReport(on: address, expected: nil) { return report }
+        return StorageReport(try TargetCheck.run(address, timeout: Self.timeout), of: address)
+    }
+
+    /// One that cannot be looked at is a finding.
+    private static func report(on quorum: QuorumDisk) -> StorageReport {
+        var failed = StorageReport(
+            lun: "the quorum disk", product: "", byteCount: 0, blockSize: 0, isThin: false, findings: [])
+        do throws(PlatformError) {
+            let address = try LUNAddress(quorum.lun)
+            failed.lun = "\(address)"
+            if let report = try self.quorumReport(on: address, expected: quorum.superblock) { return report }
+        } catch {
+            failed.findings = [StorageReport.Finding(.unusable, error.message)]
+        }
+        return failed
+    }
+
+    /// Nil: the LUN is no quorum disk, and none was expected.
+    private static func quorumReport(
+        on address: LUNAddress, expected: Superblock?
+    ) throws(PlatformError) -> StorageReport? {
+        let session = try TargetCheck.asking(address, timeout: Self.timeout)
+        defer { session.logout() }
+        let description = try session.describe()
+        let began = ContinuousClock.now
+        let block = try session.read(
+            block: 0, count: UInt32(Layout.blockSize) / description.blockSize, blockSize: description.blockSize)
+        let answer = ContinuousClock.now - began
+        let found = Superblock(block: block)
+        if found == nil, expected == nil { return nil }
+        var flushes = true
+        do throws(PlatformError) { try session.synchronizeCache() } catch {
+            guard case .scsi = error.kind else { throw error }
+            flushes = false
+        }
+        var reservation: Reservation?
+        do throws(PlatformError) { reservation = try session.readReservation() } catch {
+            // A target without reservations will do for a quorum disk.
+            guard case .scsi(_, 5, _) = error.kind else { throw error }
+        }
+        let facts = QuorumLUNFacts(
+            content: found == nil
+                ? .noQuorumDisk : expected == nil || found == expected ? .quorumDisk : .anotherQuorumDisk,
+            byteCount: description.byteCount,
+            neededByteCount: UInt64((expected ?? found)?.layout.byteCount ?? 0), reservation: reservation,
+            flushes: flushes, answer: answer)
+        return StorageReport(
+            lun: "\(address)", product: "\(description.vendor) \(description.product)",
+            byteCount: description.byteCount,
+            blockSize: description.blockSize, isThin: description.isThin,
+            findings: StorageReport.findings(facts.findings))
     }
 
     /// Before a cluster is made on it. Throws what is missing, where that is more than `accepts`.
@@ -35,6 +100,10 @@ extension StorageReport {
         self.init(
             lun: "\(address)", product: facts.product, byteCount: facts.byteCount, blockSize: facts.blockSize,
             isThin: facts.isThin,
-            findings: facts.findings.map { Finding(Grade(rawValue: $0.grade.rawValue) ?? .unusable, $0.text) })
+            findings: Self.findings(facts.findings))
+    }
+
+    static func findings(_ findings: [TargetFacts.Finding]) -> [Finding] {
+        findings.map { Finding(Grade(rawValue: $0.grade.rawValue) ?? .unusable, $0.text) }
     }
 }

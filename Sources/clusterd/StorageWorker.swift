@@ -8,7 +8,9 @@ import StateRecords
 /// The thread that owns the LUN: fence, attach, detach, teardown. Whatever waits for the target waits here and nowhere else.
 final class StorageWorker: Sendable {
     enum Order: Sendable {
-        case configure(lun: String, nodeName: String, node: UInt16, filesystem: FilesystemID)
+        /// `others`: the other data nodes' names, as their initiators have them.
+        case configure(
+            lun: String, nodeName: String, node: UInt16, filesystem: FilesystemID, others: [UInt16: String])
         case takeFence(Takeover.Operation, term: UInt32)
         case attach(Takeover.Operation, term: UInt32)
         case restartBridge(Takeover.Operation)
@@ -18,6 +20,8 @@ final class StorageWorker: Sendable {
         case tearDown(Takeover.Operation)
         case prepare(InitializeParameters, AdminAnswer)
         case prepareRestore(RestorePlan, AdminAnswer)
+        /// The LUN may have another size.
+        case grow(AdminAnswer)
         /// Answered with ``LoopEvent/foldersMade``, also where the LUN is not attached.
         case makeFolders([String])
     }
@@ -40,6 +44,8 @@ private final class StorageThread {
     /// For each thing that waits for the target.
     private static let timeout = Duration.seconds(5)
     private static let lookMilliseconds: Int32 = 1000
+    /// Not every target says that a LUN has grown.
+    private static let measureInterval = Duration.seconds(60)
 
     private let orders: Mailbox<StorageWorker.Order>
     private let folders: Folders
@@ -50,6 +56,7 @@ private final class StorageThread {
     private var lun = ""
     private var nodeName = ""
     private var node: UInt16 = 0
+    private var others: [UInt16: String] = [:]
     private var filesystem = FilesystemID(high: 0, low: 0)
 
     private var session: ISCSISession?
@@ -57,6 +64,10 @@ private final class StorageThread {
     private var bridgeRestart: Takeover.Operation?
     private var shareFolders: [String] = []
     private var lastLook = ContinuousClock.now
+    private var lastPath: String?
+    private var lastMeasure = ContinuousClock.now
+    /// Whoever waits for what the target says of the LUN's size.
+    private var growthAnswers: [AdminAnswer] = []
 
     init(
         orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: Mailbox<LoopEvent>,
@@ -83,13 +94,47 @@ private final class StorageThread {
         guard ContinuousClock.now - self.lastLook > .milliseconds(Int64(Self.lookMilliseconds)) else { return }
         self.lastLook = .now
         self.attachment?.lookAfterBridge()
+        guard ContinuousClock.now - self.lastMeasure > Self.measureInterval else { return }
+        self.lastMeasure = .now
+        self.attachment?.measure()
+    }
+
+    /// A LUN that grew is grown into; one that shrank is spoken of for as long as it is.
+    private func follow(_ byteCount: UInt64) {
+        guard let attachment = self.attachment else { return }
+        let size = "\(byteCount >> 20) MiB"
+        let reply: AdminReply
+        do throws(PlatformError) {
+            switch try attachment.follow(byteCount) {
+            case .unchanged: reply = .done("the LUN has \(size), as before")
+            case .grown(let before):
+                self.logger.notice("the LUN grew from \(before >> 20) to \(size), and the file system with it")
+                reply = .done("the LUN grew from \(before >> 20) to \(size), and the file system with it")
+            case .shrunk(let before):
+                let text =
+                    "the LUN SHRANK from \(before >> 20) to \(size): whatever the file system has behind that is lost. Make it as "
+                    + "large as it was at the target, at once"
+                self.logger.critical("\(text)")
+                reply = .failed(AdminFailure(.storage, text))
+            }
+        } catch {
+            self.logger.error("the LUN has \(size) now, and the file system did not follow: \(error.message)")
+            reply = .failed(AdminFailure(.storage, error.message))
+        }
+        self.answerGrowth(reply)
+    }
+
+    private func answerGrowth(_ reply: AdminReply) {
+        for answer in self.growthAnswers { answer(reply) }
+        self.growthAnswers = []
     }
 
     private func report(_ event: Takeover.Event) { self.loop.post(.takeover(event)) }
 
     private func perform(_ order: StorageWorker.Order) {
         switch order {
-        case .configure(let lun, let nodeName, let node, let filesystem):
+        case .configure(let lun, let nodeName, let node, let filesystem, let others):
+            self.others = others
             self.lun = lun
             self.nodeName = nodeName
             self.node = node
@@ -123,6 +168,12 @@ private final class StorageThread {
             } catch {
                 self.loop.post(.restorePrepared(.failure(error), plan, answer))
             }
+        case .grow(let answer):
+            guard let attachment = self.attachment else {
+                return answer(.failed(AdminFailure(.unavailable, "no node has the LUN at the moment: try again")))
+            }
+            self.growthAnswers.append(answer)
+            attachment.measure()
         case .makeFolders(let paths):
             self.shareFolders = paths
             self.makeFolders()
@@ -158,7 +209,11 @@ private final class StorageThread {
         }
         let key = FenceKey(node: self.node, term: term)
         do throws(PlatformError) {
-            steps += try Fence.take(key, on: session)
+            let address = try LUNAddress(self.lun)
+            steps += try Fence.take(key, on: session) { node in
+                guard let name = self.others[node] else { return }
+                Fence.evict(self.initiator(.fence, node: node, name: name), from: address)
+            }
         } catch {
             session.destroy()
             self.session = nil
@@ -179,8 +234,17 @@ private final class StorageThread {
                 stateFolder: self.folders.storage, mountPoint: self.folders.mount, filesystem: self.filesystem,
                 timeout: Self.timeout))
         self.attachment = attachment
+        self.tellPath(attachment.path)
         self.makeFolders()
         return attachment.steps
+    }
+
+    private func tellPath(_ portal: String?) {
+        if let portal, let last = self.lastPath, last != portal {
+            self.logger.notice("the LUN is used over \(portal), no longer over \(last)")
+        }
+        self.lastPath = portal
+        self.loop.post(.usedPath(portal))
     }
 
     private func makeFolders() {
@@ -202,6 +266,8 @@ private final class StorageThread {
         guard let attachment = self.attachment else { return [] }
         let steps = try attachment.detach()
         self.attachment = nil
+        self.tellPath(nil)
+        self.answerGrowth(.failed(AdminFailure(.unavailable, "the LUN moved to another node meanwhile: try again")))
         // The reservation stays, as after a crash, until the next node preempts it: on a LUN that nobody holds a write of an older,
         // deposed node that still sits in a TCP stream would land.
         self.loop.post(.fence("not in use by this node; its key of term \(term) stays until the next takeover"))
@@ -214,6 +280,8 @@ private final class StorageThread {
             let teardown = attachment.teardownFenced()
             for leftover in teardown.leftovers { self.logger.error("left over: \(leftover)") }
             self.attachment = nil
+            self.tellPath(nil)
+            self.answerGrowth(.failed(AdminFailure(.unavailable, "this node lost the LUN meanwhile: try again")))
         }
         self.session?.destroy()
         self.session = nil
@@ -225,7 +293,9 @@ private final class StorageThread {
     private func drainBridge() {
         while let event = self.attachment?.nextEvent() {
             switch event {
-            case .ready:
+            case .measured(let byteCount): self.follow(byteCount)
+            case .ready(let byteCount, _):
+                self.follow(byteCount)
                 if let operation = self.bridgeRestart {
                     self.bridgeRestart = nil
                     self.report(.finished(operation, []))
@@ -234,6 +304,7 @@ private final class StorageThread {
             case .unreachable(let why):
                 self.logger.warning("the LUN is unreachable: \(why)")
                 self.report(.bridgeUnreachable(why))
+            case .path(let portal): self.tellPath(portal)
             case .reconnected(let after):
                 self.logger.notice("the LUN is back after \(after)")
                 self.report(.bridgeReachable)

@@ -4,20 +4,40 @@ import ClusterStore
 import Glibc
 import Logging
 
-/// The thread that looks whether this node reaches the LUN, on a session of its own: it registers nothing, and neither a
-/// takeover nor the bridge waits for it.
-final class TargetProbe: Sendable {
-    enum Order: Sendable {
-        case configure(lun: String, nodeName: String, node: UInt16)
+/// Looks whether this node reaches the LUN, on sessions of its own: they register nothing, and neither a takeover nor the bridge
+/// waits for them. Each way to the target has a thread, so that a silent one does not hold up the others.
+final class TargetProbe {
+    fileprivate struct Order: Sendable {
+        /// Nil: there is no such way (any more).
+        var path: LUNAddress?
+        var initiator: Initiator
     }
 
-    private let orders = Mailbox<Order>()
+    private var threads: [Mailbox<Order>] = []
+    private let loop: Mailbox<LoopEvent>
+    private let logger: Logger
 
     init(loop: Mailbox<LoopEvent>, logger: Logger) {
-        startThread("probe") { [orders] in ProbeThread(orders: orders, loop: loop, logger: logger).run() }
+        self.loop = loop
+        self.logger = logger
     }
 
-    func tell(_ order: Order) { self.orders.post(order) }
+    func look(at lun: LUNAddress?, nodeName: String, node: UInt16) {
+        let paths = lun?.paths ?? []
+        while self.threads.count < paths.count {
+            let orders = Mailbox<Order>()
+            startThread("probe-\(self.threads.count)") { [loop, logger, number = self.threads.count] in
+                ProbeThread(number, orders: orders, loop: loop, logger: logger).run()
+            }
+            self.threads.append(orders)
+        }
+        for (number, thread) in self.threads.enumerated() {
+            thread.post(
+                Order(
+                    path: number < paths.count ? paths[number] : nil,
+                    initiator: .ofNode(node, named: nodeName, role: .inspection, path: number)))
+        }
+    }
 }
 
 private final class ProbeThread {
@@ -25,16 +45,16 @@ private final class ProbeThread {
     /// For a login and for a look. Together with the interval it stays below `Member.Limits.reachMilliseconds`.
     private static let timeout = Duration.seconds(2)
 
+    private let number: Int
     private let orders: Mailbox<TargetProbe.Order>
     private let loop: Mailbox<LoopEvent>
     private let logger: Logger
-    private var lun = ""
-    private var nodeName = ""
-    private var node: UInt16 = 0
+    private var order: TargetProbe.Order?
     private var session: ISCSISession?
     private var last = Reach.unknown
 
-    init(orders: Mailbox<TargetProbe.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(_ number: Int, orders: Mailbox<TargetProbe.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+        self.number = number
         self.orders = orders
         self.loop = loop
         self.logger = logger
@@ -43,51 +63,49 @@ private final class ProbeThread {
     func run() -> Never {
         while true {
             self.orders.wait(milliseconds: Self.intervalMilliseconds)
-            for case .configure(let lun, let nodeName, let node) in self.orders.drain() {
-                (self.lun, self.nodeName, self.node) = (lun, nodeName, node)
+            for order in self.orders.drain() {
+                self.order = order
+                self.last = .unknown
                 self.session?.logout()
                 self.session = nil
             }
-            guard !self.lun.isEmpty else { continue }
-            self.look()
+            if let order = self.order, let path = order.path { self.look(path, order.initiator) }
         }
     }
 
-    private func look() {
+    private func look(_ path: LUNAddress, _ initiator: Initiator) {
         do throws(PlatformError) {
             let session: ISCSISession
             if let open = self.session, !open.isLost {
                 session = open
             } else {
-                session = try ISCSISession(
-                    try LUNAddress(self.lun), as: .ofNode(self.node, named: self.nodeName, role: .inspection),
-                    timeout: Self.timeout)
+                session = try ISCSISession(path, as: initiator, timeout: Self.timeout)
                 self.session = session
             }
             _ = try session.readReservation()
-            self.tell(.yes, "")
+            self.tell(.yes, path.portal)
         } catch {
             self.session?.destroy()
             self.session = nil
-            self.tell(.no, error.message)
+            self.tell(.no, path.portal, error.message)
         }
     }
 
-    private func tell(_ reach: Reach, _ why: String) {
+    private func tell(_ reach: Reach, _ portal: String, _ why: String = "") {
         if reach != self.last {
             if reach == .yes {
-                self.logger.notice("this node reaches the LUN")
+                self.logger.notice("this node reaches the LUN over \(portal)")
             } else {
-                self.logger.warning("this node does not reach the LUN: \(why)")
+                self.logger.warning("this node does not reach the LUN over \(portal): \(why)")
             }
         }
         self.last = reach
-        self.loop.post(.probed(reach))
+        self.loop.post(.probed(path: self.number, reach))
     }
 }
 
 extension Initiator {
-    static func ofNode(_ node: UInt16, named name: String, role: ISID.Role) -> Initiator {
-        Initiator(name: "iqn.2026-01.io.holdfast:\(name.lowercased())", isid: ISID(node: node, role: role))
+    static func ofNode(_ node: UInt16, named name: String, role: ISID.Role, path: Int = 0) -> Initiator {
+        Initiator(name: "iqn.2026-01.io.holdfast:\(name.lowercased())", isid: ISID(node: node, role: role, path: path))
     }
 }

@@ -428,17 +428,26 @@ private struct Cluster {
                     forces: false, acceptsUnsafe: true)),
         ]
         for request in requests { #expect(try AdminRequest(decoding: request.encoded) == request) }
-        let report = StatusReport(
+        var report = StatusReport(
             reporter: "node-a", state: Cluster().state, active: nil, term: 1, commitIndex: 2, leader: "node-a",
             hasQuorum: true,
             phase: "serving", problem: "", nodes: [.init(id: 1, isConnected: true, role: 3, lag: nil, reach: .no)],
             lun: "l",
             fileSystem: "f", fence: "x", server: nil)
+        report.paths = [
+            PathReport(portal: "10.0.0.20:3260", reach: .yes, isUsed: true),
+            PathReport(portal: "10.0.1.20:3260", reach: .unknown, isUsed: false),
+        ]
         let replies: [AdminReply] = [
             .done("a"), .failed(AdminFailure(.storage, "b")), .token("c"), .status(report), .users(["a"]),
             .opens([open]), .joined(.redirect(address: "a")), .backup([1, 2]),
         ]
         for reply in replies { #expect(try AdminReply(decoding: reply.encoded) == reply) }
+        #expect(
+            report.status.paths == [
+                .init(portal: "10.0.0.20:3260", reached: true, used: true),
+                .init(portal: "10.0.1.20:3260", reached: nil, used: false),
+            ])
         let text = "\(report)"
         #expect(!text.contains("password") && !text.contains("THE KEY"))
     }

@@ -3,6 +3,17 @@ import Testing
 
 @testable import ClusterCore
 
+@Suite struct ReachTests {
+    /// One way is enough; that there is none is known only when all were tried.
+    @Test func overSeveralWays() {
+        #expect(Reach.overall([.no, .yes]) == .yes)
+        #expect(Reach.overall([.unknown, .yes]) == .yes)
+        #expect(Reach.overall([.no, .no]) == .no)
+        #expect(Reach.overall([.no, .unknown]) == nil)
+        #expect(Reach.overall([]) == nil)
+    }
+}
+
 @Suite struct HeirsTests {
     private func candidate(
         _ node: NodeID, _ reach: Reach, matchIndex: LogIndex = 10, hasFailed: Bool = false

@@ -5,7 +5,8 @@ import Testing
 @Suite struct BridgeMessageTests {
     private func configuration() throws -> BridgeConfiguration {
         var configuration = BridgeConfiguration(
-            address: try LUNAddress("iscsi://alice%p%25@/w@host:3261/iqn.2026-11.example:a%2Fb%25/3"),
+            address: try LUNAddress(
+                "iscsi://alice%p%25@/w@host:3261,[2001:db8::1]:3262/iqn.2026-11.example:a%2Fb%25/3"),
             initiator: Initiator(name: "iqn.2026-11.example:node", isid: ISID(node: 7, role: .fence)),
             key: FenceKey(node: 7, term: 9), commandTimeout: .milliseconds(1500), silenceLimit: .seconds(3))
         configuration.generation = 4_000_000_000
@@ -14,7 +15,8 @@ import Testing
 
     @Test func commandsRoundTrip() throws {
         let commands: [BridgeCommand] = [
-            .retake, .fail, .quit, .patience(nil), .patience(.milliseconds(250)), .configure(try self.configuration()),
+            .retake, .fail, .quit, .measure, .patience(nil), .patience(.milliseconds(250)),
+            .configure(try self.configuration()),
         ]
         for command in commands { #expect(BridgeCommand(parsing: command.encode()) == command) }
     }
@@ -24,7 +26,7 @@ import Testing
             .ready(byteCount: 1 << 40, blockSize: 512), .unreachable("no route to host"),
             .reconnected(after: .milliseconds(12)),
             .fenced(by: .max), .asksToRetake(unflushed: true), .asksToRetake(unflushed: false), .failing,
-            .refused("CHAP"), .alive, .seen(generation: 7),
+            .refused("CHAP"), .alive, .seen(generation: 7), .measured(byteCount: 1 << 41), .path("[2001:db8::1]:3262"),
         ]
         for event in events { #expect(BridgeEvent(parsing: event.encode()) == event) }
     }

@@ -137,6 +137,7 @@ import Testing
     @Test(
         arguments: [
             (0, 0, 0, CommandOutcome.success), (0x18, 0, 0, .verify), (2, 6, 0x2A03, .verify), (2, 6, 0x2A05, .verify),
+            (2, 6, 0x2A09, .again),
             (2, 6, 0x2900, .verify), (2, 6, 0x3F0E, .again), (8, 0, 0, .later), (0x28, 0, 0, .later),
             (0x40, 0, 0, .verify),
             (2, 3, 0x1100, .failure(errno: 5)), (2, 7, 0x2707, .failure(errno: 28)),

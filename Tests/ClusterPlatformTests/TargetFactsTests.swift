@@ -2,6 +2,28 @@ import Testing
 
 @testable import ClusterPlatform
 
+@Suite struct QuorumLUNFactsTests {
+    private static let whole = QuorumLUNFacts(
+        content: .quorumDisk, byteCount: 256 << 20, neededByteCount: 209 << 20, reservation: nil, flushes: true,
+        answer: .milliseconds(3))
+
+    private func grade(_ change: (inout QuorumLUNFacts) -> Void) -> TargetFacts.Grade? {
+        var facts = Self.whole
+        change(&facts)
+        return facts.findings.map(\.grade).max()
+    }
+
+    @Test func whatKeepsNodesFromVoting() {
+        #expect(self.grade { _ in } == .good)
+        #expect(self.grade { $0.content = .noQuorumDisk } == .unusable)
+        #expect(self.grade { $0.content = .anotherQuorumDisk } == .unusable)
+        #expect(self.grade { $0.byteCount = 128 << 20 } == .unusable)
+        #expect(self.grade { $0.reservation = Reservation(key: 7, type: 5) } == .unusable)
+        #expect(self.grade { $0.flushes = false } == .unusable)
+        #expect(self.grade { $0.answer = .milliseconds(1200) } == .note)
+    }
+}
+
 @Suite struct TargetFactsTests {
     /// A target with everything.
     private static var whole: TargetFacts {

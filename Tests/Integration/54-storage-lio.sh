@@ -50,3 +50,23 @@ check_says 'and the first one cannot write any more' 'error conflict: .*reservat
 target_stop
 target_start "$work" 1G
 check_says 'nor after another power loss of the target' 'error conflict: .*reservation conflict' "$drill" write "$TARGET_URL" 1 9 66
+
+# A node that hangs in the middle of a write: the target waits for the rest of it, and whoever takes the LUN must not wait as long.
+node_start 1 8 "$node"
+node_says 'attach before a hang' '^attached ' 60
+attached=$node_line
+node_run sh -c "while dd if=$work/random of=$node/mount/load bs=1M oflag=direct conv=notrunc status=none; do :; done" 2>/dev/null &
+load=$!
+sleep 1
+kill -STOP "$(bridge_of "$attached")"
+began=$(date +%s%N)
+check 'another node takes the LUN from one that hangs' "$drill" take "$TARGET_URL" 2 9 --evict
+took=$((($(date +%s%N) - began) / 1000000))
+printf 'taken from a node that hangs after %d ms\n' "$took"
+check 'in less than 5 s' test "$took" -lt 5000
+kill -CONT "$(bridge_of "$attached")"
+node_says 'it learns of it when it goes on' '^fenced .*node 2, term 9' 10
+node_says 'and tears down' '^torn-down ' 15
+wait "$load" 2>/dev/null || true
+wait "$node_pid" || true
+node_end

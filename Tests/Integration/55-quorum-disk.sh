@@ -22,6 +22,12 @@ milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
 check_says 'the quorum disk votes' '^iscsi://holdfast%\*\*\*@.*/2: voter, ready$' ctl node-a quorum show
 check 'the other node uses it, too' wait_for 10 disk_is node-b 'voter, ready'
 check_says 'status shows it' 'Quorum disk: .*voter, ready' ctl node-b status
+check_says 'storage check looks at it, too' 'ok .*is a quorum disk: only asked' ctl node-a storage check
+check_says 'and does no more when its own address is given' 'ok .*is a quorum disk: only asked' \
+    ctl node-a storage check "iscsi://holdfast%$(cat "$folder/target/password")@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/2"
+check_says 'the spare one is no quorum disk, and is tried as any other' 'ok .*type 5' \
+    ctl node-a storage check "iscsi://holdfast%$(cat "$folder/target/password")@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/3"
+check 'it goes on voting' disk_is node-a 'voter, ready'
 
 first=$(active_by node-a)
 second=$(other_than "$first")

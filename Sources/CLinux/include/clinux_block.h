@@ -28,6 +28,14 @@ int clinux_loop_configure(int loop, const struct loop_config *config);
 int clinux_loop_clear(int loop);
 /// XFS_IOC_GOINGDOWN; `flags` 2 is NOLOGFLUSH.
 int clinux_xfs_going_down(int descriptor, uint32_t flags);
+/// XFS_IOC_FSGEOMETRY_V1: what is asked for when the file system is to grow.
+int clinux_xfs_size(int descriptor, uint32_t *block_size, uint64_t *blocks, uint32_t *inode_percentage);
+/// XFS_IOC_FSGROWFSDATA.
+int clinux_xfs_grow(int descriptor, uint64_t blocks, uint32_t inode_percentage);
+/// LOOP_SET_CAPACITY: takes the size from the file behind it anew.
+int clinux_loop_set_capacity(int loop);
+/// Has whoever serves the file tell its size, whatever was cached of it.
+int clinux_refresh_size(int descriptor, uint64_t *byte_count);
 /// Creates the block device node of a loop device where devtmpfs is not there to do it.
 int clinux_make_loop_node(const char *path, int number);
 /// PR_SET_IO_FLUSHER: memory reclaim on behalf of this process must not wait for the block device it serves.

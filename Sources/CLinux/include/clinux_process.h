@@ -32,4 +32,3 @@ long clinux_send_packet(int socket, const void *data, size_t size, int descripto
 long clinux_receive_packet(int socket, void *data, size_t capacity, int *descriptor);
 
 int clinux_watchdog_set_timeout(int watchdog, int seconds);
-int clinux_watchdog_keep_alive(int watchdog);

@@ -41,13 +41,15 @@ package final class Attachment {
     package let plan: Plan
     /// What attaching took, in order.
     package private(set) var steps: [StepTime] = []
-    package let byteCount: UInt64
+    package private(set) var byteCount: UInt64
     private let fuse: FUSEMount
     private let loop: LoopDevice
     private var bridge: BridgeProcess
     private var isMounted = true
     private var pending: [BridgeEvent] = []
     private var generation: UInt32
+    /// The portal over which requests went last.
+    package private(set) var path: String
     /// Nil: the last one was answered.
     private var pingedAt: ContinuousClock.Instant?
 
@@ -63,23 +65,26 @@ package final class Attachment {
     package init(_ plan: Plan) throws(PlatformError) {
         self.plan = plan
         var clock = StepClock()
-        let configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        let configuration = Self.configuration(plan)
         let fuse = try clock.run("fuse") { () throws(PlatformError) in
             try FUSEMount(path: "\(plan.stateFolder)/lun", hiding: plan.mountPoint)
         }
         var generation: UInt32 = 0
+        var path = ""
         let (bridge, byteCount) = try clock.run("bridge") { () throws(PlatformError) in
             let bridge = try BridgeProcess(
                 executable: plan.bridgeExecutable, configuration: configuration, fuse: fuse)
             // While attaching, a target that goes away is an error and not a reason to wait for ever.
             bridge.tell(.patience(plan.timeout))
-            return (bridge, try Self.waitUntilReady(bridge, plan, &generation))
+            return (bridge, try Self.waitUntilReady(bridge, plan, &generation, &path))
         }
         let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
         do throws(PlatformError) {
             try BridgeWatch.during(bridge, fuse) { () throws(PlatformError) in
                 try Self.prepare(loop, plan, &clock)
                 try clock.run("mount") { () throws(PlatformError) in try XFS.mount(loop, on: plan.mountPoint) }
+                // The LUN grew while nobody had it, or the node before died in the middle. Without it everything works but the growth.
+                _ = try? XFS.grow(plan.mountPoint, to: try loop.byteCount())
             }
         } catch {
             try? loop.detach()
@@ -91,11 +96,21 @@ package final class Attachment {
         self.loop = loop
         self.byteCount = byteCount
         self.generation = generation
+        self.path = path
         self.steps = clock.steps
     }
 
+    /// Where there is another way, a silent one is given up sooner than a takeover would begin.
+    private static let pathSilenceLimit: Duration = .milliseconds(1500)
+
+    private static func configuration(_ plan: Plan) -> BridgeConfiguration {
+        var configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        if plan.address.portals.count > 1 { configuration.silenceLimit = Self.pathSilenceLimit }
+        return configuration
+    }
+
     private static func waitUntilReady(
-        _ bridge: BridgeProcess, _ plan: Plan, _ generation: inout UInt32
+        _ bridge: BridgeProcess, _ plan: Plan, _ generation: inout UInt32, _ path: inout String
     ) throws(PlatformError) -> UInt64 {
         let deadline = ContinuousClock.now + plan.timeout
         var reason = "\(plan.address): no answer from the bridge within \(plan.timeout)"
@@ -111,7 +126,8 @@ package final class Attachment {
             case .exited(let status):
                 throw PlatformError(.system(errno: EIO), "\(plan.bridgeExecutable) ended with \(status)")
             case .seen(let seen): generation = seen
-            case .reconnected, .failing, .alive: continue
+            case .path(let portal): path = portal
+            case .reconnected, .failing, .alive, .measured: continue
             }
         }
         throw PlatformError(.unreachable, reason)
@@ -160,6 +176,9 @@ package final class Attachment {
         while let event = self.bridge.nextEvent() {
             switch event {
             case .seen(let generation): self.generation = generation
+            case .path(let portal):
+                self.path = portal
+                return event
             case .alive: self.pingedAt = nil
             default: return event
             }
@@ -177,6 +196,37 @@ package final class Attachment {
         if ContinuousClock.now - pingedAt > Self.bridgeSilenceLimit { self.bridge.kill() }
     }
 
+    /// Has the bridge ask for the LUN's size; `.measured` follows.
+    package func measure() { self.bridge.tell(.measure) }
+
+    package enum Resize: Equatable, Sendable {
+        case unchanged
+        case grown(from: UInt64)
+        /// Nothing was done: what lies behind the new end is gone, and the file system knows nothing of it.
+        case shrunk(from: UInt64)
+    }
+
+    /// After `.measured`: file, loop device and file system follow a LUN that grew. A failure leaves what was reached, and may be
+    /// repeated.
+    package func follow(_ byteCount: UInt64) throws(PlatformError) -> Resize {
+        let before = self.byteCount
+        guard byteCount >= before else { return .shrunk(from: before) }
+        guard byteCount > before else { return .unchanged }
+        // All of it waits for the bridge, and its owner can be told nothing meanwhile: a target that goes away just now ends it.
+        self.bridge.tell(.patience(self.plan.timeout))
+        defer { self.bridge.tell(.patience(nil)) }
+        try BridgeWatch.during(self.bridge, self.fuse) { () throws(PlatformError) in
+            guard try self.fuse.refreshSize() >= byteCount else {
+                throw PlatformError(
+                    .conflict, "\(self.plan.address): the bridge does not know of the LUN's new size yet")
+            }
+            try self.loop.followSize()
+            try XFS.grow(self.plan.mountPoint, to: try self.loop.byteCount())
+        }
+        self.byteCount = byteCount
+        return .grown(from: before)
+    }
+
     /// After `.asksToRetake(unflushed: false)`, when the quorum confirmed that we lead.
     package func allowRetake() {
         self.bridge.tell(.retake)
@@ -189,8 +239,7 @@ package final class Attachment {
             throw PlatformError(
                 .invalid, "this kernel cannot send FUSE requests again (Linux 6.9 can): tear down and attach anew")
         }
-        var configuration = BridgeConfiguration(
-            address: self.plan.address, initiator: self.plan.initiator, key: self.plan.key)
+        var configuration = Self.configuration(self.plan)
         configuration.generation = self.generation
         self.pingedAt = nil
         self.bridge = try BridgeProcess(

@@ -34,6 +34,11 @@ package final class Bridge {
     private let control: Int32
     private var mode = Mode.down
     private var session: ISCSISession?
+    /// The ways to the target, and which of them is used, or tried next.
+    private let paths: [LUNAddress]
+    private var path = 0
+    /// Tried in vain since the session was lost.
+    private var pathsTried = 0
     private var description: LUNDescription?
     private var free: [BridgeSlot] = []
     /// Taken on and to be issued (again).
@@ -44,6 +49,7 @@ package final class Bridge {
     private var nextHeartbeat = ContinuousClock.now
     private var lastHeard = ContinuousClock.now
     private var mustVerify = false
+    private var mustMeasure = false
     private var verifications = 0
     /// Counts of answered writes: a flush covers those that were answered before it was issued. One to begin with: a bridge before
     /// this one may have answered some that nobody flushed.
@@ -66,6 +72,7 @@ package final class Bridge {
     /// Both descriptors are non-blocking or become so; they stay the caller's.
     package init(_ configuration: BridgeConfiguration, fuse: Int32, control: Int32) {
         self.configuration = configuration
+        self.paths = configuration.address.paths
         self.generation = GenerationWatch(last: configuration.generation)
         self.fuse = fuse
         self.control = control
@@ -154,9 +161,10 @@ package final class Bridge {
                 self.issueWaiting(session)
             }
             self.beat(session, now)
+            if self.mustMeasure { self.measure(session) }
             // Out with what was queued, instead of waiting for the next turn.
             if session.events & POLLOUT != 0 { session.service(POLLOUT) }
-            if session.isLost { self.loseSession("the connection ended") }
+            if session.isLost, self.session != nil { self.loseSession("the connection ended") }
             self.checkSilence(now)
         }
         if case .refusing = self.mode {
@@ -170,9 +178,10 @@ package final class Bridge {
 
     private func connect() {
         do {
+            let limit = self.configuration.commandTimeout
             let session = try ISCSISession(
-                self.configuration.address, as: self.configuration.initiator, timeout: self.configuration.commandTimeout
-            )
+                self.paths[self.path], as: self.configuration.initiator,
+                timeout: self.paths.count > 1 ? min(limit, ISCSISession.pathTimeout) : limit)
             if self.description == nil { self.description = try session.describe() }
             self.session = session
             self.lastHeard = .now
@@ -187,10 +196,18 @@ package final class Bridge {
                 return
             }
             self.sayUnreachable(error.message)
+            self.takeNextPath()
+            self.pathsTried += 1
+            guard self.pathsTried >= self.paths.count else { return }
+            self.pathsTried = 0
             self.nextLogin = .now + self.reconnectDelay
             self.reconnectDelay = min(self.reconnectDelay * 2, Self.maximumReconnectDelay)
         }
     }
+
+    /// Over another portal group the session is another nexus; `confirm` looks who holds the LUN, as after any reconnect, before
+    /// it registers that one.
+    private func takeNextPath() { self.path = (self.path + 1) % self.paths.count }
 
     /// Looks who holds the LUN, and only then registers this nexus; and looks again, because a rival may have preempted our key
     /// between the look and the registration.
@@ -264,7 +281,10 @@ package final class Bridge {
         guard self.mode != .serving, let description = self.description else { return }
         self.mode = .serving
         self.reconnectDelay = Self.firstReconnectDelay
+        self.pathsTried = 0
+        self.say(.path(self.paths[self.path].portal))
         if self.hasServed {
+            self.mustMeasure = true
             self.say(.reconnected(after: ContinuousClock.now - self.downSince))
         } else {
             self.hasServed = true
@@ -276,6 +296,20 @@ package final class Bridge {
     }
 
     private var hasServed = false
+
+    private func measure(_ session: ISCSISession) {
+        guard let description = self.description else { return }
+        self.mustMeasure = false
+        do {
+            let found = try session.capacity()
+            let byteCount = found.blockCount.multipliedReportingOverflow(by: UInt64(found.blockSize))
+            guard found.blockSize == description.blockSize, !byteCount.overflow else { return }
+            self.description?.blockCount = max(description.blockCount, found.blockCount)
+            self.say(.measured(byteCount: byteCount.partialValue))
+        } catch {
+            self.loseSession(error.message)
+        }
+    }
 
     private func verify(_ session: ISCSISession) {
         self.verifications += 1
@@ -302,6 +336,8 @@ package final class Bridge {
         self.mode = .down
         self.downSince = .now
         self.nextLogin = .now
+        self.pathsTried = 0
+        self.takeNextPath()
         self.sayUnreachable(reason)
     }
 
@@ -376,6 +412,7 @@ package final class Bridge {
                 self.say(.failing)
             case .some(.patience(let patience)): self.patience = patience
             case .some(.ping): self.say(.alive)
+            case .some(.measure): self.mustMeasure = true
             case .some(.quit):
                 if case .refusing(let exit) = self.mode { self.finished = exit } else { self.finished = .quit }
             case .some(.configure), .none: break
@@ -554,9 +591,10 @@ package final class Bridge {
         let slot = Unmanaged<BridgeSlot>.fromOpaque(privateData).takeUnretainedValue()
         var outcome = CommandOutcome.lost
         if let task = data?.assumingMemoryBound(to: scsi_task.self) {
+            let code = UInt16(truncatingIfNeeded: task.pointee.sense.ascq)
             outcome = .of(
-                status: status, senseKey: UInt8(truncatingIfNeeded: task.pointee.sense.key.rawValue),
-                code: UInt16(truncatingIfNeeded: task.pointee.sense.ascq))
+                status: status, senseKey: UInt8(truncatingIfNeeded: task.pointee.sense.key.rawValue), code: code)
+            if outcome == .again, code == CommandOutcome.capacityChanged { slot.bridge.mustMeasure = true }
             if outcome == .success, slot.opcode != 0, task.pointee.residual_status == SCSI_RESIDUAL_UNDERFLOW,
                 task.pointee.residual > 0
             {

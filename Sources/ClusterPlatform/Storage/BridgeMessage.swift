@@ -35,6 +35,8 @@ package enum BridgeCommand: Equatable, Sendable {
     case patience(Duration?)
     /// Answered with `.alive`.
     case ping
+    /// Ask the target for the LUN's size; answered with `.measured`.
+    case measure
     /// Log out and end.
     case quit
 }
@@ -42,6 +44,8 @@ package enum BridgeCommand: Equatable, Sendable {
 package enum BridgeEvent: Equatable, Sendable {
     case ready(byteCount: UInt64, blockSize: UInt32)
     case unreachable(String)
+    /// Requests flow over this portal.
+    case path(String)
     case reconnected(after: Duration)
     /// Another key holds the LUN; the bridge answers EIO to everything.
     case fenced(by: UInt64)
@@ -54,6 +58,9 @@ package enum BridgeEvent: Equatable, Sendable {
     case failing
     /// The answer to `.ping`.
     case alive
+    /// The LUN's size: the answer to `.measure`, and after every login and word of the target that it changed. The file of a LUN that
+    /// grew has its size from now on; that of one that shrank keeps what it had.
+    case measured(byteCount: UInt64)
     /// The first login did not work.
     case refused(String)
     /// The bridge's process ended.
@@ -80,6 +87,7 @@ extension BridgeCommand {
         case .fail: Array("fail".utf8)
         case .quit: Array("quit".utf8)
         case .ping: Array("ping".utf8)
+        case .measure: Array("measure".utf8)
         case .patience(let duration): Array("patience \(duration.map { $0.wholeMilliseconds } ?? 0)".utf8)
         case .configure(let configuration): Array(Self.encode(configuration).utf8)
         }
@@ -93,6 +101,7 @@ extension BridgeCommand {
         case "fail": self = .fail
         case "quit": self = .quit
         case "ping": self = .ping
+        case "measure": self = .measure
         case "patience":
             guard words.count == 2, let value = Int64(words[1]), value >= 0 else { return nil }
             self = .patience(value == 0 ? nil : .milliseconds(value))
@@ -141,12 +150,14 @@ extension BridgeEvent {
             switch self {
             case .ready(let byteCount, let blockSize): "ready \(byteCount) \(blockSize)"
             case .unreachable(let reason): "unreachable \(reason)"
+            case .path(let portal): "path \(portal)"
             case .reconnected(let duration): "reconnected \(duration.wholeMilliseconds)"
             case .fenced(let holder): "fenced \(holder)"
             case .seen(let generation): "seen \(generation)"
             case .asksToRetake(let unflushed): "asks \(unflushed ? 1 : 0)"
             case .failing: "failing"
             case .alive: "alive"
+            case .measured(let byteCount): "measured \(byteCount)"
             case .refused(let reason): "refused \(reason)"
             case .exited: preconditionFailure("an exit is seen, not said")
             }
@@ -165,6 +176,7 @@ extension BridgeEvent {
             }
             self = .ready(byteCount: byteCount, blockSize: blockSize)
         case "unreachable": self = .unreachable(rest)
+        case "path": self = .path(rest)
         case "reconnected":
             guard let value = Int64(rest) else { return nil }
             self = .reconnected(after: .milliseconds(value))
@@ -177,6 +189,9 @@ extension BridgeEvent {
         case "asks": self = .asksToRetake(unflushed: rest == "1")
         case "failing": self = .failing
         case "alive": self = .alive
+        case "measured":
+            guard let value = UInt64(rest) else { return nil }
+            self = .measured(byteCount: value)
         case "refused": self = .refused(rest)
         default: return nil
         }

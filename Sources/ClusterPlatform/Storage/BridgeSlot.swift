@@ -67,6 +67,9 @@ enum CommandOutcome: Equatable {
     case lost
     case failure(errno: Int32)
 
+    /// CAPACITY DATA HAS CHANGED, SPC-4 annex D; with sense key 6.
+    static let capacityChanged: UInt16 = 0x2A09
+
     static func of(status: Int32, senseKey: UInt8, code: UInt16) -> CommandOutcome {
         switch status {
         case 0: return .success
@@ -77,6 +80,7 @@ enum CommandOutcome: Equatable {
         default: return .lost
         }
         switch (senseKey, code) {
+        case (0x06, Self.capacityChanged): return .again
         case (0x06, 0x2A00...0x2AFF), (0x06, 0x2900...0x29FF): return .verify
         case (0x06, _), (0x0B, _): return .again
         case (0x02, 0x0400...0x0407): return .later  // becoming ready

@@ -62,6 +62,14 @@ package final class FUSEMount {
         return Descriptor(owning: answer.descriptor)
     }
 
+    /// Has the bridge tell the file's size; the kernel goes by it from now on.
+    func refreshSize() throws(PlatformError) -> UInt64 {
+        let file = try self.openFile()
+        var byteCount: UInt64 = 0
+        guard clinux_refresh_size(file.raw, &byteCount) == 0 else { throw .system("the size of \(self.path)") }
+        return byteCount
+    }
+
     /// Starts a bridge with the FUSE descriptor and this end of its control socket.
     func startBridge(_ executable: String, control: Int32) throws(PlatformError) -> ChildProcess {
         let answer = try self.ask(.start, executable, control)

@@ -77,12 +77,17 @@ package enum Fence {
     /// that ours holds the reservation, type 5. May be repeated with the same key.
     ///
     /// `force` also throws out keys that are not Holdfast's, and newer ones that are; without it such a LUN is refused.
+    /// `evict` ends the sessions of another node, by its number, before its key is preempted.
     package static func take(
-        _ key: FenceKey, on session: ISCSISession, force: Bool = false
+        _ key: FenceKey, on session: ISCSISession, force: Bool = false, evict: (UInt16) -> Void = { _ in }
     ) throws(PlatformError) -> [StepTime] {
         var clock = StepClock()
         let before = try clock.run("inspect") { () throws(PlatformError) in try self.inspect(session) }
         try self.check(before, key, session.address, force)
+        let victims = Set((before.keys + [before.reservation?.key ?? key.raw]).compactMap { FenceKey(raw: $0)?.node })
+        for node in victims.subtracting([key.node]).sorted() {
+            try clock.run("evict") { () throws(PlatformError) in evict(node) }
+        }
         try clock.run("register") { () throws(PlatformError) in try session.registerAndIgnoreExistingKey(key.raw) }
         for _ in 0..<Self.maximumRounds {
             let state = try self.inspect(session)
@@ -110,6 +115,21 @@ package enum Fence {
         throw PlatformError(
             .conflict,
             "\(session.address): the reservation did not become ours; another initiator is working on this LUN")
+    }
+
+    /// Ends the sessions that an initiator has, over every portal, by logging in as it (RFC 3720 5.3.5) and out again.
+    ///
+    /// A node that hung, or lost its power, in the middle of sending a write leaves the target waiting for the rest of it. LIO ends
+    /// neither PREEMPT AND ABORT nor LOGICAL UNIT RESET before that write is over, which is when it gives the connection up: after 45 s
+    /// (measured: 42 s of standstill), and every login of whoever asked waits as well. A live one only connects again, and finds
+    /// who holds the LUN. Best effort: a target that does not let us in under that name waits.
+    package static func evict(_ initiator: Initiator, from address: LUNAddress) {
+        for path in address.paths {
+            guard let session = try? ISCSISession(path, as: initiator, timeout: ISCSISession.pathTimeout) else {
+                continue
+            }
+            session.logout()
+        }
     }
 
     /// Leaves the LUN without any key: for one that is only prepared, in no cluster yet. A node of a cluster lets its reservation

@@ -6,11 +6,12 @@ import Glibc
 /// libiscsi's own reconnect is off: it does not keep the ISID, so the nexus would change and with it the registration. When
 /// the connection is lost the session is over (`isLost`); whoever needs it logs in again.
 package final class ISCSISession {
-    package let address: LUNAddress
+    /// With the one portal that it goes over.
+    package private(set) var address: LUNAddress
     package let initiator: Initiator
     /// The connection ended, or a command passed its time-out: nothing more can be asked of this session.
     package private(set) var isLost = false
-    let timeout: Duration
+    private var timeout: Duration
     /// PTPL_C, once it was asked for: the target keeps registrations that were made with APTPL through a power loss.
     var persistsReservations: Bool?
     private var context: OpaquePointer?
@@ -20,11 +21,33 @@ package final class ISCSISession {
     /// Unit attentions are reported once each; a target that has more than this to say is broken.
     static let maximumUnitAttentions = 16
 
-    /// Connects, logs in and clears the unit attentions. Every step has the same time-out.
+    /// For connecting and for the login, where there is another way: a portal that is gone must not use up a takeover's time.
+    package static let pathTimeout: Duration = .seconds(1)
+
+    /// Connects, logs in and clears the unit attentions. Every step has the same time-out. Of several portals the first that answers
+    /// is taken.
     package init(_ address: LUNAddress, as initiator: Initiator, timeout: Duration) throws(PlatformError) {
-        self.address = address
+        let paths = address.paths
+        self.address = paths[0]
         self.initiator = initiator
         self.timeout = timeout
+        for (number, path) in paths.enumerated() {
+            let isLast = number == paths.count - 1
+            self.address = path
+            self.timeout = isLast ? timeout : min(timeout, Self.pathTimeout)
+            do throws(PlatformError) {
+                try self.open()
+                break
+            } catch {
+                guard !isLast, error.kind == .unreachable else { throw error }
+            }
+        }
+        self.timeout = timeout
+    }
+
+    private func open() throws(PlatformError) {
+        self.isLost = false
+        let (address, initiator) = (self.address, self.initiator)
         guard let context = iscsi_create_context(initiator.name) else {
             throw PlatformError(.system(errno: ENOMEM), "libiscsi has no context for \(initiator.name)")
         }
@@ -327,6 +350,15 @@ extension ISCSISession {
     /// Clears the unit attentions that the login brought about.
     func testUnitReady() throws(PlatformError) {
         try self.command(.testUnitReady, "TEST UNIT READY")
+    }
+
+    /// The LUN's size at this moment, in blocks and in bytes of one.
+    func capacity() throws(PlatformError) -> (blockCount: UInt64, blockSize: UInt32) {
+        let capacity = try self.command(.readCapacity16, "READ CAPACITY (16)")
+        guard let last = loadBigEndian(UInt64.self, capacity, at: 0), last < UInt64.max >> 16,
+            let blockSize = loadBigEndian(UInt32.self, capacity, at: 8)
+        else { throw self.malformed("READ CAPACITY (16)") }
+        return (last + 1, blockSize)
     }
 
     package func describe() throws(PlatformError) -> LUNDescription {

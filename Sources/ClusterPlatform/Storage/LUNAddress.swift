@@ -1,18 +1,30 @@
-/// Where a LUN is: `iscsi://user%password@host[:port]/target-iqn/lun`. Its description hides the password.
+/// Where a LUN is: `iscsi://user%password@host[:port][,host[:port]...]/target-iqn/lun`. Its description hides the password.
 package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
     package struct Credentials: Hashable, Sendable {
         package var user: String
         package var password: String
     }
 
+    /// One way to the target: a name, an IPv4 address, or an IPv6 address without its brackets; and a port.
+    package struct Portal: Hashable, Sendable, CustomStringConvertible {
+        package var host: String
+        package var port: UInt16
+
+        /// `host:port` as libiscsi reads it.
+        package var description: String {
+            self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+        }
+    }
+
     package static let defaultPort: UInt16 = 3260
+    /// Two networks and a target with two controllers make four.
+    package static let maximumPortals = 8
     /// libiscsi keeps every name in 255 bytes; RFC 3720 3.2.6.1 allows an iSCSI name 223.
     package static let maximumNameLength = 223
 
     package var credentials: Credentials?
-    /// A name, an IPv4 address, or an IPv6 address without its brackets.
-    package var host: String
-    package var port: UInt16
+    /// At least one. Each leads to the same unit; a session has one of them, the first that answers.
+    package var portals: [Portal]
     package var target: String
     package var lun: UInt16
 
@@ -21,7 +33,8 @@ package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
         func refuse(_ what: String) -> PlatformError {
             PlatformError(
                 .invalid,
-                "the LUN's address \(what); it must look like iscsi://user%password@host[:port]/target-iqn/lun")
+                "the LUN's address \(what); it must look like iscsi://user%password@host[:port]/target-iqn/lun, with a comma between several host[:port]"
+            )
         }
         guard text.hasPrefix("iscsi://") else { throw refuse("does not begin with iscsi://") }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
@@ -52,10 +65,27 @@ package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
             portal = portal[portal.index(after: at)...]
         }
 
+        self.portals = []
+        for text in portal.split(separator: ",", omittingEmptySubsequences: false) {
+            let portal = try Self.portal(text, refuse)
+            guard !self.portals.contains(portal) else { throw refuse("names the portal \(portal) twice") }
+            self.portals.append(portal)
+        }
+        guard self.portals.count <= Self.maximumPortals else {
+            throw refuse("has more than \(Self.maximumPortals) portals")
+        }
+        self.target = target
+        self.lun = lun
+    }
+
+    private static func portal(
+        _ portal: Substring, _ refuse: (String) -> PlatformError
+    ) throws(PlatformError) -> Portal {
+        let host: String
         var portText: Substring?
         if portal.first == "[" {
             guard let bracket = portal.firstIndex(of: "]") else { throw refuse("has an IPv6 address without its ]") }
-            self.host = String(portal[portal.index(after: portal.startIndex)..<bracket])
+            host = String(portal[portal.index(after: portal.startIndex)..<bracket])
             let tail = portal[portal.index(after: bracket)...]
             if !tail.isEmpty {
                 guard tail.first == ":" else { throw refuse("has something else than a port behind the ]") }
@@ -64,27 +94,29 @@ package struct LUNAddress: Hashable, Sendable, CustomStringConvertible {
         } else {
             let parts = portal.split(separator: ":", omittingEmptySubsequences: false)
             guard parts.count <= 2 else { throw refuse("has an IPv6 address without brackets") }
-            self.host = String(parts.first ?? "")
+            host = String(parts.first ?? "")
             if parts.count == 2 { portText = parts[1] }
         }
-        guard !self.host.isEmpty, self.host.utf8.count <= 253 else { throw refuse("has no host") }
-        if let portText {
-            guard let port = UInt16(portText), port != 0 else { throw refuse("has a port that is not 1 to 65535") }
-            self.port = port
-        } else {
-            self.port = Self.defaultPort
+        guard !host.isEmpty, host.utf8.count <= 253 else { throw refuse("has no host") }
+        guard let portText else { return Portal(host: host, port: Self.defaultPort) }
+        guard let port = UInt16(portText), port != 0 else { throw refuse("has a port that is not 1 to 65535") }
+        return Portal(host: host, port: port)
+    }
+
+    /// The same unit over each of its portals alone.
+    package var paths: [LUNAddress] {
+        self.portals.map {
+            var path = self
+            path.portals = [$0]
+            return path
         }
-        self.target = target
-        self.lun = lun
     }
 
     /// The same unit, as far as the addresses say; a target with two portals may have two.
     package func isSame(as other: LUNAddress) -> Bool { self.target == other.target && self.lun == other.lun }
 
-    /// `host:port` as libiscsi reads it.
-    package var portal: String {
-        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
-    }
+    /// The portals as they stand in an address. Of a single path: `host:port` as libiscsi reads it.
+    package var portal: String { self.portals.map(\.description).joined(separator: ",") }
 
     package var description: String {
         let login = self.credentials.map { "\($0.user)%***@" } ?? ""
@@ -126,8 +158,11 @@ package struct ISID: Hashable, Sendable {
     package var random: UInt32
     package var qualifier: UInt16
 
-    package init(node: UInt16, role: Role) {
-        self.random = 0x484600 | role.rawValue
+    /// `path`: where a role has a session over each portal at the same time. Portals of one group share a nexus, and two sessions
+    /// with one ISID would end each other.
+    package init(node: UInt16, role: Role, path: Int = 0) {
+        precondition(path < LUNAddress.maximumPortals)
+        self.random = 0x484600 | UInt32(path) << 4 | role.rawValue
         self.qualifier = node
     }
 

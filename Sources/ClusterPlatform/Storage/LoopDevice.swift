@@ -54,6 +54,11 @@ package final class LoopDevice {
         return UInt64(end)
     }
 
+    /// Its file has another size.
+    func followSize() throws(PlatformError) {
+        guard clinux_loop_set_capacity(self.device) == 0 else { throw .system("set the size of \(self.path)") }
+    }
+
     deinit {
         if self.device >= 0 { close(self.device) }
     }

@@ -37,6 +37,11 @@ package enum TargetCheck {
         return facts
     }
 
+    /// Somebody who only asks.
+    package static func asking(_ address: LUNAddress, timeout: Duration) throws(PlatformError) -> ISCSISession {
+        try Self.session(address, Self.fenced.node, .inspection, timeout)
+    }
+
     private static func session(
         _ address: LUNAddress, _ node: UInt16, _ role: ISID.Role, _ timeout: Duration
     ) throws(PlatformError) -> ISCSISession {

@@ -52,6 +52,27 @@ package enum XFS {
         }
     }
 
+    /// What a device may have in excess of the file system on it: mkfs and growth leave no more over than a fragment of a group.
+    private static let leastGrowth: UInt64 = 1 << 20
+
+    /// Makes the mounted file system as large as its device; false where it is already.
+    @discardableResult
+    package static func grow(_ folder: String, to byteCount: UInt64) throws(PlatformError) -> Bool {
+        let root = try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+        var blockSize: UInt32 = 0
+        var blocks: UInt64 = 0
+        var inodePercentage: UInt32 = 0
+        guard clinux_xfs_size(root.raw, &blockSize, &blocks, &inodePercentage) == 0, blockSize > 0 else {
+            throw .system("the size of the file system on \(folder)")
+        }
+        let wanted = byteCount / UInt64(blockSize)
+        guard wanted > blocks + Self.leastGrowth / UInt64(blockSize) else { return false }
+        guard clinux_xfs_grow(root.raw, wanted, inodePercentage) == 0 else {
+            throw .system("grow the file system on \(folder)")
+        }
+        return true
+    }
+
     package static func unmount(_ folder: String) throws(PlatformError) {
         guard clinux_unmount(folder, 0) == 0 else {
             if errno == EBUSY { throw PlatformError(.busy, "\(folder) is still in use") }

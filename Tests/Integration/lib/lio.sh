@@ -37,3 +37,25 @@ target_stop() {
     wait "$TARGET_PID" 2>/dev/null || true
     TARGET_PID=
 }
+
+# target_resize BYTES: the disk becomes larger under the running target.
+target_resize() {
+    truncate -s "$1" "$TARGET_IMAGE"
+    python3 - "$TARGET_FOLDER/monitor" "$1" <<'PYTHON'
+import socket
+import sys
+
+monitor = socket.socket(socket.AF_UNIX)
+monitor.connect(sys.argv[1])
+said = b""
+for command in ("", f"block_resize disk1 {sys.argv[2]}B"):
+    if command:
+        monitor.sendall(f"{command}\n".encode())
+    prompts = said.count(b"(qemu) ")
+    while said.count(b"(qemu) ") == prompts:
+        got = monitor.recv(4096)
+        if not got:
+            sys.exit("the monitor is gone")
+        said += got
+PYTHON
+}

@@ -48,7 +48,7 @@ func describe(_ state: FenceState) -> String {
     return "state holder=\(holder) keys=\(keys)"
 }
 
-/// Attaches and stays: one command a line on standard input (detach, teardown, retake), one event a line on standard output.
+/// Attaches and stays: one command a line on standard input (detach, teardown, retake, measure), one event a line on standard output.
 @MainActor func hold() throws(PlatformError) {
     let node: UInt16 = number(3)
     let key = FenceKey(node: node, term: number(4))
@@ -84,7 +84,9 @@ func describe(_ state: FenceState) -> String {
                 say("restarted pid=\(attachment.bridgePid)")
             case .asksToRetake(let unflushed): say("asks unflushed=\(unflushed)")
             case .ready: say("ready")
+            case .measured(let byteCount): say("measured \(try attachment.follow(byteCount))")
             case .unreachable(let reason): say("unreachable \(reason)")
+            case .path(let portal): say("path \(portal)")
             case .reconnected(let duration): say("reconnected \(duration.wholeMilliseconds)")
             case .failing: say("failing")
             case .seen, .alive: break
@@ -101,6 +103,7 @@ func describe(_ state: FenceState) -> String {
             exit(0)
         case "teardown": finish(attachment.teardownFenced(), 0)
         case "retake": attachment.allowRetake()
+        case "measure": attachment.measure()
         case nil: exit(0)
         default: say("error unknown command")
         }
@@ -127,7 +130,11 @@ func finish(_ teardown: Attachment.Teardown, _ status: Int32) -> Never {
         let node: UInt16 = number(3)
         let session = try ISCSISession(try LUNAddress(argument(2)), as: initiator(node, .fence), timeout: .seconds(3))
         let steps = try Fence.take(
-            FenceKey(node: node, term: number(4)), on: session, force: arguments.contains("--force"))
+            FenceKey(node: node, term: number(4)), on: session, force: arguments.contains("--force")
+        ) { victim in
+            guard let address = try? LUNAddress(argument(2)) else { return }
+            if arguments.contains("--evict") { Fence.evict(initiator(victim, .fence), from: address) }
+        }
         say("taken \(milliseconds(steps))")
         say(describe(try Fence.inspect(session)))
         session.logout()

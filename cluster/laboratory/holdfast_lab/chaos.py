@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from .chaos_faults import FAULTS, ActivePowerLoss
+from .chaos_faults import FAULTS, ActivePowerLoss, WayCut
 from .laboratory import SHARE
 from .network import VIRTUAL_IP
 from .record import LabError, run as command, start_time
@@ -105,7 +105,12 @@ class Chaos:
         self.laboratory = laboratory
         self.chance = random.Random(options.seed)
         self.options = options
-        self.kinds = [kind for kind in FAULTS if not options.only or kind.name in options.only]
+        ways = laboratory.network.paths
+        self.kinds = [
+            kind for kind in FAULTS
+            if (not options.only or kind.name in options.only) and (kind is not WayCut or ways > 1)]
+        if not self.kinds:
+            raise LabError("way-cut takes two ways to the target: --paths 2")
         self.rows = {kind.name: Row(kind) for kind in self.kinds}
         self.takeovers = []  # the cluster's own account of each power loss of the active node
         self.say = say

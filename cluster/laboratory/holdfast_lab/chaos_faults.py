@@ -172,6 +172,29 @@ class StopDaemon(Stop):
         return self.chance.choice((self.active, self.standby))
 
 
+class StopInTakeover(Stop):
+    """The active node loses its power, and somewhere in the takeover that follows a process of its heir is stopped."""
+
+    name, title = "stop-takeover", "power loss, and a process of the heir stopped in its takeover"
+
+    def strike(self):
+        self.active.power_off()
+        # Elected after 1.2 to 1.8 s; the steps behind that take some tens of milliseconds each.
+        time.sleep(self.chance.uniform(0.8, 2.4))
+        self.program = self.chance.choice(("clusterd", "clusterd", "smbserverd", "lunbridge"))
+        if self.program == "lunbridge" and self.standby.process("lunbridge") is None:
+            self.program = "clusterd"  # it has not come to attaching
+        return f"{self.active.name}; {super().strike()}"
+
+    def of(self):
+        return self.standby
+
+    def heal(self):
+        super().heal()
+        self.active.power_on()
+        self.active.wait_for_socket()
+
+
 # A link
 
 class Cable(Fault):
@@ -199,6 +222,20 @@ class StandbyCable(Cable):
 
     def of(self):
         return self.standby
+
+
+class WayCut(Fault):
+    """With two ways to the target, one of them for everybody: nobody has to move."""
+
+    name, title = "way-cut", "one of two ways to the target cut"
+
+    def strike(self):
+        self.way = self.chance.choice((1, 2))
+        self.laboratory.network.link("target", up=False, path=self.way)
+        return f"number {self.way} for {self.lasts:.1f} s"
+
+    def heal(self):
+        self.laboratory.network.link("target", up=True, path=self.way)
 
 
 class Flap(Fault):
@@ -296,4 +333,4 @@ class Move(Fault):
 
 FAULTS = (
     ActivePowerLoss, StandbyPowerLoss, WitnessPowerLoss, Hang, KillServer, KillBridge, KillDaemon, StopServer, StopBridge,
-    StopDaemon, ActiveCable, StandbyCable, Flap, Partition, TargetRestart, StateDiskFull, Move)
+    StopDaemon, StopInTakeover, ActiveCable, StandbyCable, WayCut, Flap, Partition, TargetRestart, StateDiskFull, Move)
