@@ -5,16 +5,6 @@ import Testing
 
 @testable import QuorumDisk
 
-@Suite struct CRCTests {
-    /// RFC 3720 B.4.
-    @Test func theSumsOfTheStandard() {
-        #expect(CRC32C.of([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
-        #expect(CRC32C.of([UInt8](repeating: 0xFF, count: 32)) == 0x62A8_AB43)
-        #expect(CRC32C.of((0..<32).map { UInt8($0) }) == 0x46DD_794E)
-        #expect(CRC32C.of(Array("123456789".utf8)) == 0xE306_9283)
-    }
-}
-
 @Suite struct LayoutTests {
     static var header: AreaHeader {
         var header = AreaHeader(identity: testIdentity)
