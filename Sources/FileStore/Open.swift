@@ -136,9 +136,7 @@ extension Volume {
         case .create, .openIf, .supersede, .overwriteIf: break
         }
         guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
-        guard !request.path.isReserved || request.posix != nil else {
-            throw FileError(.objectNameInvalid, "a name that Windows reserves")
-        }
+        if request.posix == nil { try self.checkMakeable(request.path) }
         let makesDirectory = request.options.contains(.directoryFile)
         if makesDirectory, request.attributes.contains(.temporary) {
             throw FileError(.invalidParameter, "a temporary directory")

@@ -175,6 +175,12 @@ package final class TCPStream {
         }
     }
 
+    /// Something is there to be received, at this moment.
+    package var hasArrived: Bool {
+        var entry = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+        return self.taken < self.filled || poll(&entry, 1, 0) > 0
+    }
+
     /// Whether the server has closed the connection within the time given; for bad-input tests.
     package func isClosedByServer(withinMilliseconds limit: Int) -> Bool {
         let deadline = Instant.now.adding(milliseconds: limit)

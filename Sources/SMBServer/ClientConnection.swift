@@ -32,6 +32,9 @@ final class ClientConnection {
     private var isClosed = false
 
     var held: [HeldFrame] = []
+    /// Replies are being gathered: held frames wait until the current one is complete.
+    private(set) var isParsing = false
+    var mustRelease = false
     /// Bytes of READs that wait for the disk.
     var missingBytes = 0
     /// Nothing is read until some of what waits has left.
@@ -97,6 +100,7 @@ final class ClientConnection {
     /// Handles the whole frames in the window and sends what they are answered with.
     private func parse() {
         guard let window = self.window else { return }
+        self.isParsing = true
         var writer = self.out.take() ?? self.loop.pool.takeWriter()
         while self.mayParse, window.count >= DirectTCP.headerByteCount {
             let bytes = UnsafeMutableRawBufferPointer(start: window.base + window.start, count: window.count)
@@ -122,7 +126,16 @@ final class ClientConnection {
                 return self.close(reason)
             }
             if writer.count - self.sent >= Self.gatherByteCount { self.flush(&writer) }
+            guard self.mustRelease else { continue }
+            // What was said behind this frame stands before the next one's answer.
+            self.mustRelease = false
+            self.isParsing = false
+            self.out = writer
+            self.release()
+            self.isParsing = true
+            writer = self.out.take() ?? self.loop.pool.takeWriter()
         }
+        self.isParsing = false
         if self.window?.count == 0 {
             self.window?.start = 0
             self.window?.end = 0
@@ -251,6 +264,7 @@ final class ClientConnection {
     func close(_ reason: String?) {
         guard !self.isClosed else { return }
         self.isClosed = true
+        self.isParsing = false
         if let reason { Log.write("connection \(self.id) is closed: \(reason)") }
         self.loop.poller.remove(self.descriptor)
         Glibc.close(self.descriptor)

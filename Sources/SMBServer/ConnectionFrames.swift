@@ -14,6 +14,10 @@ final class HeldFrame {
     let encryptedFor: UInt64?
     /// The mutations up to here must be on stable storage.
     let ticket: UInt64
+    /// What others are told must have left.
+    var precedences: [Precedence] = []
+    /// It is what others are told.
+    var announcement: Announcement?
     /// Flushes, copies and reads that are under way.
     var tasks: Int
     /// It must not overtake what was to be sent before it.
@@ -94,6 +98,7 @@ extension ClientConnection {
         var replies: [FrameReply] = []
         var tasks: [WantedTask] = []
         var ticket: UInt64 = 0
+        var precedences: [Precedence] = []
         var at = 0
         while true {
             let rest = UnsafeMutableRawBufferPointer(rebasing: packet[at...])
@@ -107,13 +112,17 @@ extension ClientConnection {
             let message = UnsafeMutableRawBufferPointer(rebasing: rest[..<length])
             if let last = replies.last { writer.align(to: 8, from: last.start) }
             let signature = self.check(message, header, request)
-            var (outcome, mutations) = self.loop.server.withTicket { state in
+            var (outcome, conditions) = self.loop.server.withTicket(of: self.id) { state in
                 state.process(UnsafeRawBufferPointer(message).bytes, &request, signature: signature, into: &writer)
             }
-            ticket = max(ticket, mutations)
+            func mustWait(for conditions: Server.Conditions) {
+                ticket = max(ticket, conditions.ticket)
+                if let precedence = conditions.precedence { precedences.append(precedence) }
+            }
+            mustWait(for: conditions)
             if case .authenticate(let authentication) = outcome {
-                (outcome, mutations) = self.authenticate(authentication, message, into: &writer)
-                ticket = max(ticket, mutations)
+                (outcome, conditions) = self.authenticate(authentication, message, into: &writer)
+                mustWait(for: conditions)
             }
             switch outcome {
             case .reply(let reply):
@@ -153,10 +162,15 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        guard ticket > self.loop.journaled || !tasks.isEmpty else {
+        if !precedences.isEmpty {
+            // To connections of this loop it leaves now.
+            self.loop.deliverMail()
+            precedences.removeAll { $0.isOver }
+        }
+        guard ticket > self.loop.journaled || !tasks.isEmpty || !precedences.isEmpty else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, tasks, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, precedences, tasks, &writer)
         return nil
     }
 
@@ -245,8 +259,8 @@ extension ClientConnection {
     // MARK: Waiting
 
     private func hold(
-        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ tasks: [WantedTask],
-        _ writer: inout WireWriter
+        _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ precedences: [Precedence],
+        _ tasks: [WantedTask], _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
@@ -259,8 +273,10 @@ extension ClientConnection {
                     isCompressible: $0.isCompressible)
             },
             encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
+        frame.precedences = precedences
         self.nextFrame += 1
         self.held.append(frame)
+        for precedence in precedences { precedence.tell(self.loop, self.id) }
         for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
     }
 
@@ -313,10 +329,16 @@ extension ClientConnection {
 
     /// Sends the held frames that wait for nothing any more.
     func release() {
+        guard !self.isParsing else {
+            self.mustRelease = true
+            return
+        }
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
         for frame in self.held {
-            let isReady = frame.tasks == 0 && frame.ticket <= self.loop.journaled
+            let isReady =
+                frame.tasks == 0 && frame.ticket <= self.loop.journaled
+                && frame.precedences.allSatisfy { $0.isOver }
             if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
         }
         guard !ready.isEmpty else { return }
@@ -341,7 +363,8 @@ extension ClientConnection {
     }
 
     /// An asynchronous request ends, or the server speaks by itself.
-    func send(_ completion: Completion, ticket: UInt64) {
+    func send(_ mail: Mail) {
+        let completion = mail.completion
         var encryptedFor: UInt64?
         if case .encrypt(let session) = completion.protection { encryptedFor = session }
         var own = WireWriter(capacity: completion.message.count + 64)
@@ -362,11 +385,17 @@ extension ClientConnection {
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: ticket, tasks: task == nil ? 0 : 1)
-        frame.isOrdered = completion.isOrdered
+            encryptedFor: encryptedFor, ticket: mail.ticket, tasks: task == nil ? 0 : 1)
+        frame.announcement = mail.announcement
+        // The interim response of what this answers may still wait for its announcements.
+        frame.isOrdered = completion.isOrdered || self.held.contains { !$0.precedences.isEmpty }
         frame.needsDelivery = completion.needsDelivery
         self.nextFrame += 1
         self.held.append(frame)
+        if let precedence = mail.precedence, !precedence.isOver {
+            frame.precedences = [precedence]
+            precedence.tell(self.loop, self.id)
+        }
         if let task { self.submit(task, frame, reply: 0) }
         self.release()
     }

@@ -86,10 +86,10 @@ extension ClientConnection {
         } catch { Log.write("preauthentication hash: \(error)") }
     }
 
-    /// One step of SESSION_SETUP. Returns what it is answered with, and the ticket of the mutations that it caused.
+    /// One step of SESSION_SETUP. Returns what it is answered with, and what that must wait for.
     func authenticate(
         _ authentication: Authentication, _ message: UnsafeMutableRawBufferPointer, into writer: inout WireWriter
-    ) -> (Outcome, UInt64) {
+    ) -> (Outcome, Server.Conditions) {
         let session = authentication.session
         var exchange =
             self.security.exchanges.removeValue(forKey: session)
@@ -128,7 +128,7 @@ extension ClientConnection {
             result = .failure(.internalError, detail: "\(error)")
         }
         let start = authentication.request.replyStart
-        var (outcome, ticket) = self.loop.server.withTicket { state in
+        var (outcome, conditions) = self.loop.server.withTicket(of: self.id) { state in
             state.finishSessionSetup(authentication, result, into: &writer)
         }
         let status = NTStatus(rawValue: writer.span.load(UInt32.self, at: start + SMB2Header.statusOffset))
@@ -144,8 +144,8 @@ extension ClientConnection {
             } else if authentication.isBinding, status == .success {
                 try self.bindChannel(session, key: key, preauth: exchange.preauth)
             }
-        } catch { return (.disconnect("SESSION_SETUP: \(error)"), 0) }
-        return (outcome, ticket)
+        } catch { return (.disconnect("SESSION_SETUP: \(error)"), Server.Conditions()) }
+        return (outcome, conditions)
     }
 
     private func sign(_ writer: inout WireWriter, from start: Int, session: UInt64) throws(CryptoError) {

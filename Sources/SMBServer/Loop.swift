@@ -17,7 +17,9 @@ enum LoopMessage: Sendable {
     case fetched(FrameWaiter, MissingRead, bytes: [UInt8], NTStatus)
     /// All mutations up to this ticket are on stable storage.
     case journaled(upTo: UInt64)
-    case send(Completion, ticket: UInt64)
+    case send(Mail)
+    /// What a held frame waited for may be over.
+    case release(Connection.ID)
     case close(Connection.ID)
     case sessionEnded(Connection.ID, session: UInt64)
     case freeze
@@ -38,6 +40,10 @@ final class Loop: @unchecked Sendable {
     let server: Server
     let poller: Poller
     private let mailbox = Mutex<[LoopMessage]>([])
+    /// Out of the mailbox, the next one to be handled last. Confined to the loop's thread.
+    private var mail: [LoopMessage] = []
+    /// Those of them that `deliverMail` has taken out of their turn; likewise.
+    private var letters: [Mail] = []
 
     // Confined to the loop's thread.
     var pool = BufferPool()
@@ -124,11 +130,8 @@ final class Loop: @unchecked Sendable {
         switch token {
         case Poller.wakeToken:
             self.poller.clearWakeup()
-            let messages = self.mailbox.withLock { mailbox in
-                defer { mailbox.removeAll(keepingCapacity: true) }
-                return mailbox
-            }
-            for message in messages { self.handle(message) }
+            self.collectMail()
+            while let message = self.mail.popLast() { self.handle(message) }
         case (Self.listenerToken - UInt64(Self.mostListeners - 1))...Self.listenerToken:
             self.acceptAll(self.listeners[Int(Self.listenerToken - token)])
         case Self.watchesToken:
@@ -142,6 +145,27 @@ final class Loop: @unchecked Sendable {
         }
     }
 
+    private func collectMail() {
+        self.mailbox.withLock { mailbox in
+            self.mail.insert(contentsOf: mailbox.reversed(), at: 0)
+            mailbox.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// Gives the connections what is to be sent over them, without waiting for the other messages' turn. See Precedence.swift.
+    func deliverMail() {
+        self.collectMail()
+        var others: [LoopMessage] = []
+        var newer: [Mail] = []
+        for message in self.mail {
+            if case .send(let letter) = message { newer.append(letter) } else { others.append(message) }
+        }
+        self.mail = others
+        // What is delivered may make a connection go on with its requests, and lead here again.
+        self.letters.insert(contentsOf: newer, at: 0)
+        while let letter = self.letters.popLast() { self.connection(letter.completion.connection)?.send(letter) }
+    }
+
     private func handle(_ message: LoopMessage) {
         switch message {
         case .adopt(let descriptor, let client): self.adopt(descriptor, client)
@@ -153,7 +177,8 @@ final class Loop: @unchecked Sendable {
         case .journaled(let ticket):
             self.journaled = max(self.journaled, ticket)
             for connection in self.connections { connection?.journaled() }
-        case .send(let completion, let ticket): self.connection(completion.connection)?.send(completion, ticket: ticket)
+        case .send(let mail): self.connection(mail.completion.connection)?.send(mail)
+        case .release(let id): self.connection(id)?.release()
         case .close(let id): self.connection(id)?.close("closed by the server")
         case .sessionEnded(let id, let session): self.connection(id)?.forget(session: session)
         case .freeze:

@@ -78,26 +78,38 @@ package final class Server: JournalObserver, @unchecked Sendable {
     /// The effects of one call on the state, taken under its lock and delivered without it.
     private struct Effects {
         var ticket: UInt64 = 0
-        var completions: [Completion] = []
+        var precedence: Precedence?
         var disconnects: [Connection.ID] = []
         var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
         var notes: [String] = []
         var deletions: [UnsettledDeletion] = []
     }
 
-    /// Runs `body` on the state. The ticket is that of the mutations which its answer must wait for; 0 for none.
-    func withTicket<Result: Sendable>(_ body: (inout ServerState) -> Result) -> (Result, ticket: UInt64) {
+    /// What the answer of a step on the state must wait for.
+    struct Conditions {
+        /// That of the mutations which must be stable; 0 for none.
+        var ticket: UInt64 = 0
+        /// Of what the step says to other connections than `requester`.
+        var precedence: Precedence?
+    }
+
+    /// Runs `body` on the state.
+    ///
+    /// - Parameter requester: the connection whose request it is, if it is one's.
+    func withTicket<Result: Sendable>(
+        of requester: Connection.ID? = nil, _ body: (inout ServerState) -> Result
+    ) -> (Result, Conditions) {
         var effects: Effects?
         let result = self.state.withLock { state in
             state.now = Clock.milliseconds
             state.wallClock = Clock.wall
             let result = body(&state)
-            if state.hasEffects { effects = self.takeEffects(&state) }
+            if state.hasEffects { effects = self.takeEffects(&state, requester) }
             return result
         }
-        guard let effects else { return (result, 0) }
+        guard let effects else { return (result, Conditions()) }
         self.deliver(effects)
-        return (result, effects.ticket)
+        return (result, Conditions(ticket: effects.ticket, precedence: effects.precedence))
     }
 
     @discardableResult
@@ -105,7 +117,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         self.withTicket(body).0
     }
 
-    private func takeEffects(_ state: inout ServerState) -> Effects {
+    private func takeEffects(_ state: inout ServerState, _ requester: Connection.ID?) -> Effects {
         var effects = Effects()
         if !state.mutations.isEmpty || state.mutationsAwaited {
             // Under the lock: the journal's order is the order of the changes.
@@ -114,7 +126,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
             state.mutations.removeAll(keepingCapacity: true)
             state.mutationsAwaited = false
         }
-        swap(&effects.completions, &state.completions)
+        effects.precedence = self.post(state.completions, ticket: effects.ticket, requester)
+        state.completions.removeAll(keepingCapacity: true)
         swap(&effects.disconnects, &state.disconnects)
         swap(&effects.endedSessions, &state.endedSessions)
         swap(&effects.notes, &state.notes)
@@ -122,11 +135,24 @@ package final class Server: JournalObserver, @unchecked Sendable {
         return effects
     }
 
+    /// Under the lock: the order in the mailboxes is the order of the steps.
+    private func post(_ completions: [Completion], ticket: UInt64, _ requester: Connection.ID?) -> Precedence? {
+        let announcements = completions.count { $0.isAnnouncement && $0.connection != requester }
+        let precedence = announcements > 0 ? Precedence(announcements: announcements) : nil
+        for completion in completions {
+            var mail = Mail(completion: completion, ticket: ticket)
+            if !completion.isAnnouncement {
+                mail.precedence = precedence
+            } else if completion.connection != requester {
+                mail.announcement = precedence.map { Announcement($0) }
+            }
+            self.loop(of: completion.connection)?.post(.send(mail))
+        }
+        return precedence
+    }
+
     private func deliver(_ effects: Effects) {
         for note in effects.notes { Log.write(note) }
-        for completion in effects.completions {
-            self.loop(of: completion.connection)?.post(.send(completion, ticket: effects.ticket))
-        }
         for (connection, session) in effects.endedSessions {
             self.secrets.withLock { $0[session] = nil }
             self.loop(of: connection)?.post(.sessionEnded(connection, session: session))

@@ -21,6 +21,8 @@ package struct DeferredOperation: Sendable {
     var create: CreateKey?
     /// It is not to be carried out any more but answered with this.
     var ending: NTStatus?
+    /// The rename of a directory: files beneath it whose holders are asked to close them.
+    var askedToClose: Set<UInt64>?
 
     /// The frame's last message is here: the shell gives them one by one.
     var isComplete: Bool { self.isAlone || self.rest.last?.isLast ?? self.request.isLastOfFrame }
@@ -60,6 +62,7 @@ extension ServerState {
         let bytes = message.bytes(in: 0..<message.byteCount)
         var operation = DeferredOperation(request: request, message: bytes, frame: frame, file: file)
         operation.create = self.createKey(bytes, request)
+        swap(&operation.askedToClose, &self.filesAskedToClose)
         let (id, outcome) = try self.pend(
             request, open: request.header.command == .create ? 0 : request.fileID?.volatile ?? 0,
             kind: .operation(operation), into: &writer)
@@ -73,6 +76,17 @@ extension ServerState {
             frame.canRelate = true
         }
         return outcome
+    }
+
+    /// Which of these a request asks for: when it is carried out again, those of the first time.
+    mutating func askedToClose(_ files: Set<UInt64>) -> Set<UInt64> {
+        if let id = self.carriedOut, case .operation(let operation)? = self.pending[id]?.kind,
+            let asked = operation.askedToClose
+        {
+            return asked
+        }
+        self.filesAskedToClose = files
+        return files
     }
 
     private func canHold(_ byteCount: Int, of connection: Connection.ID) -> Bool {

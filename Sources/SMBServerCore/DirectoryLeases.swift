@@ -9,13 +9,19 @@ extension ServerState {
     /// - Parameters:
     ///   - path: the entry's, within the share; perhaps with a stream.
     ///   - open: through which it is done.
-    mutating func directoryChanged(at path: String, by open: Open) {
+    ///   - isKnownToClient: whoever has the lease that the open names as its directory's made this change, and keeps it.
+    mutating func directoryChanged(at path: String, by open: Open, isKnownToClient: Bool = true) {
         // Without a directory lease there is nothing to look for, and that costs a look into the file system.
         guard self.directoryLeases > 0, !path.isEmpty else { return }
         let name = path.prefix { $0 != ":" }
         let parent = name.lastIndex(of: "\\").map { String(name[..<$0]) } ?? ""
         guard let key = try? open.share.fileSystem?.findFile(parent), let entry = self.fileIndex[key] else { return }
-        let owner = open.parentLease.map { Oplocks.Owner.lease($0) }
+        // The key alone counts, whichever client brings it: [MS-FSA] 2.1.4.12.2 compares keys. They are random numbers that only
+        // the lease's client knows, and whom it tells.
+        let holder = self.files[entry]?.oplocks.holders.first {
+            $0.lease != nil && $0.lease?.id.key == open.parentLease?.key
+        }
+        let owner = isKnownToClient ? holder?.owner : nil
         let check = self.files[entry]?.oplocks.check(.change, by: owner, now: self.now)
         self.send(check?.notices ?? [], of: entry)
     }

@@ -22,6 +22,8 @@ package struct FileEntry: Sendable {
     package var locks = ByteRangeLocks()
     /// Set through any open; the file goes with its last one. New opens are refused. [MS-FSA] 2.1.5.1.2.
     package var isDeletePending = false
+    /// Of the open that set it: the lease on the directory that its client has.
+    var deleterParent: LeaseID?
     /// It was deleted although it is open, by a POSIX open: there is no name left to take away.
     package var isUnlinked = false
     package var isDirectory = false

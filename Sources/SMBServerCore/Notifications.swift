@@ -14,7 +14,7 @@ struct Notification: Sendable {
 
 extension ServerState {
     mutating func send(_ notification: Notification, over connection: Connection.ID) {
-        let canGoElsewhere = self.sessions[notification.session]?.channels.count ?? 0 > 1
+        let canGoElsewhere = self.sessions[notification.session]?.channels.contains { $0 != connection } == true
         if canGoElsewhere {
             var waiting = self.undelivered[connection] ?? []
             if waiting.count >= Limits.undeliveredPerConnection { waiting.removeFirst() }
@@ -24,7 +24,7 @@ extension ServerState {
         self.completions.append(
             Completion(
                 connection: connection, message: notification.message, protection: notification.protection,
-                isOrdered: true, needsDelivery: canGoElsewhere))
+                isOrdered: true, isAnnouncement: true, needsDelivery: canGoElsewhere))
     }
 
     /// As many of those that needed it have arrived at the client's end, the oldest first.

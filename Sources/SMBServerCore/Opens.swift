@@ -8,7 +8,8 @@ extension ServerState {
     /// the time in which its CREATE may be repeated.
     mutating func findOpen(_ request: inout Request, _ id: FileID) throws(SMBError) -> UInt64 {
         var id = id
-        if id == .related {
+        // 3.3.5.2.7.2 has the flag alone decide; smbtorture and others fill one half of the id.
+        if id == .related || request.header.isRelated && id.persistent == .max {
             guard let related = request.relatedFileID else { throw SMBError(.fileClosed, "no related file") }
             id = related
         }
@@ -45,6 +46,7 @@ extension ServerState {
         self.dropCaching(of: key, in: open.file)
         if open.deleteOnClose, self.files[open.file]?.isUnlinked == false {
             self.files[open.file]?.isDeletePending = true
+            self.files[open.file]?.deleterParent = open.parentLease
             self.tellWatchersOfDeletion(of: open.file)
             // The file goes with its last handle: those who only cache that they have it open close it.
             let check = self.files[open.file]?.oplocks.check(.rename, by: open.lease.map { .lease($0) }, now: self.now)
@@ -55,6 +57,7 @@ extension ServerState {
         self.usage.locks -= locks
         if locks > 0 { self.retryLocks(of: open.file) }
         var isDeleted = false
+        let deleterParent = self.files[open.file]?.deleterParent
         if let file = self.files[open.file], self.deletesNow(file, closing: open) {
             if self.postponeDeletion(of: open, handle) {
                 keepsRecord = true
@@ -76,7 +79,11 @@ extension ServerState {
             }
         }
         self.dropFileEntryIfUnused(open.file)
-        if isDeleted || open.hasWritten { self.directoryChanged(at: open.path, by: open) }
+        if isDeleted || open.hasWritten {
+            // Whose cache of the directory knows of it: who said that the file shall go, and took it away.
+            let isKnown = !isDeleted || deleterParent == open.parentLease
+            self.directoryChanged(at: open.path, by: open, isKnownToClient: isKnown)
+        }
         return isDeleted
     }
 
@@ -107,6 +114,7 @@ extension ServerState {
     mutating func setDeletePending(_ key: UInt64, _ isPending: Bool) {
         guard let open = self.opens[key], open.file != 0 else { return }
         self.files[open.file]?.isDeletePending = isPending
+        self.files[open.file]?.deleterParent = isPending ? open.parentLease : nil
         if isPending { self.tellWatchersOfDeletion(of: open.file) }
     }
 

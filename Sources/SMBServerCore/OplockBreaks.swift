@@ -58,9 +58,9 @@ extension ServerState {
         let wish = Oplocks.Request(
             owner: owner, open: key, state: wanted, lease: lease,
             hasOtherOpens: others.contains { other in
-                !Oplocks.isHarmless(self.opens[other]?.grantedAccess ?? [], toLease: lease != nil)
+                !Oplocks.isHarmless(self.opens[other]?.grantedAccess ?? [], toLease: false)
             },
-            hasOtherLocks: file.locks.all.contains { others.contains($0.owner) }, isDirectory: open.isDirectory)
+            hasOtherLocks: self.hasLocksInside(file, of: others), isDirectory: open.isDirectory)
         self.files[open.file]?.oplocks.grant(wish)
         guard let lease else { return }
         guard self.files[open.file]?.oplocks.holder(owner) != nil else {
@@ -68,6 +68,15 @@ extension ServerState {
             return
         }
         if self.leases.updateValue(open.file, forKey: lease.id) == nil, open.isDirectory { self.directoryLeases += 1 }
+    }
+
+    /// Whether these opens have locked what the file holds. Locks behind its end are a program's signals, and keep nobody from
+    /// caching: [MS-FSA] 2.1.5.8 compares with the allocation size, and so does FsRtlCheckLockForOplockRequest.
+    private func hasLocksInside(_ file: FileEntry, of opens: [UInt64]) -> Bool {
+        let locks = file.locks.all.filter { opens.contains($0.owner) }
+        guard let first = locks.min(by: { $0.offset < $1.offset }) else { return false }
+        guard let facts = try? self.opens[first.owner]?.handle?.facts() else { return true }
+        return first.offset < facts.allocationSize
     }
 
     /// What an open's client may cache, as a CREATE response says it. 2.2.14, 2.2.14.2.10, 2.2.14.2.11.
@@ -150,13 +159,24 @@ extension ServerState {
         var connection: Connection.ID
     }
 
-    /// How the client of a holder is told: over the oldest channel of its first open that is connected. 3.3.4.6, 3.3.4.7.
+    /// How the client of a holder is told: over the oldest channel of its first open that is connected. 3.3.4.6. With SMB 3.x a
+    /// lease is the client's, not a session's: over the oldest of the client's connections, whichever its opens came with. 3.3.4.7.
     private func channel(to holder: Oplocks.Holder) -> Channel? {
         for key in holder.opens {
             guard let open = self.opens[key], let id = open.session, let session = self.sessions[id] else { continue }
-            return Channel(open: open, session: id, connection: session.channels[0])
+            let eldest = holder.lease.flatMap { self.eldestConnection(of: $0.id.clientGUID, for: session, open) }
+            return Channel(open: open, session: id, connection: eldest ?? session.channels[0])
         }
         return nil
+    }
+
+    /// Only one on which the same user is logged on: a ClientGuid proves nothing. What must be encrypted stays on the channels of
+    /// its session, which have the key.
+    private func eldestConnection(of client: GUID, for session: Session, _ open: Open) -> Connection.ID? {
+        guard !session.isEncryptionRequired, !open.share.requiresEncryption, let user = session.user else { return nil }
+        return self.clientConnections[client]?.first { id in
+            self.connections[id]?.sessions.contains { self.sessions[$0]?.user == user } == true
+        }
     }
 
     /// A connection has ended: breaks that were told over it and not acknowledged are told over another one.
@@ -238,7 +258,12 @@ extension ServerState {
     /// [MS-SMB2] 3.3.4.6, 3.3.4.7, 3.3.7.1: without handle caching, or while a break waits for the client, it may not.
     func keepsHandle(_ open: Open) -> Bool {
         guard !open.isPersistent, !open.isResilient else { return true }
-        guard open.isDurable, let holder = self.files[open.file]?.oplocks.holder(of: open.key) else { return false }
+        guard open.isDurable, let file = self.files[open.file], let holder = file.oplocks.holder(of: open.key) else {
+            return false
+        }
+        // As Windows and smbd: others share the file, and would wait for the locks of a client that is not there.
+        let hasLocks = file.locks.all.contains { $0.owner == open.key }
+        guard !hasLocks || holder.state.contains(.writeCaching) else { return false }
         return holder.state.contains(.handleCaching) && holder.breaking == nil
     }
 

@@ -129,9 +129,10 @@ package struct Oplocks: Sendable {
         package var state: LeaseState
         /// Nil for an oplock. Its epoch is the client's.
         package var lease: Lease?
-        /// The stream has other opens that do more than look at attributes.
+        /// The stream has other opens that do more than look at attributes: to read the security descriptor is more here, though it
+        /// breaks no lease that is there already.
         package var hasOtherOpens: Bool
-        /// Another open has locked ranges of it.
+        /// Another open has locked ranges of what it holds.
         package var hasOtherLocks: Bool
         package var isDirectory: Bool
 
@@ -172,7 +173,8 @@ package struct Oplocks: Sendable {
             self.holders.append(Holder(owner: request.owner, state: allowed, opens: [request.open]))
             return
         }
-        lease.epoch &+= 1
+        // The epoch counts changes of what the client caches: that it caches nothing is none.
+        if !allowed.isEmpty { lease.epoch &+= 1 }
         self.holders.append(Holder(owner: request.owner, state: allowed, opens: [request.open], lease: lease))
     }
 

@@ -96,6 +96,8 @@ package struct Completion: Sendable {
     /// about an open that an answer before told of; or this stands behind another message in its compound, and Linux's client
     /// waits forever for an answer that comes after the compound's last.
     package var isOrdered = false
+    /// The server speaks by itself, and the answers to what made it speak must not be there before.
+    package var isAnnouncement = false
     /// Kept by the shell until the work is done.
     package var outstanding: OutstandingRequest?
     /// The shell tells when the client's end has acknowledged its bytes (`ServerState.delivered`), and gives the connection up if

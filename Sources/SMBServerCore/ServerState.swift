@@ -11,6 +11,8 @@ package struct ServerState: ~Copyable, Sendable {
     package var shares: [String: Share] = ["ipc$": .ipc]
 
     package var connections: SlotTable<Connection>
+    /// Those of SMB 3.x, by ClientGuid, the oldest first.
+    var clientConnections: [GUID: [Connection.ID]] = [:]
     package var sessions: SlotTable<Session>
     package var opens: SlotTable<Open>
     package var files = SlotTable<FileEntry>(limit: Limits.files)
@@ -41,6 +43,8 @@ package struct ServerState: ~Copyable, Sendable {
     /// Compounds whose next message waits for the work of the one before it.
     var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
+    /// By the request that is carried out just now; it takes them along if it has to wait.
+    var filesAskedToClose: Set<UInt64>?
     /// What clients were given tokens for.
     var offloadTokens = OffloadTokens()
 
@@ -99,7 +103,7 @@ package struct ServerState: ~Copyable, Sendable {
         self.makeSalt = makeSalt
         let limits = configuration.limits
         self.connections = SlotTable(limit: Int(limits[.connections]))
-        self.sessions = SlotTable(limit: Int(limits[.sessions]), seed: seed)
+        self.sessions = SlotTable(limit: Int(limits[.sessions]), seed: seed, width: .scrambled)
         self.opens = SlotTable(limit: Int(limits[.opens]), seed: seed)
         self.pending = SlotTable(limit: Int(limits[.requests]))
     }
@@ -156,6 +160,10 @@ package struct ServerState: ~Copyable, Sendable {
     /// persistent opens stay. [MS-SMB2] 3.3.7.1.
     package mutating func disconnected(_ id: Connection.ID) {
         guard let connection = self.connections[id] else { return }
+        self.clientConnections[connection.clientGUID]?.removeAll { $0 == id }
+        if self.clientConnections[connection.clientGUID]?.isEmpty == true {
+            self.clientConnections[connection.clientGUID] = nil
+        }
         for session in connection.sessions where !self.leaveChannel(id, of: session) {
             self.endSession(session, keepsDurable: true)
         }

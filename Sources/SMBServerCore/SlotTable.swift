@@ -12,9 +12,25 @@ package struct SlotTable<Element: Sendable>: Sendable {
         case wide
         /// Keys that fit into 32 bits (TreeId): 13 bits of slot, 18 of generation.
         case narrow
+        /// Keys that fit into 32 bits and look like random numbers: 17 bits of slot, 15 of generation, permuted by the seed.
+        /// SessionId: a client that lost its server names its old session to the new one, and must not hit another's.
+        case scrambled
 
-        fileprivate var slotBits: UInt64 { self == .wide ? 32 : 13 }
-        fileprivate var lastGeneration: UInt32 { self == .wide ? .max - 1 : (1 << 18) - 1 }
+        fileprivate var slotBits: UInt64 {
+            switch self {
+            case .wide: 32
+            case .narrow: 13
+            case .scrambled: 17
+            }
+        }
+
+        fileprivate var lastGeneration: UInt32 {
+            switch self {
+            case .wide: .max - 1
+            case .narrow: (1 << 18) - 1
+            case .scrambled: (1 << 15) - 1
+            }
+        }
     }
 
     private struct Slot: Sendable {
@@ -30,6 +46,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
     private let lastGeneration: UInt32
     /// The generation that a slot begins with.
     private let seed: UInt32
+    private let permutation: Permutation32?
 
     /// - Parameters:
     ///   - limit: the number of elements at which `insert` refuses.
@@ -39,6 +56,7 @@ package struct SlotTable<Element: Sendable>: Sendable {
         self.lastGeneration = width.lastGeneration
         self.limit = limit
         self.seed = max(1, seed % self.lastGeneration)
+        self.permutation = width == .scrambled ? Permutation32(seed: seed) : nil
         self.checkLimit()
     }
 
@@ -47,7 +65,12 @@ package struct SlotTable<Element: Sendable>: Sendable {
     package var count: Int { self.slots.count - self.free.count }
     package var isFull: Bool { self.count >= self.limit }
 
-    private func index(_ key: Key) -> Int? {
+    private func index(_ shown: Key) -> Int? {
+        var key = shown
+        if let permutation = self.permutation {
+            guard let narrow = UInt32(exactly: shown), narrow != 0 else { return nil }
+            key = UInt64(permutation.undone(narrow))
+        }
         let low = key & (1 << self.slotBits - 1)
         guard low != 0, low <= UInt64(self.slots.count) else { return nil }
         let index = Int(low) - 1
@@ -55,7 +78,8 @@ package struct SlotTable<Element: Sendable>: Sendable {
     }
 
     private func key(_ index: Int) -> Key {
-        UInt64(self.slots[index].generation) << self.slotBits | UInt64(index + 1)
+        let key = UInt64(self.slots[index].generation) << self.slotBits | UInt64(index + 1)
+        return self.permutation.map { UInt64($0.done(UInt32(truncatingIfNeeded: key))) } ?? key
     }
 
     /// The key of the new element; nil when the table is full.

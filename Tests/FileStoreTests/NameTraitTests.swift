@@ -22,6 +22,21 @@ import Testing
         #expect(try cursor.next()?.nameString == "some document.text")
     }
 
+    /// Win32 strips such an end; the short name has none.
+    @Test(arguments: ["ends in a dot.", "A.", "dots...", "ends in a space "])
+    func aNameThatWin32WouldCutIsHadByItsShortOne(name: String) throws {
+        let scratch = try Scratch { $0.givesShortNames = true }
+        #expect(scratch.status("CON", .create) == .objectNameInvalid)
+        let file = try scratch.open(name, .create).file
+        let shown = try #require(try scratch.list().first)
+        let short = self.short(shown)
+        #expect(short.allSatisfy { $0.isASCII && $0 != " " } && short.last != ".")
+        for path in [name, shown, short] { #expect(try scratch.open(path).file.identity == file.identity) }
+        try scratch.volume.delete(try scratch.open(short).file)
+        try scratch.open(short, .create)
+        #expect(scratch.exists(name) && !scratch.exists(short), "the long name comes back")
+    }
+
     @Test func withoutTheSettingThereIsNone() throws {
         let scratch = try Scratch()
         try scratch.open("some document.text", .create)

@@ -20,6 +20,8 @@ import Testing
         return contexts
     }
 
+    private static let lockOfAByte = [LockElement(offset: 0, length: 1, flags: [.exclusive, .failImmediately])]
+
     private func two(_ share: String = "test") throws -> (TestServer, TestClient, TestClient) {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: share)
@@ -43,6 +45,62 @@ import Testing
             throw SMBError(.unsuccessful)
         }
         return notice
+    }
+
+    // MARK: What others have done with the file
+
+    /// [MS-FSA] 2.1.5.8, FsRtlCheckLockForOplockRequest: locks behind the end of a file keep nobody from caching it.
+    @Test(arguments: [false, true]) func aLockInsideAFileKeepsOthersFromCachingIt(hasData: Bool) throws {
+        let (server, alice, bob) = try self.two()
+        _ = try alice.close(try alice.open("a"))
+        if hasData { server.files.contents.withLock { $0.nodes["a"]?.facts.allocationSize = 4096 } }
+        let file = try alice.open("a")
+        #expect(try alice.lock(file, Self.lockOfAByte).status == .success)
+        let lease = try #require(try bob.create("a", oplock: .lease, contexts: Self.lease("RH")).create?.contexts.lease)
+        #expect(lease.state == OplocksTests.state(hasData ? "" : "RH"))
+        // What is not granted is no change of the state.
+        #expect(lease.version2?.epoch == (hasData ? 0x10 : 0x11))
+    }
+
+    /// To read a file's security descriptor is more than to look at its attributes, for who wants to write behind its back.
+    @Test func whoReadsTheDescriptorKeepsOthersFromCachingWrites() throws {
+        let (_, alice, bob) = try self.two()
+        _ = try alice.open("a")
+        _ = try alice.create("b", access: [.readControl, .readAttributes])
+        let contexts = Self.lease("RWH")
+        let lease = try #require(try bob.create("b", oplock: .lease, contexts: contexts).create?.contexts.lease)
+        #expect(lease.state == OplocksTests.state("RH"))
+    }
+
+    /// Others share the file: the locks of a client that is away would be in their way.
+    @Test(arguments: ["RH", "RWH"]) func aDurableHandleThatHasLocksOutlivesItsConnectionWithWriteCachingAlone(
+        state: String
+    ) throws {
+        let (server, alice, bob) = try self.two()
+        var contexts = Self.lease(state)
+        contexts.durableRequestV2 = DurableRequestV2(
+            timeoutMilliseconds: 0, flags: 0, createGUID: GUID(low: 1, high: 2))
+        let file = try #require(try alice.create("a", oplock: .lease, contexts: contexts).create).fileID
+        #expect(try alice.lock(file, Self.lockOfAByte).status == .success)
+        alice.disconnect()
+        #expect(server.state.status().opens == (state == "RWH" ? 1 : 0))
+        _ = bob
+    }
+
+    /// [MS-SMB2] 3.3.4.7: with SMB 3.x a lease's break goes to the oldest connection of its client, whoever's opens it has.
+    @Test func aLeaseBreaksOverItsClientsOldestConnection() throws {
+        let server = TestServer()
+        let stranger = try TestClient.ready(server, user: "bob", guid: Self.bobGUID)
+        let first = try TestClient.ready(server, guid: Self.bobGUID)
+        let second = try TestClient.ready(server, guid: Self.bobGUID)
+        let other = try TestClient.ready(server)
+        _ = try #require(try second.create("a", oplock: .lease, contexts: Self.lease("RH")).create)
+        let file = try other.open("a")
+        #expect(try other.write(file).status == .success)
+        #expect(try self.breakNotice(first).leaseKey == Self.key)
+        #expect(second.received().isEmpty && stranger.received().isEmpty)
+        first.disconnect()
+        #expect(try self.breakNotice(second).leaseKey == Self.key, "not acknowledged: over the next one")
     }
 
     // MARK: Oplocks
@@ -317,6 +375,75 @@ import Testing
         #expect(try self.breakNotice(alice).newState == [])
     }
 
+    /// [MS-FSA] 2.1.4.12.2 compares the keys alone.
+    @Test func whoeverNamesTheDirectorysLeaseKnowsOfTheChange() throws {
+        let (_, alice, bob) = try self.two()
+        _ = try alice.create("d", access: .readData, options: .directoryFile, contexts: Self.lease("RH"))
+        _ = try bob.open("d\\a", contexts: Self.lease("RWH", key: Self.otherKey, parent: Self.key))
+        #expect(alice.received().isEmpty)
+        _ = try bob.open("d\\b", contexts: Self.lease("RWH", key: Self.key, parent: Self.otherKey))
+        #expect(try self.breakNotice(alice).leaseKey == Self.key)
+    }
+
+    /// One handle says that the file shall go, another one's end takes it away: neither alone has made the change.
+    @Test(arguments: [false, true]) func aDeletionByTwoHandlesBreaksTheLeasesOfBoth(isInitial: Bool) throws {
+        let client = try TestClient.ready(TestServer())
+        _ = try client.open("d", options: .directoryFile)
+        _ = try client.close(try client.open("d\\a"))
+        for key in [Self.key, Self.otherKey] {
+            _ = try client.create("d", access: .readData, options: .directoryFile, contexts: Self.lease("RH", key: key))
+        }
+        let marking = try client.open(
+            "d\\a", access: [.readData, .delete], options: isInitial ? .deleteOnClose : [],
+            contexts: Self.lease("R", key: GUID(low: 1, high: 0), parent: Self.key))
+        let last = try client.open(
+            "d\\a", access: [.readData, .delete],
+            contexts: Self.lease("R", key: GUID(low: 2, high: 0), parent: Self.otherKey))
+        if !isInitial { #expect(try client.setFile(marking, .disposition, [1]).status == .success) }
+        #expect(try client.close(marking) == .success)
+        #expect(client.received().isEmpty)
+        #expect(try client.close(last) == .success)
+        #expect(client.received().count == 2)
+    }
+
+    private func renaming(to name: String, replaces: Bool = false) -> [UInt8] {
+        var data = WireWriter(capacity: 64)
+        RenameInformation(replaceIfExists: replaces).encode(into: &data, name: name)
+        return data.bytes
+    }
+
+    /// It was open when the request came, and is not any more.
+    @Test func aFileIsReplacedWhenItsHolderHasClosedIt() throws {
+        let (_, alice, bob) = try self.two()
+        let held = try alice.open("b", contexts: Self.lease("RWH"))
+        let file = try bob.open("a", access: [.readData, .delete])
+        #expect(try bob.setFile(file, .rename, self.renaming(to: "b", replaces: true)).status == .pending)
+        #expect(try self.breakNotice(alice).newState == OplocksTests.state("RW"))
+        #expect(try alice.close(held) == .success)
+        guard case .answer(.setInfo, _, let status)? = bob.received().first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(status == .success)
+    }
+
+    /// Who opens a file beneath a directory while it is renamed keeps it from that, and is not asked: it would have no end.
+    @Test func whoComesWhileADirectoryIsRenamedIsNotAsked() throws {
+        let (_, alice, bob) = try self.two()
+        let directory = try bob.open("d", access: [.readData, .delete], options: .directoryFile)
+        let held = try alice.open("d\\a", contexts: Self.lease("RH"))
+        #expect(try bob.setFile(directory, .rename, self.renaming(to: "e")).status == .pending)
+        #expect(try self.breakNotice(alice).leaseKey == Self.key)
+        _ = try alice.open("d\\b", contexts: Self.lease("RH", key: Self.otherKey))
+        #expect(try alice.close(held) == .success)
+        #expect(alice.received().isEmpty)
+        guard case .answer(.setInfo, _, let status)? = bob.received().first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(status == .accessDenied)
+    }
+
     // MARK: Durable handles
 
     private func durable(_ contexts: CreateContexts = CreateContexts(), v2 guid: GUID? = nil) -> CreateContexts {
@@ -345,6 +472,27 @@ import Testing
         let answer = try client.create("d", contexts: v2).create
         #expect(answer?.contexts.durableV2?.isPersistent == false)
         #expect(answer?.contexts.durableV2?.timeoutMilliseconds == Limits.defaultHandleTimeoutMilliseconds)
+    }
+
+    /// The first answer was lost with the connection. A repetition is one for as long as nothing else was done with the handle.
+    @Test func aCreateIsRepeatedOverAnotherConnection() throws {
+        let server = TestServer()
+        let contexts = self.durable(Self.lease("RWH"), v2: GUID(low: 7, high: 7))
+        let first = try TestClient.ready(server)
+        let file = try #require(try first.create("a", contexts: contexts).create)
+        #expect(file.action == .created)
+        let other = try TestClient.ready(server)
+        #expect(try other.create("a", replay: true, contexts: contexts).status == .duplicateObjectid)
+        first.disconnect()
+        var last: FileID?
+        for _ in 0..<2 {
+            let answer = try #require(try other.create("a", replay: true, contexts: contexts).create)
+            #expect(answer.action == .created && answer.contexts.lease?.state == .all)
+            last = answer.fileID
+        }
+        #expect(try other.write(try #require(last)).status == .success)
+        let anew = try #require(try other.create("a", replay: true, contexts: contexts).create)
+        #expect(anew.action == .opened && anew.fileID != last)
     }
 
     @Test func aDurableHandleIsGivenBackWithItsOplock() throws {

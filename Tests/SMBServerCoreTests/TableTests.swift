@@ -125,6 +125,29 @@ private func check(_ holds: Bool, _ comment: Comment? = nil, sourceLocation: Sou
         }
     }
 
+    /// SessionIds: unique, found again, and not the next server's.
+    @Test func scrambledKeysFitInto32BitsAndDifferFromSeedToSeed() throws {
+        var seen: [Set<UInt64>] = []
+        for seed in [UInt32(1), 2] {
+            var table = SlotTable<Int>(limit: 65_536, seed: seed, width: .scrambled)
+            var keys: Set<UInt64> = []
+            for number in 0..<65_536 {
+                let inserted = table.insert(number)
+                let key = try #require(inserted)
+                check(key != 0 && key <= UInt64(UInt32.max) && keys.insert(key).inserted)
+                check(table[key] == number)
+            }
+            check(table[0] == nil && table[.max] == nil && table[keys.first.map { $0 | 1 << 32 } ?? 0] == nil)
+            let key = try #require(keys.min())
+            table.remove(key)
+            let reused = table.insert(-1)
+            check(try #require(reused) != key && table[key] == nil)
+            seen.append(keys)
+        }
+        // Of 2^32 numbers both have drawn 2^16: about one in common is to be expected.
+        check(seen[0].intersection(seen[1]).count < 16)
+    }
+
     @Test func keysThatMeanNothingFindNothing() {
         var table = SlotTable<Int>(limit: 2)
         _ = table.insert(1)

@@ -13,6 +13,27 @@ import Testing
 
 /// Breaks and what waits for them, over TCP, with keys and files.
 @Suite struct BreakTests {
+    /// Who has an answer may tell others what it says, by whatever way: they have heard of it from the server by then. Three
+    /// connections on two loops: one shares the holder's.
+    @Test func aBreakIsThereBeforeTheAnswerThatItMakesWayFor() throws {
+        let server = try RunningServer()
+        let holder = try server.connect()
+        let others = [try server.connect(), try server.connect()]
+        for round in 0..<100 {
+            for other in others {
+                let held = try holder.create(
+                    OpenParameters("a", access: .readData, disposition: .openIf, oplock: .levelII))
+                try #require(held.oplockLevel == .levelII)
+                let file = try other.create(OpenParameters("a", access: .writeData)).fileID
+                try other.write(file, at: 0, [1])
+                #expect(holder.stream.hasArrived, "round \(round)")
+                #expect(try OplockBreak(parsing: try holder.nextNotification().span).level == .none)
+                try other.close(file)
+                try holder.close(held.fileID)
+            }
+        }
+    }
+
     /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
     @Test(arguments: [false, true])
     func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {

@@ -76,13 +76,11 @@ extension Volume {
             totalInodes: raw.inodes, freeInodes: raw.inodes_free)
     }
 
-    /// FileFsAttributeInformation, [MS-FSCC] 2.5.1: CASE_SENSITIVE_SEARCH where so configured, CASE_PRESERVED_NAMES,
-    /// UNICODE_ON_DISK, PERSISTENT_ACLS, SUPPORTS_SPARSE_FILES, NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES,
+    /// FileFsAttributeInformation, [MS-FSCC] 2.5.1: CASE_SENSITIVE_SEARCH, which NTFS claims, too, CASE_PRESERVED_NAMES, UNICODE_ON_DISK, PERSISTENT_ACLS, SUPPORTS_SPARSE_FILES, NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES,
     /// SUPPORTS_HARD_LINKS, SUPPORTS_REPARSE_POINTS, READ_ONLY_VOLUME where it is one, SUPPORTS_BLOCK_REFCOUNTING where files can share blocks.
     package var attributeFlags: UInt32 {
-        var flags: UInt32 = 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000 | 0x80
+        var flags: UInt32 = 0x01 | 0x02 | 0x04 | 0x08 | 0x40 | 0x0004_0000 | 0x0080_0000 | 0x0040_0000 | 0x80
         if self.canClone { flags |= 0x0800_0000 }
-        if self.options.isCaseSensitive { flags |= 0x01 }
         if self.options.refusesStreams { flags &= ~0x0004_0000 }
         if self.options.isReadOnly { flags |= 0x0008_0000 }
         return flags

@@ -14,9 +14,10 @@ package struct NTPath: Hashable, Sendable {
     package private(set) var requiresDirectory: Bool
     /// It ended in `::$DATA`: the file's own data by their full name, which no directory has.
     package private(set) var namesData = false
-    /// The last component is what Windows keeps for devices (CON, NUL, COM1.txt...), or ends in a space or a dot. Such a
-    /// file may be opened where it exists (Linux made it), not created.
-    package private(set) var isReserved: Bool
+    /// The last component is what Windows keeps for devices (CON, NUL, COM1.txt...).
+    package private(set) var isDevice = false
+    /// The last component ends in a space or a dot.
+    package private(set) var endsAsNoneOfWin32 = false
 
     package static let root = NTPath()
 
@@ -24,7 +25,6 @@ package struct NTPath: Hashable, Sendable {
         self.bytes = []
         self.lastStart = 0
         self.requiresDirectory = false
-        self.isReserved = false
     }
 
     /// A path that the kernel told, relative to the root.
@@ -95,7 +95,8 @@ package struct NTPath: Hashable, Sendable {
         }
         if isLast {
             self.lastStart = start
-            self.isReserved = NameRules.isReserved(component)
+            self.isDevice = NameRules.isDevice(component)
+            self.endsAsNoneOfWin32 = NameRules.endsAsNoneOfWin32(component)
         }
     }
 
@@ -178,12 +179,15 @@ enum NameRules {
         }
     }
 
-    /// Names that Win32 takes for devices whatever the extension, and names whose end it would strip: a file of such a
-    /// name could be neither opened nor deleted by a Windows client.
-    static func isReserved(_ name: some BidirectionalCollection<UInt16>) -> Bool {
+    /// Names whose end Win32 strips. Where the share gives short names, they have one that it takes.
+    static func endsAsNoneOfWin32(_ name: some BidirectionalCollection<UInt16>) -> Bool {
+        name.last == UInt16(UInt8(ascii: " ")) || name.last == UInt16(UInt8(ascii: "."))
+    }
+
+    /// Names that Win32 takes for devices, whatever the extension.
+    static func isDevice(_ name: some BidirectionalCollection<UInt16>) -> Bool {
         let space = UInt16(UInt8(ascii: " "))
         let dot = UInt16(UInt8(ascii: "."))
-        if let last = name.last, last == space || last == dot { return true }
         var stem = Array(name.prefix { $0 != dot })
         while stem.last == space { stem.removeLast() }
         guard (3...7).contains(stem.count) else { return false }

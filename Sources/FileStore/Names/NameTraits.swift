@@ -29,6 +29,13 @@ extension Volume {
         return information
     }
 
+    /// A name that a Windows client could neither open nor delete is not made. It may be opened where it exists: Linux made it. One
+    /// whose end Win32 strips can be had by its short name, where the share gives one.
+    func checkMakeable(_ path: NTPath) throws(FileError) {
+        guard path.isDevice || path.endsAsNoneOfWin32 && !self.options.givesShortNames else { return }
+        throw FileError(.objectNameInvalid, "a name that Windows reserves")
+    }
+
     /// A share without streams has files and no more, [MS-FSCC] 2.5.1 FILE_NAMED_STREAMS.
     func checkStream(_ path: NTPath) throws(FileError) {
         guard self.options.refusesStreams, path.stream != nil || path.namesData else { return }

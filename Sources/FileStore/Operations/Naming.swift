@@ -187,9 +187,7 @@ extension Volume {
     private func target(_ path: NTPath, of file: OpenFile) throws(FileError) -> Target {
         guard !path.isRoot else { throw FileError(.objectNameInvalid, "the share's root as a new name") }
         try self.checkVisible(path.bytes)
-        guard !path.isReserved || file.isPOSIX else {
-            throw FileError(.objectNameInvalid, "a name that Windows reserves")
-        }
+        if !file.isPOSIX { try self.checkMakeable(path) }
         guard file.isDirectory || !path.requiresDirectory else {
             throw FileError(.objectNameInvalid, "a file by a directory's name")
         }

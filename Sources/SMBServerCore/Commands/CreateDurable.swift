@@ -69,7 +69,7 @@ extension ServerState {
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's CreateGuid") }
         guard open.share.name == tree.share.name else { throw SMBError(.duplicateObjectid, "on another share") }
         guard open.session == nil || open.session == request.session else {
-            throw SMBError(.fileNotAvailable, "the open is still connected elsewhere")
+            throw SMBError(.duplicateObjectid, "the open is another session's")
         }
         if create.oplockLevel == .lease, let lease = create.contexts.lease, lease.key != open.lease?.key {
             throw SMBError(.accessDenied, "replayed with another lease")

@@ -49,6 +49,7 @@ extension ServerState {
         connection.state = .negotiated
         request.dialect = dialect
         self.connections[request.connection] = connection
+        if connection.is3 { self.clientConnections[connection.clientGUID, default: []].append(request.connection) }
         self.response(connection, contexts).encode(into: &writer)
         return self.reply(request, into: &writer)
     }

@@ -85,7 +85,9 @@ extension ServerState {
                 name: "\\" + SnapshotPath.withoutToken(open.path)
             ).encode(into: &answer)
         case .alternateName:
-            guard let name = Self.shortName(of: open) else { throw SMBError(.objectNameNotFound, "no 8.3 name") }
+            guard let name = try Self.shortName(of: open, handle) else {
+                throw SMBError(.objectNameNotFound, "no 8.3 name")
+            }
             NameInformation(name).encode(into: &answer)
         case .shortName: throw SMBError(.objectNameNotFound)
         case .stream:
@@ -125,11 +127,12 @@ extension ServerState {
         }
     }
 
-    private static func shortName(of open: Open) -> String? {
-        let path = open.path.prefix { $0 != ":" }
+    /// Where the share gives them: made of the name as a listing shows it, whichever the file was opened by.
+    private static func shortName(of open: Open, _ handle: any FileHandle) throws(SMBError) -> String? {
+        let isGiven = open.share.traits.contains(.shortNames)
+        let path = (isGiven ? try handle.normalizedName() : open.path).prefix { $0 != ":" }
         let last = path.split(separator: "\\", omittingEmptySubsequences: false).last ?? path
-        guard !last.isEmpty, open.share.traits.contains(.shortNames) else { return ShortName.own(last) }
-        return ShortName.given(String(last))
+        return isGiven && !last.isEmpty ? ShortName.given(String(last)) : ShortName.own(last)
     }
 
     private func standardInformation(_ open: Open, _ facts: FileFacts) -> StandardInformation {

@@ -5,6 +5,7 @@ extension ServerState {
     mutating func rename(
         _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
+        self.filesAskedToClose = nil
         let (target, replaces, isPOSIX) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.path.isEmpty else { throw SMBError(.accessDenied, "the root has no name") }
@@ -90,7 +91,8 @@ extension ServerState {
         // FILE_RENAME_POSIX_SEMANTICS: those who have it open keep it without a name. [MS-FSCC] 2.4.43.3.
         let entries = [self.fileIndex[FileKey(identity: existing.identity)]].compactMap { $0 }
         let isInTheWay = (entries + (self.streamIndex[existing.identity] ?? [])).contains {
-            !(isPOSIX && self.isReplaceableByPOSIX($0))
+            // An entry may be there for this request alone, which has waited for the last open.
+            self.files[$0]?.opens.isEmpty == false && !(isPOSIX && self.isReplaceableByPOSIX($0))
         }
         if isInTheWay {
             throw SMBError(.accessDenied, "the file to be replaced is open")
@@ -112,8 +114,9 @@ extension ServerState {
         }
         var files: Set<UInt64> = []
         self.opens.forEach { _, open in if isBeneath(open) { files.insert(open.file) } }
-        // Those who only cache that they have it open close it.
-        for file in files.sorted() { try self.breakCaching(of: file, by: nil, .rename) }
+        // Those who only cache that they have it open close it. Whoever comes while they are asked does not: it would have no end.
+        let asked = self.askedToClose(files)
+        for file in files.sorted() where asked.contains(file) { try self.breakCaching(of: file, by: nil, .rename) }
         var isFree = true
         self.opens.forEach { _, open in if isBeneath(open) { isFree = false } }
         guard isFree else { throw SMBError(.accessDenied, "something beneath the directory is open") }

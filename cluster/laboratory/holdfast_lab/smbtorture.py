@@ -40,6 +40,10 @@ class Smbtorture:
         self.stopped = False
         self.running = set()
         self.version = self.ask("--version").splitlines()[-1].removeprefix("Version ")
+        found = re.match(r"(\d+)\.(\d+)", self.version)
+        if not found:
+            raise LabError(f"{program} --version says {self.version}")
+        self.release = (int(found[1]), int(found[2]))
         self.tests = {}  # canonical name: what smbtorture calls it
         for line in self.ask("--list").splitlines():
             # A suite that is a test is listed with its last word twice: smb2.read.eof.eof.
@@ -63,6 +67,8 @@ class Smbtorture:
         command = [
             *share.inside, self.program, f"//{share.host}/{share.name}", "-U", f"{share.user}%{share.password}",
             "-p", str(share.port), "-s", "/dev/null", f"--option=torture:writetimeupdatedelay={WRITE_TIME_DELAY}",
+            # The last message of a compound need not be answered with an interim response first.
+            "--option=torture:smbd=no",
             f"--option=torture:user2name={share.second_user}", f"--option=torture:user2password={share.second_password}",
             *(f"--option=torture:{option}" for option in share.options),
             *(("--option=torture:use_iptables=yes", f"--option=torture:iptables_command={IPTABLES}") if share.blocks else ()),

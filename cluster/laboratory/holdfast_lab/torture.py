@@ -67,10 +67,10 @@ GROUPS = (
           options=("filename=holes", "offset=4096", "beyond_final_zero=8192")),
     # A name under which the server keeps what is its own.
     Group("streams", "streams fileid ea", options=("acl_xattr_name=DOSATTRIB",)),
-    Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr",
+    Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr winattr2",
           settings=("--hide-files=.*/hidefile",)),
     Group("acl-flags", "acls_non_canonical", settings=("--keep-inherited",)),
-    Group("security", "acls delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
+    Group("security", "acls acls-with-sysacl acls-ignore-sysacl delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
     Group("folders", "maxfid dir compound_find charset mangle name-mangling credits bench", continuously_available=False,
           settings=("--short-names",)),
     Group("unsigned", "compound tcon", signing="optional"),
@@ -79,11 +79,13 @@ GROUPS = (
 )
 
 
-# Seconds that a test takes which waits a fifth of one some hundred times.
-LONG = {"smb2.notify.mask": 240}
+# Seconds: one waits a fifth of one some hundred times, the other opens as many files as the server lets it.
+LONG = {"smb2.notify.mask": 240, "smb2.maxfid": 240}
 
 # What only an administrator may do: it makes somebody else the owner of a file.
-AS_ADMINISTRATOR = ("smb2.acls.SDFLAGSVSCHOWN", "smb2.create.aclfile", "smb2.create.acldir")
+AS_ADMINISTRATOR = (
+    "smb2.acls.SDFLAGSVSCHOWN", "smb2.acls-with-sysacl.SDFLAGSVSCHOWN", "smb2.acls-ignore-sysacl.SDFLAGSVSCHOWN",
+    "smb2.create.aclfile", "smb2.create.acldir")
 
 
 # What drops a channel's packets with iptables: a switch that fails, where others only close connections.
@@ -94,22 +96,32 @@ class Expected:
     """The list of what is known to fail.
 
     A line: a test's name, then the reason. Before the name `?` lets the test do either, `-` keeps it from being run at all; behind
-    it `@standalone` or `@cluster` says where alone that holds.
+    it `<4.20` or `>=4.20` says which versions of smbtorture have the test so, `@standalone` or `@cluster` where alone that holds.
     """
 
-    def __init__(self, path):
+    WORD = re.compile(r"([?-]?)([^@<>]+)(?:(<|>=)(\d+)\.(\d+))?(?:@(standalone|cluster))?")
+
+    def __init__(self, path, version):
+        self.version = version  # (major, minor)
         self.entries = {}  # (name, target or None): (mark, reason)
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue
             word, _, reason = line.partition(" ")
-            mark = word[0] if word[0] in "?-" else ""
-            name, _, target = word[len(mark):].partition("@")
+            parsed = self.WORD.fullmatch(word)
+            if not parsed:
+                raise LabError(f"{path}:{number}: {word} is no test as this list names them")
             if not reason.strip():
-                raise LabError(f"{path}:{number}: {name} has no reason")
-            if target not in ("", "standalone", "cluster"):
-                raise LabError(f"{path}:{number}: {target} is neither standalone nor cluster")
-            self.entries[name, target or None] = (mark, reason.strip())
+                raise LabError(f"{path}:{number}: {word} has no reason")
+            if self.concerns(parsed):
+                mark, name, target = parsed[1], parsed[2], parsed[6]
+                self.entries[name, target] = (mark, reason.strip())
+
+    def concerns(self, parsed):
+        if not parsed[3]:
+            return True
+        limit = (int(parsed[4]), int(parsed[5]))
+        return self.version < limit if parsed[3] == "<" else self.version >= limit
 
     def of(self, name, target):
         return self.entries.get((name, target)) or self.entries.get((name, None)) or (None, None)
@@ -118,8 +130,8 @@ class Expected:
         """Takes off the list the tests of `passed`, a set of (test, target or None)."""
         kept = []
         for line in path.read_text().splitlines(keepends=True):
-            name, _, target = line.partition(" ")[0].partition("@")
-            if (name, target or None) not in passed:
+            parsed = self.WORD.fullmatch(line.partition(" ")[0])
+            if not parsed or not self.concerns(parsed) or (parsed[2], parsed[6]) not in passed:
                 kept.append(line)
         path.write_text("".join(kept))
 
@@ -142,7 +154,7 @@ class Torture:
     def __init__(self, options, smbtorture):
         self.options = options
         self.smbtorture = smbtorture
-        self.expected = Expected(EXPECTED)
+        self.expected = Expected(EXPECTED, smbtorture.release)
         self.only = re.compile(options.only)
         self.results = {}  # target: {test: result}
         self.surprises = []
