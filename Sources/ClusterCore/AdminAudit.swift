@@ -29,9 +29,10 @@ extension AdminRequest {
         case .removeSnapshotSchedule(let share): "snapshot schedule \(share) --remove"
         case .replaceQuorumDisk(let lun, _): lun.isEmpty ? "quorum remove" : "quorum replace"
         case .checkStorage(let lun): lun.isEmpty ? nil : "storage check"
+        case .drill(let kind): "drill --kind \(kind.name)"
         case .audited(let request, _): request.audit
         case .snapshot(.list), .status, .listUsers, .inspectOpens, .nodeStarted, .listSnapshotSchedules, .rejoin,
-            .events, .inspect:
+            .events, .inspect, .drilled:
             nil
         }
     }

@@ -17,7 +17,7 @@ struct Clusterctl: ParsableCommand {
             Security.self,
             Move.self,
             Leave.self, Quorum.self, Backup.self, Restore.self,
-            Events.self, Inspect.self, Storage.self,
+            Drill.self, Events.self, Inspect.self, Storage.self,
         ])
 }
 

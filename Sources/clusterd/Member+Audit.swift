@@ -23,10 +23,12 @@ extension Member {
     func administerAsLeader(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) {
         guard let act = request.audit else { return self.administerAsLeader(request, answer) }
         guard self.raft.isEstablishedLeader else { return answer(.failed(self.noLeader)) }
-        if case .move = request {
+        switch request {
+        case .move, .drill:
             // Who does it leads no more when it is done.
             self.audited("\(who): \(act): begun")
             return self.administerAsLeader(request, answer)
+        default: break
         }
         let mailbox = self.mailbox
         self.administerAsLeader(request) { reply in
