@@ -55,6 +55,15 @@ extension AdminReply {
     }
 }
 
+/// What somebody typed must not look like another line of the log, or fill it.
+package func oneLine(_ text: String, longest: Int = 400) -> String {
+    var line = ""
+    for scalar in text.unicodeScalars.prefix(longest) {
+        line.unicodeScalars.append(scalar.properties.generalCategory == .control ? "?" : scalar)
+    }
+    return line
+}
+
 extension EventRecord {
     /// Characters of a failure's message in an event.
     package static let longestOutcome = 200

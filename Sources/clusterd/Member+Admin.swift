@@ -93,6 +93,8 @@ extension Member {
         case .events: answer(.events(EventHistory(state)))
         case .drill(let kind): self.drill(kind, answer)
         case .drilled(let report):
+            var report = report
+            report.detail = oneLine(report.detail)
             self.perform(
                 .record(
                     report.event(on: self.identity.id, term: self.raft.term, unixMilliseconds: unixMilliseconds())),

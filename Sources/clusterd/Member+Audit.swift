@@ -8,12 +8,12 @@ import StateRecords
 extension Member {
     /// What an administrator asks of this node. `who`: as the socket knows it.
     func administer(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) {
-        guard let act = request.audit else { return self.administer(request, answer) }
+        guard let act = request.audit.map({ oneLine($0) }) else { return self.administer(request, answer) }
         let who = "\(who) on \(self.identity.name)"
         let logger = self.logger
         logger.notice("audit: \(who): \(act)")
         let logged: AdminAnswer = { reply in
-            logger.notice("audit: \(who): \(act): \(reply.outcome)")
+            logger.notice("audit: \(who): \(act): \(oneLine(reply.outcome))")
             answer(reply)
         }
         if request.isLocal(to: self.identity.name) { return self.administer(request, logged) }
@@ -38,6 +38,7 @@ extension Member {
     }
 
     func audited(_ line: String) {
+        let line = oneLine(line)
         self.logger.notice("audit: \(line)")
         guard self.raft.isLeader else { return }
         self.propose(

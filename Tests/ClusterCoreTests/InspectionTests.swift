@@ -68,6 +68,12 @@ import Testing
         )
     }
 
+    @Test func nobodyWritesLinesIntoTheLog() {
+        #expect(oneLine("move a\nnotice: all is well\r\u{1B}[2J") == "move a?notice: all is well??[2J")
+        #expect(oneLine("größer: 日本") == "größer: 日本")
+        #expect(oneLine(String(repeating: "x", count: 9999)).count == 400)
+    }
+
     @Test func whatWasSeenIsNotShownAgain() {
         let events = (1...5).map { EventRecord(kind: .takeover, node: 1, term: $0) }
         let history = EventHistory(events: events, nodes: [])
