@@ -100,7 +100,12 @@ let package = Package(
                 "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "QuorumDisk", "StateRecords",
                 "CLinux", arguments, logging,
             ]),
-        executable("clusterctl", ["ClusterCore", "ClusterTransport", "StateRecords", "SMBCrypto", arguments]),
+        executable(
+            "clusterctl",
+            [
+                "ClusterCore", "ClusterTransport", "StateRecords", "SMBAuth", "SMBClient", "SMBCrypto", "SMB2Wire",
+                arguments,
+            ]),
         .target(
             name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "QuorumDisk", "StateRecords"],
             swiftSettings: settings),

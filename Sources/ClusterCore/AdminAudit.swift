@@ -30,12 +30,14 @@ extension AdminRequest {
         case .replaceQuorumDisk(let lun, _): lun.isEmpty ? "quorum remove" : "quorum replace"
         case .growStorage: "storage grow"
         case .checkStorage(let lun): lun.isEmpty ? nil : "storage check"
+        case .drill(let kind): "drill --kind \(kind.name)"
         case .issueCredentials(let name, let days): "credentials issue \(name) for \(days) days"
         case .revokeCredentials(let name): "credentials revoke \(name)"
         case .certificate(let renews): renews ? "certificate renew" : nil
         case .audited(let request, _): request.audit
         case .snapshot(.list), .status, .listUsers, .inspectOpens, .nodeStarted, .listSnapshotSchedules, .rejoin,
-            .events, .inspect, .listCredentials, .reissueCertificate:
+            .events, .inspect, .listCredentials, .reissueCertificate,
+            .drilled:
             nil
         }
     }
@@ -43,7 +45,7 @@ extension AdminRequest {
     /// What nodes say to each other and no administrator does.
     package var isForNodes: Bool {
         switch self {
-        case .nodeStarted, .rejoin, .audited, .reissueCertificate: true
+        case .nodeStarted, .rejoin, .audited, .drilled, .reissueCertificate: true
         default: false
         }
     }
@@ -64,6 +66,15 @@ extension AdminReply {
         guard case .failed(let failure) = self else { return "done" }
         return "not done: \(failure.message.prefix(EventRecord.longestOutcome))"
     }
+}
+
+/// What somebody typed must not look like another line of the log, or fill it.
+package func oneLine(_ text: String, longest: Int = 400) -> String {
+    var line = ""
+    for scalar in text.unicodeScalars.prefix(longest) {
+        line.unicodeScalars.append(scalar.properties.generalCategory == .control ? "?" : scalar)
+    }
+    return line
 }
 
 extension EventRecord {

@@ -55,6 +55,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case events
     /// `index` 0: as the leader has it now. Else as of that entry, from what the node that is asked keeps.
     case inspect(InspectedPart, index: LogIndex)
+    /// Takes the share from the node that serves it, where the cluster is whole.
+    case drill(DrillKind)
+    /// What came of it.
+    case drilled(DrillReport)
     /// From a node to the leader: what its administrator asks, and who that is.
     indirect case audited(AdminRequest, by: String)
 
@@ -154,6 +158,12 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(54))
             writer.write(part.rawValue)
             writer.write(index)
+        case .drill(let kind):
+            writer.write(UInt8(56))
+            writer.write(kind.rawValue)
+        case .drilled(let report):
+            writer.write(UInt8(57))
+            writer.write(report)
         case .audited(let request, let who):
             writer.write(UInt8(55))
             writer.write(who)
@@ -201,6 +211,11 @@ package enum AdminRequest: Equatable, BinaryRecord {
             let part = try reader.read(UInt8.self)
             guard let part = InspectedPart(rawValue: part) else { throw .unknownTag(kind: "part", value: part) }
             self = .inspect(part, index: try reader.read())
+        case 56:
+            let kind = try reader.read(UInt8.self)
+            guard let kind = DrillKind(rawValue: kind) else { throw .unknownTag(kind: "drill", value: kind) }
+            self = .drill(kind)
+        case 57: self = .drilled(try reader.read())
         case 55:
             let who = try reader.read(String.self)
             // One level: what comes from outside must not decide how deep this goes.

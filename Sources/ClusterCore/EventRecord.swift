@@ -43,6 +43,8 @@ package struct EventRecord: Equatable, BinaryRecord {
         case restored = 10
         /// An administrator did something, or tried to: who, what, how it went.
         case administration = 11
+        /// A takeover on purpose, under a copy that accounts for every byte.
+        case drill = 12
 
         /// The last that a reader of section 1 knows; to it the later ones are this.
         static let lastOfSectionOne = Kind.nodeLeft
@@ -60,6 +62,7 @@ package struct EventRecord: Equatable, BinaryRecord {
             case .stateLost: "state-lost"
             case .restored: "restored"
             case .administration: "administration"
+            case .drill: "drill"
             }
         }
     }

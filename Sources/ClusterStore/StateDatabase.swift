@@ -79,6 +79,8 @@ package enum StoreJob: Sendable {
 package struct StateDatabase: ~Copyable {
     /// Up to this size SQLite's own check of the whole file is made at every start: it takes a second for some GB.
     private static let quickCheckBytes = 256 << 20
+    /// Below the shortest election time-out.
+    private static let busyMilliseconds = 1000
 
     private let putMeta: Statement
     private let putHardState: Statement
@@ -246,7 +248,14 @@ package struct StateDatabase: ~Copyable {
     }
 
     private static func connect(_ path: String) throws(StoreError) -> Database {
-        do throws(SQLiteError) { return try Database(path: path) } catch { throw .database(error) }
+        do throws(SQLiteError) {
+            let database = try Database(path: path)
+            // Somebody who looks at the file with sqlite3 may lock it for a moment: no reason to end the node.
+            try database.execute("PRAGMA busy_timeout=\(Self.busyMilliseconds)")
+            return database
+        } catch {
+            throw .database(error)
+        }
     }
 
     private static func execute(_ database: borrowing Database, _ sql: String) throws(StoreError) {

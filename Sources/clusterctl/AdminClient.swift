@@ -88,7 +88,8 @@ func parseDuration(_ text: String) -> UInt64? {
 }
 
 enum PasswordPrompt {
-    static func read(fromStandardInput: Bool) throws -> String {
+    /// `confirms`: a new one, asked for twice.
+    static func read(fromStandardInput: Bool, confirms: Bool = true) throws -> String {
         let password: String
         if fromStandardInput {
             guard let line = readLine(strippingNewline: true) else {
@@ -100,7 +101,9 @@ enum PasswordPrompt {
                 throw ValidationError("no terminal to ask for the password: use --password-stdin")
             }
             password = Self.ask("Password: ")
-            guard Self.ask("Again: ") == password else { throw ValidationError("the two passwords differ") }
+            guard !confirms || Self.ask("Again: ") == password else {
+                throw ValidationError("the two passwords differ")
+            }
         }
         guard !password.isEmpty else { throw ValidationError("an empty password is not allowed") }
         return password

@@ -18,7 +18,7 @@ struct Clusterctl: ParsableCommand {
             Credentials.self, CertificateCommand.self,
             Move.self,
             Leave.self, Quorum.self, Backup.self, Restore.self,
-            Events.self, Inspect.self, Storage.self,
+            Drill.self, Events.self, Inspect.self, Storage.self,
         ])
 }
 

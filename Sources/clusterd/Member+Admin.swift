@@ -99,6 +99,14 @@ extension Member {
         case .audited(let request, let who): self.administerAsLeader(request, by: who, answer)
         case .status: answer(self.statusReply())
         case .events: answer(.events(EventHistory(state)))
+        case .drill(let kind): self.drill(kind, answer)
+        case .drilled(let report):
+            var report = report
+            report.detail = oneLine(report.detail)
+            self.perform(
+                .record(
+                    report.event(on: self.identity.id, term: self.raft.term, unixMilliseconds: unixMilliseconds())),
+                "recorded", answer)
         case .inspect(let part, let index): self.inspect(part, at: index, answer)
         case .replaceQuorumDisk(let lun, let forces): self.replaceQuorumDisk(lun, forces: forces, state, answer)
         case .token(let valid): self.makeToken(validMilliseconds: valid, state, answer)

@@ -8,12 +8,12 @@ import StateRecords
 extension Member {
     /// What an administrator asks of this node. `who`: as the socket knows it.
     func administer(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) {
-        guard let act = request.audit else { return self.administer(request, answer) }
+        guard let act = request.audit.map({ oneLine($0) }) else { return self.administer(request, answer) }
         let who = "\(who) on \(self.identity.name)"
         let logger = self.logger
         logger.notice("audit: \(who): \(act)")
         let logged: AdminAnswer = { reply in
-            logger.notice("audit: \(who): \(act): \(reply.outcome)")
+            logger.notice("audit: \(who): \(act): \(oneLine(reply.outcome))")
             answer(reply)
         }
         if request.isLocal(to: self.identity.name) { return self.administer(request, logged) }
@@ -23,10 +23,12 @@ extension Member {
     func administerAsLeader(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) {
         guard let act = request.audit else { return self.administerAsLeader(request, answer) }
         guard self.raft.isEstablishedLeader else { return answer(.failed(self.noLeader)) }
-        if case .move = request {
+        switch request {
+        case .move, .drill:
             // Who does it leads no more when it is done.
             self.audited("\(who): \(act): begun")
             return self.administerAsLeader(request, answer)
+        default: break
         }
         let mailbox = self.mailbox
         self.administerAsLeader(request) { reply in
@@ -36,6 +38,7 @@ extension Member {
     }
 
     func audited(_ line: String) {
+        let line = oneLine(line)
         self.logger.notice("audit: \(line)")
         guard self.raft.isLeader else { return }
         self.propose(

@@ -38,6 +38,8 @@ extension Member {
     }
 
     func stepDisk(_ event: DiskEvent) {
+        // What is under way is still taken in: the voter must know how it ended.
+        if case .tick = event, self.isDeaf { return }
         guard self.disk != nil else { return }
         self.diskEvents.append(event)
         self.drainDisk()

@@ -41,7 +41,7 @@ extension Member {
             guard let answer = self.reads.removeValue(forKey: result.token) else { continue }
             if case .ready = result.outcome { answer(true) } else { answer(false) }
         }
-        for message in effects.messages {
+        for message in effects.messages where !self.isDeaf {
             if isDisk(message.to) {
                 if self.disk?.number == message.to {
                     self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
@@ -51,7 +51,7 @@ extension Member {
             let bytes = PeerMessage.raft(message).encoded
             self.transport.send(bytes, to: message.to, class: bytes.count > Self.urgentBytes ? .bulk : .urgent)
         }
-        for node in effects.snapshotsToSend { self.sendSnapshot(to: node) }
+        for node in effects.snapshotsToSend where !self.isDeaf { self.sendSnapshot(to: node) }
         if let reason = effects.stopped {
             self.logger.critical("consensus stopped: \(reason)")
             if reason == .acknowledgedLogLost {
@@ -115,6 +115,7 @@ extension Member {
     // MARK: Messages
 
     func received(_ peerMessage: PeerMessage, from node: NodeID) {
+        guard !self.isDeaf else { return }
         self.suspects[node] = nil
         // A node that was removed still has its certificate; it has no say.
         if let state = self.state, state.isRemoved(node) { return }

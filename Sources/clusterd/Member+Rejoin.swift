@@ -61,7 +61,7 @@ extension Member {
             return answer(.failed(AdminFailure(.unavailable, "\(node.name) is being taken out or back already")))
         }
         // It goes into the log and to people.
-        let reason = String(reason.prefix(Self.longestReason).filter { !$0.isNewline })
+        let reason = oneLine(reason)
         self.logger.warning("\(node.name) lost its state (\(reason)): it is taken out, and back under another id")
         self.rejoining[node.id] = reason
         guard self.raft.configuration.contains(node.id) else { return self.replace(node, reason, answer) }
@@ -75,8 +75,6 @@ extension Member {
             }
         }
     }
-
-    private static let longestReason = 512
 
     private func endRejoin(_ node: NodeID) {
         self.rejoining[node] = nil

@@ -126,6 +126,8 @@ final class Member {
     var lastMaintenance = ContinuousClock.now
     var isStopping = false
     var fatal: String?
+    /// A drill plays that the network and the quorum disk are gone.
+    var deafUntil: ContinuousClock.Instant?
     /// What is wrong with the file of the state, while this node goes on from memory.
     var stateDamage: String?
     /// Nodes that lost their state and are being taken back, by the id that they had, and why.

@@ -142,7 +142,7 @@ final class NodeLoop {
             member.stop()
         case .admin(let request, let who, let answer):
             if let member = self.member { return member.administer(request, by: who, answer) }
-            if let act = request.audit { self.logger.notice("audit: \(who): \(act)") }
+            if let act = request.audit { self.logger.notice("audit: \(who): \(oneLine(act))") }
             if let lost = self.lost {
                 lost.administer(request, answer)
             } else {

@@ -68,6 +68,12 @@ import Testing
         )
     }
 
+    @Test func nobodyWritesLinesIntoTheLog() {
+        #expect(oneLine("move a\nnotice: all is well\r\u{1B}[2J") == "move a?notice: all is well??[2J")
+        #expect(oneLine("größer: 日本") == "größer: 日本")
+        #expect(oneLine(String(repeating: "x", count: 9999)).count == 400)
+    }
+
     @Test func whatWasSeenIsNotShownAgain() {
         let events = (1...5).map { EventRecord(kind: .takeover, node: 1, term: $0) }
         let history = EventHistory(events: events, nodes: [])
@@ -75,6 +81,49 @@ import Testing
         #expect(history.since(events[2]) == Array(events[3...]))
         #expect(history.since(events[4]) == [])
         #expect(history.since(EventRecord(kind: .move, node: 1, term: 0)) == events)
+    }
+
+    /// A drill that takes away the last node that could serve would be an outage.
+    @Test func aDrillWantsAWholeCluster() throws {
+        func status(_ change: (inout ClusterStatus) -> Void) -> String? {
+            let nodes = [
+                (1, "node-a", "data", "leader"), (2, "node-b", "data", "follower"), (3, "w", "witness", "follower"),
+            ]
+            .map { id, name, kind, role in
+                ClusterStatus.Node(
+                    id: UInt64(id), name: name, address: "h:1", kind: kind, role: role, connected: true,
+                    active: id == 1, incarnation: 1, lag: 0, lunReachable: kind == "data" ? true : nil)
+            }
+            var status = ClusterStatus(
+                reporter: "node-a", state: Self.state, term: 5, commitIndex: 2, leader: "node-a", hasQuorum: true,
+                phase: "serving", problem: nil, nodes: nodes, lun: "", fileSystem: "", fence: "", server: nil,
+                handles: HandleCounts(HandleState()))
+            status.active = "node-a"
+            change(&status)
+            return status.drillProblem
+        }
+        #expect(status { _ in } == nil)
+        #expect(status { $0.active = nil } != nil)
+        #expect(status { $0.hasQuorum = false } != nil)
+        #expect(status { $0.problem = "x" } == "x")
+        #expect(status { $0.nodes[1].connected = false } == "node-b is not connected")
+        #expect(status { $0.nodes[2].role = "learner" } == "w does not vote yet")
+        #expect(status { $0.nodes[1].lunReachable = nil } == "node-b does not reach the LUN")
+        #expect(status { $0.nodes.remove(at: 1) } == "no other data node could take over")
+        #expect(status { $0.nodes.remove(at: 2) } != nil)
+        #expect(
+            status {
+                $0.nodes.remove(at: 2)
+                $0.quorumDisk = .init(lun: "", role: "voter", state: "ready", ready: true)
+            } == nil)
+        let report = DrillReport(kind: .kill, detail: String(repeating: "x", count: 9999), stallMilliseconds: .max)
+        #expect(try DrillReport(decoding: report.encoded) == report)
+        #expect(report.event(on: 1, term: 2, unixMilliseconds: 3).detail.count < 600)
+        #expect(try AdminRequest(decoding: AdminRequest.drilled(report).encoded) == .drilled(report))
+        for kind in DrillKind.allCases {
+            #expect(try AdminRequest(decoding: AdminRequest.drill(kind).encoded) == .drill(kind))
+            #expect(DrillKind(name: kind.name) == kind)
+        }
     }
 
     @Test func anAuditedRequestIsOneLevelDeep() throws {

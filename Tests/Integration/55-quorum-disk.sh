@@ -101,6 +101,20 @@ check 'and carries a takeover' wait_for 20 serves_by "$second" "$second"
 back() { [[ $(field "$first" leader) == "$second" ]]; }
 check 'the first one is back' wait_for 30 back
 
+# The standby's state is gone: it comes back under a new number, with another area of the disk.
+kill -KILL "$(process "$first" clusterd)"
+rm -f "$folder/$first"/state/state.db "$folder/$first"/state/state.db-wal "$folder/$first"/state/state.db-shm
+healed() { back && disk_is "$first" 'voter, ready' && ctl "$second" events | grep -q "state-lost on $first"; }
+check 'a node that lost its state is taken back' wait_for 60 healed
+
+# Both the network and the disk are gone for the one that serves: then the other one takes over.
+drilled() {
+    ctl "$second" drill --kind partition --user user1 --password-stdin <<<"user1-$password" | grep -q '^nothing was lost$'
+}
+check 'a drill with a partition loses nothing' wait_for 30 drilled
+check 'and the other node serves' serves_by "$first" "$first"
+check 'the second one is back' wait_for 30 both
+
 check_says 'a LUN that is a quorum disk is not laid out anew by mistake' 'is a quorum disk already' \
     ctl "$second" quorum replace "$spare"
 check_says 'it can be taken out' 'has no quorum disk any more' ctl "$second" quorum remove

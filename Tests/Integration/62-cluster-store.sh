@@ -132,7 +132,8 @@ first=$(active)
 number=$(identity "$first")
 moves() { ctl witness status --json | grep -c '"kind" : "move"' || true; }
 before=$(moves)
-damage "$first"
+# A row that nothing is written to: a write that meets the damage ends the node at once.
+sqlite3 -cmd '.timeout 5000' "$(state "$first")/state.db" 'UPDATE state SET applied_index = applied_index - 1'
 heals 'changed under the active node' "$first" "$number"
 check 'the other node serves' serves "$(other "$first")"
 check 'it was a planned move' test "$(moves)" -gt "$before"
@@ -159,10 +160,10 @@ check 'without the others it waits, and says so' wait_for 60 waits "$standby"
 kill -CONT "$(process witness clusterd)" "$(process "$(other "$standby")" clusterd)"
 heals 'when they are back' "$standby" "$number"
 
+check 'the client works again' wait_for 30 bash -c "tail -n 1 '$work/client.log' | grep '^ok '"
 touch "$work/enough"
 wait "$client" || true
 check 'the client worked' bash -c "(( \$(grep -c '^ok ' '$work/client.log') > 20 ))"
-check 'and works' bash -c "tail -n 1 '$work/client.log' | grep '^ok '"
 echo "    $(grep -c '^ok ' "$work/client.log") rounds"
 
 # The first fsync that fails ends the node: what the disk holds is not known any more.

@@ -62,6 +62,27 @@ check_says 'with its settings' 'notifies [0-9]+/777' ctl node-a status
 check_says 'and says where it comes from' 'restored on node-a: from a backup of entry' ctl node-a status
 check 'in a term beyond all of before' test "$(term node-a)" -gt $((before + 1000000))
 
+# The only node of the cluster, and its own state is damaged: there is nobody to take it from. It says so and changes nothing.
+boot=$(cut -d ' ' -f 1 "$folder/node-a/boot")
+state=$folder/node-a/state
+kill -STOP "$boot"
+kill -KILL "$(process node-a clusterd)"
+sqlite3 -cmd '.timeout 5000' "$state/state.db" 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+cp "$state/state.db" "$work/whole"
+dd if=/dev/urandom of="$state/state.db" bs=4096 seek=1 count=4 conv=notrunc status=none
+cp "$state/state.db" "$work/damaged"
+kill -CONT "$boot"
+check 'its own damage: it stops, and says what to do' wait_for 20 \
+    grep -q "no other node to take its contents from.*'clusterctl restore FILE'" "$folder/node-a/log"
+check_same 'and leaves the file as it is' "$state/state.db" "$work/damaged"
+check 'and nothing is set aside' bash -c "! ls '$state'/state.db.damaged-*"
+kill -STOP "$boot"
+kill -KILL "$(process node-a clusterd 2>/dev/null)" 2>/dev/null || true
+cp "$work/whole" "$state/state.db"
+rm -f "$state/state.db-wal" "$state/state.db-shm"
+kill -CONT "$boot"
+check 'with the file as it was it serves again' wait_for 30 active_is node-a
+
 # The old nodes come back as if nothing had been.
 "$lab" revive node-b >/dev/null 2>&1
 "$lab" revive witness >/dev/null 2>&1
