@@ -34,6 +34,8 @@ package enum Command: Equatable, BinaryRecord {
     case removeSnapshotSchedule(share: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
+    /// Other portals, or another login, of the same LUN. Secret.
+    case setStorageAddress(String)
     /// The quorum disk that the cluster is to have from now on; nil: none. Its number and areas are given by the state.
     case setQuorumDisk(QuorumDiskRecord?)
 
@@ -109,6 +111,9 @@ package enum Command: Equatable, BinaryRecord {
         case .removeSnapshotSchedule(let share):
             writer.write(UInt8(31))
             writer.write(share)
+        case .setStorageAddress(let lun):
+            writer.write(UInt8(90))
+            writer.write(lun)
         case .setQuorumDisk(let record):
             writer.write(UInt8(45))
             writer.write(record)
@@ -133,6 +138,7 @@ package enum Command: Equatable, BinaryRecord {
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
         case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
+        case 90: self = .setStorageAddress(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 15: self = .changeShare(try reader.read())
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
