@@ -29,6 +29,7 @@ extension AdminRequest {
         case .removeSnapshotSchedule(let share): "snapshot schedule \(share) --remove"
         case .replaceQuorumDisk(let lun, _): lun.isEmpty ? "quorum remove" : "quorum replace"
         case .growStorage: "storage grow"
+        case .setStorageAddress: "storage address"
         case .checkStorage(let lun): lun.isEmpty ? nil : "storage check"
         case .drill(let kind): "drill --kind \(kind.name)"
         case .issueCredentials(let name, let days): "credentials issue \(name) for \(days) days"
@@ -45,7 +46,7 @@ extension AdminRequest {
     /// What nodes say to each other and no administrator does.
     package var isForNodes: Bool {
         switch self {
-        case .nodeStarted, .rejoin, .audited, .drilled, .reissueCertificate: true
+        case .nodeStarted, .rejoin, .audited, .reissueCertificate: true
         default: false
         }
     }

@@ -42,6 +42,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case checkStorage(lun: String)
     /// The LUN was made larger at the target: look, and have the file system follow.
     case growStorage
+    /// The LUN of the cluster, over other portals or with another login. Secret.
+    case setStorageAddress(lun: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
     /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
@@ -140,6 +142,9 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(40))
             writer.write(lun)
         case .growStorage: writer.write(UInt8(70))
+        case .setStorageAddress(let lun):
+            writer.write(UInt8(71))
+            writer.write(lun)
         case .replaceQuorumDisk(let lun, let forces):
             writer.write(UInt8(45))
             writer.write(lun)
@@ -202,6 +207,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 64: self = .reissueCertificate
         case 40: self = .checkStorage(lun: try reader.read())
         case 70: self = .growStorage
+        case 71: self = .setStorageAddress(lun: try reader.read())
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
         case 50: self = .rejoin(reason: try reader.read())
         case 51: self = .backup(isLocal: try reader.read())

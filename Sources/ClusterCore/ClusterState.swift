@@ -149,6 +149,7 @@ package struct ClusterState: Equatable, Sendable {
             do throws(SecuritySettingError) { try self.configuration.settings.security.set(name, to: value) } catch {
                 return .refused(.invalid("\(error)"))
             }
+        case .setStorageAddress(let lun): self.configuration.lun = lun
         case .setLimit(let name, let value):
             do throws(LimitError) { try self.configuration.settings.limits.set(name, to: "\(value)") } catch {
                 return .refused(.invalid("\(error)"))

@@ -36,6 +36,8 @@ package enum Command: Equatable, BinaryRecord {
     case removeCredential(name: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
+    /// Other portals, or another login, of the same LUN. Secret.
+    case setStorageAddress(String)
     /// The quorum disk that the cluster is to have from now on; nil: none. Its number and areas are given by the state.
     case setQuorumDisk(QuorumDiskRecord?)
     /// The machine of this node, which is no member any more, lost its state and comes back under a new id.
@@ -119,6 +121,9 @@ package enum Command: Equatable, BinaryRecord {
         case .removeCredential(let name):
             writer.write(UInt8(61))
             writer.write(name)
+        case .setStorageAddress(let lun):
+            writer.write(UInt8(90))
+            writer.write(lun)
         case .setQuorumDisk(let record):
             writer.write(UInt8(45))
             writer.write(record)
@@ -146,6 +151,7 @@ package enum Command: Equatable, BinaryRecord {
         case 13: self = .deactivate(node: try reader.read(), term: try reader.read(), steps: try reader.readArray())
         case 14: self = .record(try reader.read())
         case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
+        case 90: self = .setStorageAddress(try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 15: self = .changeShare(try reader.read())
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())

@@ -30,13 +30,20 @@ struct Permutation32: Sendable {
 
     private static func forward(_ value: UInt32, _ keys: (UInt32, UInt32, UInt32, UInt32)) -> UInt32 {
         var (left, right) = (value >> 16, value & 0xFFFF)
-        for key in [keys.0, keys.1, keys.2, keys.3] { (left, right) = (right, left ^ self.round(right, key)) }
+        // Without a loop: a list of the keys would be an allocation for each request.
+        (left, right) = (right, left ^ self.round(right, keys.0))
+        (left, right) = (right, left ^ self.round(right, keys.1))
+        (left, right) = (right, left ^ self.round(right, keys.2))
+        (left, right) = (right, left ^ self.round(right, keys.3))
         return left << 16 | right
     }
 
     private static func backward(_ image: UInt32, _ keys: (UInt32, UInt32, UInt32, UInt32)) -> UInt32 {
         var (left, right) = (image >> 16, image & 0xFFFF)
-        for key in [keys.3, keys.2, keys.1, keys.0] { (left, right) = (right ^ self.round(left, key), left) }
+        (left, right) = (right ^ self.round(left, keys.3), left)
+        (left, right) = (right ^ self.round(left, keys.2), left)
+        (left, right) = (right ^ self.round(left, keys.1), left)
+        (left, right) = (right ^ self.round(left, keys.0), left)
         return left << 16 | right
     }
 

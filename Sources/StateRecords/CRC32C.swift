@@ -43,9 +43,12 @@ package struct CRC32C: Sendable {
     }
 
     /// Table n, at n * 256: what a byte does to the sum with n zeros behind it.
-    private static let tables: [UInt32] = {
-        var tables = (0..<256).map { byte in
-            (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
+    private static let tables: [UInt32] = { () -> [UInt32] in
+        var tables: [UInt32] = []
+        for byte in 0..<UInt32(256) {
+            var value = byte
+            for _ in 0..<8 { value = value & 1 == 1 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
+            tables.append(value)
         }
         for index in 256..<8 * 256 {
             let before = tables[index - 256]

@@ -10,7 +10,11 @@ struct Unreachable: Error {
 
 enum AdminClient {
     static func ask(_ request: AdminRequest, over connection: Connection) throws -> AdminReply {
-        switch try connection.place() {
+        try self.ask(request, at: try connection.place())
+    }
+
+    static func ask(_ request: AdminRequest, at place: AdminPlace) throws -> AdminReply {
+        switch place {
         case .socket(let path): try self.ask(request, socket: path)
         case .remote(let endpoint, let credentials): try RemoteAdmin.ask(request, at: endpoint, credentials)
         }
@@ -58,7 +62,11 @@ enum AdminClient {
     }
 
     static func status(_ connection: Connection) throws -> ClusterStatus {
-        switch try self.ask(.status, over: connection) {
+        try self.status(at: try connection.place())
+    }
+
+    static func status(at place: AdminPlace) throws -> ClusterStatus {
+        switch try self.ask(.status, at: place) {
         case .status(let report): return report.status
         case .failed(let failure): throw Failed(failure)
         default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))

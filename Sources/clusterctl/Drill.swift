@@ -44,7 +44,7 @@ struct Drill: ParsableCommand {
     func run() throws {
         if self.history { return try self.showHistory() }
         guard let kind = DrillKind(name: self.kind), let user = self.user else { return }
-        let status = try AdminClient.status(self.connection.socket)
+        let status = try AdminClient.status(self.connection)
         if let problem = status.drillProblem {
             throw Failed(AdminFailure(.unavailable, "no drill, because the cluster is not whole: \(problem)"))
         }
@@ -75,10 +75,10 @@ struct Drill: ParsableCommand {
     private func perform(_ kind: DrillKind, _ canary: Canary, from active: String) throws {
         print("copying to \(active); then: \(kind.name)")
         try canary.copy(seconds: 1)
-        let socket = self.connection.socket
+        let place = try self.connection.place()
         let reply = Mutex<Result<AdminReply, Unreachable>?>(nil)
         let ordered = Thread {
-            let result = Result { try AdminClient.ask(.drill(kind), socket: socket) }
+            let result = Result { try AdminClient.ask(.drill(kind), at: place) }
                 .mapError { $0 as? Unreachable ?? Unreachable(message: "\($0)") }
             reply.withLock { $0 = result }
         }
@@ -90,7 +90,7 @@ struct Drill: ParsableCommand {
         while new == nil {
             try canary.copy(seconds: 0.2)
             if case .success(.failed(let failure)) = reply.withLock({ $0 }) { throw Failed(failure) }
-            if canary.reclaims > 0, let status = try? AdminClient.status(socket), let now = status.active, now != active
+            if canary.reclaims > 0, let status = try? AdminClient.status(at: place), let now = status.active, now != active
             {
                 new = status
             }
@@ -116,7 +116,7 @@ struct Drill: ParsableCommand {
         let report = DrillReport(kind: kind, detail: detail, stallMilliseconds: UInt64(canary.stallMilliseconds))
         let until = Date() + Self.recordSeconds
         while true {
-            let reply = try? AdminClient.ask(.drilled(report), socket: socket)
+            let reply = try? AdminClient.ask(.drilled(report), at: place)
             if case .done = reply { break }
             guard Date() < until else {
                 printError("the report could not be recorded: no leader answers")
@@ -131,7 +131,7 @@ struct Drill: ParsableCommand {
     private static let recordSeconds = 20.0
 
     private func showHistory() throws {
-        guard case .events(let history) = try AdminClient.ask(.events, socket: self.connection.socket) else {
+        guard case .events(let history) = try AdminClient.ask(.events, over: self.connection) else {
             throw Failed(AdminFailure(.unavailable, "no node tells the events at the moment"))
         }
         let drills = history.events.filter { $0.kind == .drill }

@@ -5,7 +5,7 @@ import Glibc
 import StateRecords
 
 /// Where the cluster is asked.
-enum AdminPlace {
+enum AdminPlace: Sendable {
     /// clusterd of this machine, by its Unix socket.
     case socket(String)
     /// A node of the cluster, from any machine, over mutual TLS.

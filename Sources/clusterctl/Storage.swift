@@ -3,7 +3,32 @@ import ClusterCore
 
 struct Storage: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Looks at iSCSI targets.", subcommands: [Check.self, Grow.self])
+        abstract: "Looks at iSCSI targets.", subcommands: [Check.self, Grow.self, Address.self])
+
+    struct Address: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Gives the cluster's LUN other portals, or another login.",
+            discussion: """
+                Each portal is tried first, and must lead to the LUN that the cluster has. The node that uses it goes on as it is, \
+                until 'clusterctl move' or the next takeover.
+                """)
+
+        @OptionGroup var connection: Connection
+
+        @Argument(
+            help: """
+                iscsi://user%password@host[:port][,host[:port]...]/target-iqn/lun; HOLDFAST_LUN in the environment hides it from \
+                'ps'.
+                """)
+        var lun: String?
+
+        func run() throws {
+            guard let lun = self.lun ?? environment("HOLDFAST_LUN") else {
+                throw ValidationError("give the LUN's address, or set HOLDFAST_LUN")
+            }
+            try self.connection.perform(.setStorageAddress(lun: lun))
+        }
+    }
 
     struct Grow: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -26,6 +26,8 @@ enum LoopEvent: Sendable {
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
     /// Of the quorum disk with that number; nil: some of the batch failed.
     case diskDone(NodeID, batch: UInt64, [[UInt8]]?)
+    /// Each of its portals leads to the cluster's LUN.
+    case storageAddressChecked(Result<String, PlatformError>, AdminAnswer)
     case quorumDiskPrepared(Result<QuorumDiskRecord, PlatformError>, AdminAnswer)
     case restorePrepared(Result<RestoredLUN, PlatformError>, RestorePlan, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)

@@ -178,6 +178,12 @@ extension Member {
             }
             self.perform(.setLimit(name: name, value: value), "the limit of \(name) is \(value)", answer)
         case .growStorage: self.storage.tell(.grow(answer))
+        case .setStorageAddress(let lun):
+            StorageCheck.comparePortals(
+                lun, with: state.configuration.lun,
+                initiator: .ofNode(
+                    UInt16(truncatingIfNeeded: self.identity.id), named: self.identity.name, role: .preparation)
+            ) { [mailbox = self.mailbox] result in mailbox.post(.storageAddressChecked(result, answer)) }
         case .backup:
             self.confirmLeadership { [weak self] confirmed in
                 guard let self else { return }
@@ -186,6 +192,13 @@ extension Member {
         case .initialize, .join, .checkStorage, .rejoin, .restore, .certificate, .reissueCertificate:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
+    }
+
+    func setStorageAddress(_ lun: String, _ answer: @escaping AdminAnswer) {
+        self.perform(
+            .setStorageAddress(lun),
+            "the LUN has this address from now on; the node that uses it now goes on over the portals that it knows, until "
+                + "'clusterctl move' or the next takeover", answer)
     }
 
     private func snapshot(_ order: SnapshotOrder, _ answer: @escaping AdminAnswer) {

@@ -250,6 +250,9 @@ final class Member {
         case .diskDone(let number, let batch, let results):
             guard self.disk?.number == number else { break }
             self.stepDisk(results.map { DiskEvent.completed(batch: batch, $0) } ?? .failed(batch: batch))
+        case .storageAddressChecked(.failure(let error), let answer):
+            answer(.failed(AdminFailure(error.kind == .invalid ? .refused : .storage, error.message)))
+        case .storageAddressChecked(.success(let lun), let answer): self.setStorageAddress(lun, answer)
         case .quorumDiskPrepared(let result, let answer): self.quorumDiskPrepared(result, answer)
         case .takeover(let event):
             if case .finished(let operation, _) = event, operation == self.tearingDown {

@@ -82,6 +82,45 @@ enum StorageCheck {
             findings: StorageReport.findings(facts.findings))
     }
 
+    /// Whether another address leads to the LUN that the cluster has: the same target and number, and over each portal the very
+    /// reservation that is there over the old one. Ends with the address.
+    static func comparePortals(
+        _ text: String, with old: String, initiator: Initiator,
+        _ done: @escaping @Sendable (Result<String, PlatformError>) -> Void
+    ) {
+        startThread("storage-address") {
+            do throws(PlatformError) {
+                let address = try LUNAddress(text)
+                let known = try LUNAddress(old)
+                guard address.isSame(as: known) else {
+                    throw PlatformError(
+                        .invalid,
+                        "\(address) is another LUN than the cluster's, \(known): only its portals and its login may change"
+                    )
+                }
+                let expected = try Self.reservation(known, initiator)
+                for path in address.paths where try Self.reservation(path, initiator) != expected {
+                    throw PlatformError(
+                        .invalid, "\(path) leads to another LUN than the cluster's: its reservation is a different one")
+                }
+                done(.success(text))
+            } catch {
+                done(.failure(error))
+            }
+        }
+    }
+
+    /// Nobody reserves a LUN that a cluster uses but its active node; without one there is nothing to compare by.
+    private static func reservation(_ address: LUNAddress, _ initiator: Initiator) throws(PlatformError) -> Reservation
+    {
+        let session = try ISCSISession(address, as: initiator, timeout: Self.timeout)
+        defer { session.logout() }
+        guard let reservation = try session.readReservation() else {
+            throw PlatformError(.conflict, "\(address): nobody has reserved the LUN just now: try again")
+        }
+        return reservation
+    }
+
     /// Before a cluster is made on it. Throws what is missing, where that is more than `accepts`.
     static func require(_ address: LUNAddress, acceptsUnsafe: Bool) throws(PlatformError) {
         let facts = try TargetCheck.run(address, timeout: Self.timeout)

@@ -331,6 +331,7 @@ private struct Cluster {
             .putToken(TokenRecord(hash: [1], validMilliseconds: 2)), .removeToken(hash: [1]),
             .setSettings(ClusterSettings()), .activate(node: 1, term: 2, event),
             .deactivate(node: 1, term: 2, steps: event.steps), .record(event), .setLimit(name: "opens", value: 9),
+            .setStorageAddress("iscsi://10.0.0.20,10.0.1.20/iqn.x/1"),
             .changeShare(ShareChange(name: "a", permissions: [], removed: ["*"], isAccessBased: nil)),
             .setAdministrator(name: "u", true), .setSecurity(name: "anonymous", value: "on"), .replaceNode(4),
         ]
@@ -415,7 +416,7 @@ private struct Cluster {
             .token(validMilliseconds: 1), .status, .addShare(ShareRecord(name: "a", path: "b")),
             .removeShare(name: "a"), .putUser(name: "a", ntHash: [1], replaces: true), .removeUser(name: "a"),
             .listUsers, .move(node: "a"), .leave(node: ""), .inspectOpens, .nodeStarted(nodeA),
-            .setLimit(name: "opens", value: 9),
+            .setLimit(name: "opens", value: 9), .growStorage, .setStorageAddress(lun: "l"),
             .changeShare(
                 ShareChange(
                     name: "a", permissions: [SharePermission(name: "b", level: .read)], removed: ["c"],
@@ -472,6 +473,12 @@ private struct Cluster {
         #expect(status.active == nil)
         #expect(status.nodes.map(\.active) == [false])
         #expect(status.nodes.map(\.lunReachable) == [true])
+    }
+
+    @Test func theLUNsAddressChanges() {
+        var cluster = Cluster()
+        #expect(cluster.apply(.setStorageAddress("iscsi://10.0.0.20,10.0.1.20/iqn.x/1")) == .done)
+        #expect(cluster.state.configuration.lun == "iscsi://10.0.0.20,10.0.1.20/iqn.x/1")
     }
 
     @Test func limitsAreSetAndShown() throws {

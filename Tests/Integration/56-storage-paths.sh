@@ -95,6 +95,18 @@ check 'and left alone: the second one works' uses 10.78.0.2:3260
 cut_and_look second-way-cut 2 10.77.0.2:3260
 check 'the second way is reached again' wait_for 15 reached 10.78.0.2:3260 True
 
+# Another address for the same LUN: one portal less, then as before. It is used from the next takeover on.
+url() { echo "iscsi://holdfast%$(cat "$folder/target/password")@$1/iqn.2024-01.example.holdfast:tshare/${2:-1}"; }
+check_says 'an address that leads elsewhere is refused' 'is another LUN than' ctl "$first" storage address "$(url 10.77.0.2 2)"
+check_says 'and one with a portal where nobody is' '10.78.0.9:3260' ctl "$first" storage address "$(url 10.77.0.2,10.78.0.9)"
+check_says 'the old one stays' '10.77.0.2:3260 reached.*10.78.0.2:3260 reached' ctl "$first" status
+check_says 'a portal is left out' 'from now on' ctl "$first" storage address "$(url 10.78.0.2)"
+only_second() { ctl "$first" status | grep -q 'from node-.: 10.78.0.2:3260 reached'; }
+check 'it is looked at by itself' wait_for 10 only_second
+check_says 'and comes back' 'from now on' ctl "$first" storage address "$(url 10.77.0.2,10.78.0.2)"
+check 'as it was' wait_for 15 reached 10.77.0.2:3260 True
+check 'and nobody moved' serves "$first"
+
 # Both, for the active node alone.
 for address in 10.77.0.2 10.78.0.2; do
     ip -n "hf-$HOLDFAST_LAB_ID-$first" route add blackhole "$address/32"
