@@ -90,7 +90,8 @@ struct Drill: ParsableCommand {
         while new == nil {
             try canary.copy(seconds: 0.2)
             if case .success(.failed(let failure)) = reply.withLock({ $0 }) { throw Failed(failure) }
-            if canary.reclaims > 0, let status = try? AdminClient.status(at: place), let now = status.active, now != active
+            if canary.reclaims > 0, let status = try? AdminClient.status(at: place), let now = status.active,
+                now != active
             {
                 new = status
             }
