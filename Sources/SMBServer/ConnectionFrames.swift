@@ -99,6 +99,7 @@ extension ClientConnection {
         var tasks: [WantedTask] = []
         var ticket: UInt64 = 0
         var precedences: [Precedence] = []
+        var isAnnounced = false
         var at = 0
         while true {
             let rest = UnsafeMutableRawBufferPointer(rebasing: packet[at...])
@@ -118,6 +119,7 @@ extension ClientConnection {
             func mustWait(for conditions: Server.Conditions) {
                 ticket = max(ticket, conditions.ticket)
                 if let precedence = conditions.precedence { precedences.append(precedence) }
+                isAnnounced = isAnnounced || conditions.precedence != nil || conditions.isAnnouncedToRequester
             }
             mustWait(for: conditions)
             if case .authenticate(let authentication) = outcome {
@@ -162,8 +164,8 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        if !precedences.isEmpty {
-            // To connections of this loop it leaves now.
+        if isAnnounced {
+            // To connections of this loop it leaves now, over this one behind this frame.
             self.loop.deliverMail()
             precedences.removeAll { $0.isOver }
         }

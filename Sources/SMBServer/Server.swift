@@ -79,6 +79,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private struct Effects {
         var ticket: UInt64 = 0
         var precedence: Precedence?
+        var isAnnouncedToRequester = false
         var disconnects: [Connection.ID] = []
         var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
         var notes: [String] = []
@@ -91,6 +92,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
         var ticket: UInt64 = 0
         /// Of what the step says to other connections than `requester`.
         var precedence: Precedence?
+        /// It says something to `requester`, too: that stands behind the answer and before the next one.
+        var isAnnouncedToRequester = false
     }
 
     /// Runs `body` on the state.
@@ -109,7 +112,10 @@ package final class Server: JournalObserver, @unchecked Sendable {
         }
         guard let effects else { return (result, Conditions()) }
         self.deliver(effects)
-        return (result, Conditions(ticket: effects.ticket, precedence: effects.precedence))
+        let conditions = Conditions(
+            ticket: effects.ticket, precedence: effects.precedence,
+            isAnnouncedToRequester: effects.isAnnouncedToRequester)
+        return (result, conditions)
     }
 
     @discardableResult
@@ -125,6 +131,9 @@ package final class Server: JournalObserver, @unchecked Sendable {
             if state.mutationsAwaited { effects.ticket = ticket }
             state.mutations.removeAll(keepingCapacity: true)
             state.mutationsAwaited = false
+        }
+        effects.isAnnouncedToRequester = state.completions.contains {
+            $0.isAnnouncement && $0.connection == requester
         }
         effects.precedence = self.post(state.completions, ticket: effects.ticket, requester)
         state.completions.removeAll(keepingCapacity: true)

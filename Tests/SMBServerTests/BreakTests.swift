@@ -34,6 +34,25 @@ import Testing
         }
     }
 
+    /// A client that breaks its own other lease's caching and goes on at once: the break stands before the next answer.
+    @Test func aBreakOfOnesOwnIsThereBeforeTheNextAnswer() throws {
+        let server = try RunningServer()
+        let client = try server.connect()
+        for round in 0..<100 {
+            let held = try client.create(OpenParameters("a", access: .readData, disposition: .openIf, oplock: .levelII))
+            try #require(held.oplockLevel == .levelII)
+            let file = try client.create(OpenParameters("a", access: .writeData)).fileID
+            let write = try client.postWrite(file, at: 0, [1])
+            let echo = try client.post(.echo) { EchoRequest().encode(into: &$0) }
+            _ = try client.gather(write, .write)
+            _ = try client.gather(echo, .echo)
+            #expect(!client.notifications.isEmpty, "round \(round)")
+            #expect(try OplockBreak(parsing: try client.nextNotification().span).level == .none)
+            try client.close(file)
+            try client.close(held.fileID)
+        }
+    }
+
     /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
     @Test(arguments: [false, true])
     func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {

@@ -1,6 +1,7 @@
 """Samba's smbtorture: what it lists, one test of it run, and how that went."""
 
 import re
+import secrets
 import subprocess
 import time
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Smbtorture:
     def run(self, name, share, folder, limit=TIME_LIMIT):
         """One test against a share, in a folder of its own: smbtorture makes temporary files where it stands."""
         command = [
-            *share.inside, self.program, f"//{share.host}/{share.name}", "-U", f"{share.user}%{share.password}",
+            # Its own seed is the second: two tests in one would make files of the same names.
+            *share.inside, self.program, f"--seed={secrets.randbelow(1 << 31)}", f"//{share.host}/{share.name}", "-U", f"{share.user}%{share.password}",
             "-p", str(share.port), "-s", "/dev/null", f"--option=torture:writetimeupdatedelay={WRITE_TIME_DELAY}",
             # The last message of a compound need not be answered with an interim response first.
             "--option=torture:smbd=no",
