@@ -145,7 +145,7 @@ struct Drill: ParsableCommand {
 private final class Canary {
     static let handles = 4
     private static let pieceBytes = 64 << 10
-    /// The copy begins anew in the file when it is so long: a share must not fill up.
+    /// The copy goes no further: a share must not fill up.
     private static let longestCopy = 256 << 20
     private static let lockOffset: UInt64 = 1 << 40
 
@@ -179,7 +179,8 @@ private final class Canary {
 
     var byteCount: Int { self.pieces * Self.pieceBytes }
     var reclaims: Int { self.files[0].reclaims }
-    var stallMilliseconds: Int { self.files.map(\.longestStallMilliseconds).max() ?? 0 }
+    /// The longest that one write of the copy took, from the call to the answer: with the silence before the loss was noticed.
+    private(set) var stallMilliseconds = 0
     var reclaimedHandles: Int { self.files.count { $0.reclaims > 0 } }
     private(set) var sum: UInt32 = 0
 
@@ -196,7 +197,10 @@ private final class Canary {
     func copy(seconds: Double) throws(ClientError) {
         let until = Date() + seconds
         while Date() < until, self.byteCount < Self.longestCopy {
-            try self.files[0].write(at: UInt64(self.byteCount), Self.piece(self.pieces))
+            let piece = Self.piece(self.pieces)
+            let began = Instant.now
+            try self.files[0].write(at: UInt64(self.byteCount), piece)
+            self.stallMilliseconds = max(self.stallMilliseconds, Instant.now.milliseconds(since: began))
             self.pieces += 1
         }
         if self.byteCount >= Self.longestCopy {

@@ -29,6 +29,8 @@ for kind in move kill partition; do
     check_says "$kind: in the history" "drill on node-[ab], .* ms: $kind: nothing was lost; from $before to .* 4 of 4 handles reclaimed" \
         ctl witness drill --history
 done
+# From the end of the old node's serving lease to the takeover, at least.
+check_says 'the stall is what the client waited' 'partition: .*, stall [0-9]{3,5} ms' ctl witness drill --history
 ctl witness drill --history | sed 's/^/    /'
 check_says 'it leaves no file' '^0$' bash -c "nsenter --target=\$(cat $folder/witness/init) --mount --net --pid -- \
     smbclient //10.77.0.10/test -U 'user1%$user_password' -s /dev/null -c ls 2>/dev/null | grep -c holdfast-drill || true"
