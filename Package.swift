@@ -139,7 +139,7 @@ let package = Package(
                 "SMB2Wire", "SMBServerCore", "SMBClient", "FileStore", "StateRecords", "CLinux", "SMBAuth", "SMBCrypto",
                 "GoldenMessages", "SMBCompression",
             ]),
-        tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite"]),
+        tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CSQLite"]),
         tests("ClusterPlatform", ["CLinux"]),
         tests("ClusterTransport", ["StateRecords"]),
     ]

@@ -25,3 +25,11 @@ int clinux_epoll_wait(int epoll, uint32_t *events, uint64_t *data, int count, in
 }
 
 int clinux_sync_filesystem(int descriptor) { return syncfs(descriptor) < 0 ? -errno : 0; }
+
+int clinux_peer_user(int connection, uid_t *user) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -errno;
+    *user = peer.uid;
+    return 0;
+}

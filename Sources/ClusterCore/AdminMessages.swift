@@ -30,6 +30,14 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
     case listSnapshotSchedules
+    /// Credentials with which a person administers the cluster from another machine. `days` of `RemoteCredential.days`.
+    case issueCredentials(name: String, days: UInt32)
+    case revokeCredentials(name: String)
+    case listCredentials
+    /// Of the node that is asked: shows its certificate, or has it replaced.
+    case certificate(renews: Bool)
+    /// From a node to the leader: a new certificate for that node.
+    case reissueCertificate
     /// For the node that is asked. Secret. Empty: the cluster's own LUN.
     case checkStorage(lun: String)
     /// The LUN was made larger at the target: look, and have the file system follow.
@@ -41,6 +49,16 @@ package enum AdminRequest: Equatable, BinaryRecord {
     /// Lays the LUN out and has it vote in the place of whatever quorum disk there is; empty: takes that one out.
     /// `forces`: also a LUN that was another quorum disk.
     case replaceQuorumDisk(lun: String, forces: Bool)
+    /// From a node whose state is lost, with its certificate: take it back, as one that knows nothing. Why, for people.
+    case rejoin(reason: String)
+    /// `isLocal`: from the node that is asked, as it has it.
+    case backup(isLocal: Bool)
+    case restore(RestoreParameters)
+    case events
+    /// `index` 0: as the leader has it now. Else as of that entry, from what the node that is asked keeps.
+    case inspect(InspectedPart, index: LogIndex)
+    /// From a node to the leader: what its administrator asks, and who that is.
+    indirect case audited(AdminRequest, by: String)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -104,6 +122,18 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(32))
             writer.write(share)
         case .listSnapshotSchedules: writer.write(UInt8(33))
+        case .issueCredentials(let name, let days):
+            writer.write(UInt8(60))
+            writer.write(name)
+            writer.write(days)
+        case .revokeCredentials(let name):
+            writer.write(UInt8(61))
+            writer.write(name)
+        case .listCredentials: writer.write(UInt8(62))
+        case .certificate(let renews):
+            writer.write(UInt8(63))
+            writer.write(renews)
+        case .reissueCertificate: writer.write(UInt8(64))
         case .checkStorage(let lun):
             writer.write(UInt8(40))
             writer.write(lun)
@@ -115,6 +145,24 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(45))
             writer.write(lun)
             writer.write(forces)
+        case .rejoin(let reason):
+            writer.write(UInt8(50))
+            writer.write(reason)
+        case .backup(let isLocal):
+            writer.write(UInt8(51))
+            writer.write(isLocal)
+        case .restore(let parameters):
+            writer.write(UInt8(52))
+            writer.write(parameters)
+        case .events: writer.write(UInt8(53))
+        case .inspect(let part, let index):
+            writer.write(UInt8(54))
+            writer.write(part.rawValue)
+            writer.write(index)
+        case .audited(let request, let who):
+            writer.write(UInt8(55))
+            writer.write(who)
+            writer.write(request)
         }
     }
 
@@ -142,10 +190,29 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 31: self = .setSnapshotSchedule(try reader.read())
         case 32: self = .removeSnapshotSchedule(share: try reader.read())
         case 33: self = .listSnapshotSchedules
+        case 60: self = .issueCredentials(name: try reader.read(), days: try reader.read())
+        case 61: self = .revokeCredentials(name: try reader.read())
+        case 62: self = .listCredentials
+        case 63: self = .certificate(renews: try reader.read())
+        case 64: self = .reissueCertificate
         case 40: self = .checkStorage(lun: try reader.read())
         case 70: self = .growStorage
         case 71: self = .setStorageAddress(lun: try reader.read())
         case 45: self = .replaceQuorumDisk(lun: try reader.read(), forces: try reader.read())
+        case 50: self = .rejoin(reason: try reader.read())
+        case 51: self = .backup(isLocal: try reader.read())
+        case 52: self = .restore(try reader.read())
+        case 53: self = .events
+        case 54:
+            let part = try reader.read(UInt8.self)
+            guard let part = InspectedPart(rawValue: part) else { throw .unknownTag(kind: "part", value: part) }
+            self = .inspect(part, index: try reader.read())
+        case 55:
+            let who = try reader.read(String.self)
+            // One level: what comes from outside must not decide how deep this goes.
+            var ahead = reader
+            guard try ahead.read(UInt8.self) != tag else { throw .unknownTag(kind: "audited request", value: tag) }
+            self = .audited(try reader.read(), by: who)
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -302,7 +369,15 @@ package enum AdminReply: Equatable, BinaryRecord {
     case opens([OpenRecord])
     case snapshots([SnapshotRecord])
     case snapshotSchedules([SnapshotSchedule])
+    case credentials(CredentialsReply)
+    case credentialList([RemoteCredential])
     case storage(StorageReport)
+    /// To `rejoin`.
+    case joined(JoinReply)
+    /// ``ClusterBackup/bytes``. Secret.
+    case backup([UInt8])
+    case events(EventHistory)
+    case inspection(Inspection)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -330,9 +405,27 @@ package enum AdminReply: Equatable, BinaryRecord {
         case .snapshotSchedules(let schedules):
             writer.write(UInt8(31))
             writer.write(schedules)
+        case .credentials(let credentials):
+            writer.write(UInt8(60))
+            writer.write(credentials)
+        case .credentialList(let list):
+            writer.write(UInt8(61))
+            writer.write(list)
         case .storage(let report):
             writer.write(UInt8(40))
             writer.write(report)
+        case .joined(let reply):
+            writer.write(UInt8(50))
+            writer.write(reply)
+        case .backup(let bytes):
+            writer.write(UInt8(51))
+            writer.write(bytes)
+        case .events(let history):
+            writer.write(UInt8(53))
+            writer.write(history)
+        case .inspection(let inspection):
+            writer.write(UInt8(54))
+            writer.write(inspection)
         }
     }
 
@@ -346,8 +439,14 @@ package enum AdminReply: Equatable, BinaryRecord {
         case 5: self = .users(try reader.readStrings())
         case 6: self = .opens(try reader.readArray())
         case 30: self = .snapshots(try reader.readArray())
+        case 60: self = .credentials(try reader.read())
+        case 61: self = .credentialList(try reader.readArray())
         case 31: self = .snapshotSchedules(try reader.readArray())
         case 40: self = .storage(try reader.read())
+        case 50: self = .joined(try reader.read())
+        case 51: self = .backup(try reader.read())
+        case 53: self = .events(try reader.read())
+        case 54: self = .inspection(try reader.read())
         default: throw .unknownTag(kind: "admin reply", value: tag)
         }
     }

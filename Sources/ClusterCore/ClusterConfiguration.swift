@@ -78,6 +78,8 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     package var snapshotSchedules: [SnapshotSchedule] = []
     /// In section 3.
     package var quorumDisks = QuorumDisks()
+    /// In section 4.
+    package var credentials: [RemoteCredential] = []
 
     package static let firstRelativeID: UInt32 = 1001
 
@@ -119,7 +121,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 3) { writer in
+        writer.section(version: 4) { writer in
             writer.write(self.name)
             writer.write(self.guid)
             for part in self.domain { writer.write(part) }
@@ -136,6 +138,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             writer.write(self.settings)
             writer.write(self.snapshotSchedules)
             writer.write(self.quorumDisks)
+            writer.write(self.credentials)
         }
     }
 
@@ -159,6 +162,7 @@ package struct ClusterConfiguration: Equatable, BinaryRecord {
             configuration.settings.security.requiresSigning = requiresSigning
             if version >= 2 { configuration.snapshotSchedules = try reader.readArray() }
             if version >= 3 { configuration.quorumDisks = try reader.read() }
+            if version >= 4 { configuration.credentials = try reader.readArray() }
             return configuration
         }
     }

@@ -3,7 +3,9 @@ import StateRecords
 
 package enum ClusterLimits {
     /// The newest are kept.
-    package static let events = 64
+    package static let events = 512
+    /// Of those, the newest that a status carries.
+    package static let statusEvents = 64
     package static let tokens = 16
     package static let shares = 1024
     package static let users = 4096
@@ -13,6 +15,8 @@ package enum ClusterLimits {
     package static let hiddenFilePatterns = 64
     /// `RaftLimits.maximumMembers`; also what fits the fence key's node number.
     package static let nodes = 9
+    /// Of people who administer the cluster from other machines.
+    package static let credentials = 64
 }
 
 /// Who serves.
@@ -138,6 +142,8 @@ package struct ClusterState: Equatable, Sendable {
             }
             self.tokens.append(token)
         case .removeToken(let hash): self.tokens.removeAll { $0.hash == hash }
+        case .putCredential(let credential): return self.configuration.putCredential(credential)
+        case .removeCredential(let name): return self.configuration.removeCredential(name)
         case .setSettings(let settings): self.configuration.settings = settings
         case .setSecurity(let name, let value):
             do throws(SecuritySettingError) { try self.configuration.settings.security.set(name, to: value) } catch {
@@ -180,6 +186,7 @@ package struct ClusterState: Equatable, Sendable {
             }
             self.configuration.snapshotSchedules.remove(at: index)
         case .setQuorumDisk(let record): return self.setQuorumDisk(record)
+        case .replaceNode(let id): return self.replaceNode(id)
         }
         return .done
     }
@@ -233,6 +240,23 @@ package struct ClusterState: Equatable, Sendable {
         self.configuration.nodes.append(added)
         self.configuration.quorumDisks.added(added.id)
         return .added(added)
+    }
+
+    /// A member that forgot its votes and what it acknowledged must never speak under the old id again: Raft takes it for one
+    /// that crashed for good, and for a new one.
+    private mutating func replaceNode(_ id: NodeID) -> CommandResult {
+        guard let old = self.configuration.node(id) else { return .refused(.unknown("node with the id \(id)")) }
+        guard !self.membership.contains(id) else { return .refused(.inUse("node \(old.name) is still a member")) }
+        var new = old
+        new.id = self.configuration.nextNodeID
+        new.incarnation = 0
+        new.former = (old.former + [id]).suffix(NodeRecord.formerLimit)
+        self.configuration.nextNodeID += 1
+        self.configuration.nodes.removeAll { $0.id == id }
+        self.failedNodes.removeAll { $0 == id }
+        self.configuration.nodes.append(new)
+        self.configuration.quorumDisks.added(new.id)
+        return .added(new)
     }
 
     private mutating func addShare(_ share: ShareRecord) -> CommandResult {
@@ -308,6 +332,35 @@ extension ClusterState: BinaryRecord {
 }
 
 extension ClusterState {
+    /// What outlives the machines, see ``ClusterBackup``.
+    var forBackup: ClusterState {
+        var copy = self
+        copy.configuration.certificateAuthority = ""
+        copy.configuration.credentials = []
+        copy.active = nil
+        copy.handover = nil
+        copy.failedNodes = []
+        copy.tokens = []
+        copy.handles = HandleState()
+        copy.handles.apply(.reserveIDs(below: self.handles.nextPersistentID))
+        return copy
+    }
+
+    /// The first state of a cluster that is brought back, see ``Restoration``.
+    func restored(
+        _ configuration: ClusterConfiguration, membership: Configuration, term: Term, nextPersistentID: UInt64,
+        event: EventRecord
+    ) -> ClusterState {
+        var copy = self.forBackup
+        copy.configuration = configuration
+        copy.membership = membership
+        copy.handles.apply(.reserveIDs(below: nextPersistentID))
+        copy.append(event)
+        copy.appliedIndex += 1
+        copy.appliedTerm = term
+        return copy
+    }
+
     /// Who serves, as far as a reporter in this term can say. The log's last word may be of an earlier term (nobody has served
     /// since), and of itself the reporter knows better: a node that was stopped and goes on has not heard of its successor yet.
     package func active(in term: Term, reporter: NodeID, reporterServes: Bool) -> ActiveNode? {
@@ -326,6 +379,7 @@ extension ClusterState {
         copy.configuration.quorumDisks = QuorumDisks()
         for index in copy.configuration.users.indices { copy.configuration.users[index].ntHash = [] }
         copy.tokens = []
+        copy.events = Array(copy.events.suffix(ClusterLimits.statusEvents))
         copy.handles = HandleState()
         for client in self.handles.orderedClients { copy.handles.apply(.putClient(client)) }
         return copy

@@ -211,10 +211,7 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         self.fence = fence
         self.shares = configuration.shares.map { Share($0) }
         self.users = configuration.users.count
-        self.clients = state.handles.orderedClients.map {
-            let address = $0.clientAddress.map { "\($0)" }.joined(separator: $0.clientAddress.count == 4 ? "." : ",")
-            return "\(address):\($0.clientPort)"
-        }
+        self.clients = state.handles.orderedClients.map { "\(Self.text($0.clientAddress)):\($0.clientPort)" }
         self.handles = Handles()
         self.handles.persistent = Int(handles.persistent)
         self.handles.durable = Int(handles.durable)
@@ -237,7 +234,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         self.events = state.events.map { Event($0, node: name($0.node)) }
     }
 
-    private static func text(_ guid: GUID16) -> String {
+    /// An IP address from its bytes.
+    package static func text(_ address: [UInt8]) -> String {
+        address.map { "\($0)" }.joined(separator: address.count == 4 ? "." : ",")
+    }
+
+    package static func text(_ guid: GUID16) -> String {
         [guid.high, guid.low].map {
             let digits = String($0, radix: 16)
             return String(repeating: "0", count: 16 - digits.utf8.count) + digits

@@ -32,12 +32,16 @@ package enum Command: Equatable, BinaryRecord {
     /// In the place of the share's schedule before it.
     case setSnapshotSchedule(SnapshotSchedule)
     case removeSnapshotSchedule(share: String)
+    case putCredential(RemoteCredential)
+    case removeCredential(name: String)
     /// A `SecuritySetting` by its name, with a value as a person types it.
     case setSecurity(name: String, value: String)
     /// Other portals, or another login, of the same LUN. Secret.
     case setStorageAddress(String)
     /// The quorum disk that the cluster is to have from now on; nil: none. Its number and areas are given by the state.
     case setQuorumDisk(QuorumDiskRecord?)
+    /// The machine of this node, which is no member any more, lost its state and comes back under a new id.
+    case replaceNode(NodeID)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -114,9 +118,18 @@ package enum Command: Equatable, BinaryRecord {
         case .setStorageAddress(let lun):
             writer.write(UInt8(90))
             writer.write(lun)
+        case .putCredential(let credential):
+            writer.write(UInt8(60))
+            writer.write(credential)
+        case .removeCredential(let name):
+            writer.write(UInt8(61))
+            writer.write(name)
         case .setQuorumDisk(let record):
             writer.write(UInt8(45))
             writer.write(record)
+        case .replaceNode(let id):
+            writer.write(UInt8(50))
+            writer.write(id)
         }
     }
 
@@ -144,7 +157,10 @@ package enum Command: Equatable, BinaryRecord {
         case 16: self = .setAdministrator(name: try reader.read(), try reader.read())
         case 30: self = .setSnapshotSchedule(try reader.read())
         case 31: self = .removeSnapshotSchedule(share: try reader.read())
+        case 60: self = .putCredential(try reader.read())
+        case 61: self = .removeCredential(name: try reader.read())
         case 45: self = .setQuorumDisk(try reader.readOptional())
+        case 50: self = .replaceNode(try reader.read())
         default: throw .unknownTag(kind: "command", value: tag)
         }
     }

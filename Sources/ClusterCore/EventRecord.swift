@@ -37,6 +37,15 @@ package struct EventRecord: Equatable, BinaryRecord {
         case failure = 6
         case nodeJoined = 7
         case nodeLeft = 8
+        /// A node's stored state was lost or damaged, and the others took it back as a new one. In section 2, as all below.
+        case stateLost = 9
+        /// The cluster was brought back from a backup.
+        case restored = 10
+        /// An administrator did something, or tried to: who, what, how it went.
+        case administration = 11
+
+        /// The last that a reader of section 1 knows; to it the later ones are this.
+        static let lastOfSectionOne = Kind.nodeLeft
 
         package var name: String {
             switch self {
@@ -48,6 +57,9 @@ package struct EventRecord: Equatable, BinaryRecord {
             case .failure: "failure"
             case .nodeJoined: "node-joined"
             case .nodeLeft: "node-left"
+            case .stateLost: "state-lost"
+            case .restored: "restored"
+            case .administration: "administration"
             }
         }
     }
@@ -75,23 +87,27 @@ package struct EventRecord: Equatable, BinaryRecord {
     package var totalMicroseconds: UInt64 { self.steps.reduce(0) { $0 &+ $1.microseconds } }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
-            writer.write(self.kind.rawValue)
+        writer.section(version: 2) { writer in
+            writer.write(min(self.kind.rawValue, Kind.lastOfSectionOne.rawValue))
             writer.write(self.node)
             writer.write(self.term)
             writer.write(self.unixMilliseconds)
             writer.write(self.steps)
             writer.write(self.detail)
+            writer.write(self.kind.rawValue)
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             let tag = try reader.read(UInt8.self)
             guard let kind = Kind(rawValue: tag) else { throw .unknownTag(kind: "event", value: tag) }
-            return EventRecord(
+            var record = EventRecord(
                 kind: kind, node: try reader.read(), term: try reader.read(), unixMilliseconds: try reader.read(),
                 steps: try reader.readArray(), detail: try reader.read())
+            // One that only a newer version knows keeps what it is to an older one.
+            if version >= 2 { record.kind = Kind(rawValue: try reader.read(UInt8.self)) ?? kind }
+            return record
         }
     }
 }

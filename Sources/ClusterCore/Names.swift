@@ -76,6 +76,14 @@ package enum Names {
         return nil
     }
 
+    /// Of credentials: also part of a DNS name in their certificate.
+    package static func problem(credentialName name: String) -> String? {
+        guard (1...32).contains(name.utf8.count),
+            name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
+        else { return "the name \"\(name)\" of credentials must have 1 to 32 of a to z, 0 to 9 and hyphens" }
+        return nil
+    }
+
     /// `host:port`; an IPv6 host stands in brackets.
     package static func problem(nodeAddress address: String) -> String? {
         guard Self.splitAddress(address) != nil else {

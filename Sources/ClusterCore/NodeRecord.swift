@@ -33,6 +33,12 @@ package struct NodeRecord: Equatable, BinaryRecord {
     package var interface: String
     /// Counts the starts of its clusterd.
     package var incarnation: UInt64
+    /// The ids that this machine had before, the newest last: it lost its state under each of them, and whoever forgot what
+    /// it promised is a new member to Raft. In section 2.
+    package var former: [NodeID] = []
+
+    /// The newest of them stay.
+    package static let formerLimit = 8
 
     package init(
         id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0
@@ -46,21 +52,30 @@ package struct NodeRecord: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: 2) { writer in
             writer.write(self.id)
             writer.write(self.name)
             writer.write(self.address)
             writer.write(self.role.rawValue)
             writer.write(self.interface)
             writer.write(self.incarnation)
+            writer.write(UInt32(self.former.count))
+            for id in self.former { writer.write(id) }
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            NodeRecord(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var record = NodeRecord(
                 id: try reader.read(), name: try reader.read(), address: try reader.read(),
                 role: try reader.readRole(), interface: try reader.read(), incarnation: try reader.read())
+            guard version >= 2 else { return record }
+            let count = Int(try reader.read(UInt32.self))
+            guard count <= Self.formerLimit else {
+                throw .tooLong(kind: "former ids", count: count, limit: Self.formerLimit)
+            }
+            for _ in 0..<count { record.former.append(try reader.read()) }
+            return record
         }
     }
 }

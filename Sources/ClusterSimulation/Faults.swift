@@ -1,6 +1,6 @@
 /// How often what goes wrong. Rates are per minute of simulated time, probabilities in parts per million, times in
 /// microseconds.
-package struct Faults: Equatable, Sendable {
+package struct Faults: Equatable, SwitchableFaults {
     package var lossPerMillion: UInt64 = 0
     package var duplicationPerMillion: UInt64 = 0
     /// Messages that take up to `longDelay` instead of a millisecond, and so overtake each other.
@@ -85,4 +85,35 @@ package struct Faults: Equatable, Sendable {
         faults.compactionLag = random.below(3) == 0 ? nil : some([0, 5, 40], &random)
         return faults
     }
+}
+
+extension Faults {
+    package static let switches: [FaultSwitch<Faults>] = [
+        FaultSwitch("loss") { $0.lossPerMillion = 0 },
+        FaultSwitch("duplication") { $0.duplicationPerMillion = 0 },
+        FaultSwitch("delay") { $0.delayPerMillion = 0 },
+        FaultSwitch("symmetric-partitions") { $0.symmetricPartitionsPerMinute = 0 },
+        FaultSwitch("asymmetric-partitions") { $0.asymmetricPartitionsPerMinute = 0 },
+        FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
+        FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
+        FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+        FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
+        FaultSwitch("failed-syncs") { $0.failedSyncPerMillion = 0 },
+        FaultSwitch("torn-tails") { $0.tearsTails = false },
+        FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
+        FaultSwitch("membership-changes") { $0.membershipChangesPerMinute = 0 },
+        FaultSwitch("transfers") { $0.transfersPerMinute = 0 },
+        FaultSwitch("forgotten-leaders") { $0.forgottenLeadersPerMinute = 0 },
+        FaultSwitch("campaigns") { $0.campaignsPerMinute = 0 },
+        FaultSwitch("failed-snapshots") { $0.snapshotFailurePerMillion = 0 },
+        FaultSwitch("compaction") { $0.compactionLag = nil },
+        FaultSwitch("failed-disk-requests") { $0.diskFailurePerMillion = 0 },
+        FaultSwitch("slow-disk-requests") { $0.diskDelayPerMillion = 0 },
+        FaultSwitch("torn-disk-writes") { $0.tearsDiskWrites = false },
+        FaultSwitch("disk-outages") { $0.diskOutagesPerMinute = 0 },
+        FaultSwitch("node-partitions") { $0.nodePartitionsPerMinute = 0 },
+        FaultSwitch("disk-wipes") { $0.diskWipesPerMinute = 0 },
+        FaultSwitch("disk-rollbacks") { $0.diskRollbacksPerMinute = 0 },
+        FaultSwitch("disk-changes") { $0.diskChangesPerMinute = 0 },
+    ]
 }

@@ -80,6 +80,7 @@ extension Simulation {
         guard self.nodes[i].raft != nil else { return }
         self.trace.note(self.time, "crash", self.nodes[i].id)
         self.nodes[i].raft = nil
+        self.nodes[i].lease = nil
         self.nodes[i].isPaused = false
         self.nodes[i].deferred = []
         self.nodes[i].voter = nil
@@ -116,6 +117,7 @@ extension Simulation {
     mutating func step(_ i: Int, _ event: Event) {
         let now = self.tick(i)
         guard let effects = self.nodes[i].raft?.step(event, at: now), let node = self.nodes[i].raft else { return }
+        self.nodes[i].lease = Lease(node)
         if node.commitIndex > self.nodes[i].knownCommit {
             self.trace.note(self.time, "commit", node.id, node.commitIndex, node.term)
             self.checker.committed(node, from: self.nodes[i].knownCommit)

@@ -15,6 +15,8 @@ package struct Simulation {
         package var seconds: UInt64 = 60
         /// nil: drawn from the seed.
         package var faults: Faults?
+        /// Kinds of fault that stay away (`Faults.switches`).
+        package var without: Set<String> = []
         package var defects: RaftDefects = []
         package var proposalsPerSecond: UInt64 = 20
         /// Small, so that batches end within a burst.
@@ -84,9 +86,27 @@ package struct Simulation {
         case nodePartition, diskOutage, diskWipe, diskRollback, diskChange
     }
 
+    /// What a leader has of the serving lease.
+    struct Lease {
+        var term: Term
+        var start: Tick
+        var isEstablished: Bool
+        var commitIndex: LogIndex
+
+        init?(_ node: RaftNode) {
+            guard let start = node.leaseStart else { return nil }
+            self.term = node.term
+            self.start = start
+            self.isEstablished = node.isEstablishedLeader
+            self.commitIndex = node.commitIndex
+        }
+    }
+
     struct Node {
         var id: NodeID
         var raft: RaftNode?
+        /// Of `raft` after its last step: looked at with every event, where a copy of the whole node is dear.
+        var lease: Lease?
         var incarnation: UInt64 = 0
         var isPaused = false
         var deferred: [Happening] = []
@@ -144,6 +164,7 @@ package struct Simulation {
             if options.faults == nil { self.faults.addDiskSwarm(&self.random) }
             founders = Configuration(voters: founders.voters + [self.makeDisk()])
         }
+        self.faults.switchOff(options.without)
         for number in 1...(options.nodes + options.spares) {
             let drift = self.faults.clockDriftPerMillion
             let rate = 1_000_000 - drift + self.random.below(2 * drift + 1)
@@ -214,10 +235,8 @@ package struct Simulation {
     mutating func checkLeases() {
         var holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)] = []
         for i in self.nodes.indices {
-            guard self.nodes[i].raft?.isLeader == true, let start = self.nodes[i].raft?.leaseStart,
-                let raft = self.nodes[i].raft, self.tick(i) - start < Self.leaseTicks
-            else { continue }
-            holders.append((raft.id, raft.term, raft.isEstablishedLeader, raft.commitIndex))
+            guard let lease = self.nodes[i].lease, self.tick(i) - lease.start < Self.leaseTicks else { continue }
+            holders.append((self.nodes[i].id, lease.term, lease.isEstablished, lease.commitIndex))
         }
         self.checker.leases(holders)
     }

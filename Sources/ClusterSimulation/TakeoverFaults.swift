@@ -1,6 +1,6 @@
 /// How often what goes wrong. Rates are per minute of simulated time, probabilities in parts per million, times in
 /// microseconds.
-package struct TakeoverFaults: Equatable, Sendable {
+package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var lossPerMillion: UInt64 = 0
     package var delayPerMillion: UInt64 = 0
     package var longDelay: UInt64 = 500_000
@@ -79,6 +79,34 @@ package struct TakeoverFaults: Equatable, Sendable {
         faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
         return faults
     }
+}
+
+extension TakeoverFaults {
+    package static let switches: [FaultSwitch<TakeoverFaults>] = [
+        FaultSwitch("loss") { $0.lossPerMillion = 0 },
+        FaultSwitch("delay") { $0.delayPerMillion = 0 },
+        FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
+        FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
+        FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
+        FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
+        FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+        FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
+        FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
+        FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
+        FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
+        FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
+        FaultSwitch("target-restarts") { $0.targetRestartsPerMinute = 0 },
+        FaultSwitch("cut-paths") { $0.cutPathsPerMinute = 0 },
+        FaultSwitch("stalled-streams") { $0.latePerMillion = 0 },
+        FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
+        FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
+        FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
+        FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
+        FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
+        FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
+        FaultSwitch("moves") { $0.movesPerMinute = 0 },
+        FaultSwitch("stops") { $0.stopsPerMinute = 0 },
+    ]
 }
 
 /// A safeguard that is switched off.

@@ -11,6 +11,8 @@ package struct TakeoverSimulation {
         package var seconds: UInt64 = 60
         /// nil: drawn from the seed.
         package var faults: TakeoverFaults?
+        /// Kinds of fault that stay away (`TakeoverFaults.switches`).
+        package var without: Set<String> = []
         /// Whether the target keeps reservations over a restart (LIO with APTPL) or forgets them (tgt); nil: from the seed.
         package var isPersistent: Bool?
         package var defects: TakeoverDefects = []
@@ -180,6 +182,7 @@ package struct TakeoverSimulation {
         self.options = options
         self.random = Random(seed: options.seed)
         self.faults = options.faults ?? TakeoverFaults.swarm(&self.random)
+        self.faults.switchOff(options.without)
         self.trace = Trace(isVerbose: options.isVerbose)
         let isPersistent = self.random.below(2) == 0
         self.target = SimulatedTarget(

@@ -6,20 +6,42 @@ import StateRecords
 
 package enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case database(SQLiteError)
-    /// The file is whole for SQLite and still not what this node wrote.
+    /// The file is not what this node wrote, whether SQLite can read it or not.
     case damaged(String)
     case newerFormat(String)
+    /// Another file of the state directory.
+    case file(String)
+    /// `damaged`, and no other node has what was in it.
+    case nothingToHealFrom(String)
+    /// `damaged`, and what stands beside it is, too: nobody knows any more which node this was.
+    case unknownNode(String)
 
     package var description: String {
         switch self {
         case .database(let error) where error.isDiskFull:
             "the disk of the state directory is full: make room there, then start the node again (state.db: \(error))"
-        case .database(let error) where error.isCorrupt: StoreError.damaged("\(error)").description
         case .database(let error): "state.db: \(error)"
-        case .damaged(let what):
-            "state.db is damaged (\(what)). Remove the node with 'clusterctl leave' on a healthy node, delete its state "
-                + "directory and join it again; do not restore an old copy: it forgets votes and acknowledged entries"
-        case .newerFormat(let what): "state.db was written by a newer version (format \(what)): upgrade this node"
+        case .damaged(let what): "state.db is damaged: \(what)"
+        case .newerFormat(let what):
+            "state.db was written by a newer version (format \(what), this one knows \(StateSchema.format)): upgrade "
+                + "this node"
+        case .file(let what): what
+        case .nothingToHealFrom(let what):
+            "state.db is damaged (\(what)), and this cluster has no other node to take its contents from. Nothing was "
+                + "changed. Move the state directory away, start clusterd on an empty one, and bring the cluster back with "
+                + "'clusterctl restore FILE' from the last 'clusterctl backup'; the files on the LUN are not concerned"
+        case .unknownNode(let what):
+            "state.db is damaged (\(what)), and so is node.identity beside it: which node this was is not known here. On a "
+                + "healthy node 'clusterctl leave NODE' takes it out; then move this state directory away and join again"
+        }
+    }
+
+    /// What was stored is gone: no passing trouble of the disk or of the administrator's making.
+    var damage: String? {
+        switch self {
+        case .damaged(let what): what
+        case .database(let error) where error.isCorrupt: "\(error)"
+        default: nil
         }
     }
 }
@@ -47,12 +69,16 @@ package enum StoreJob: Sendable {
     case quorumMemory([UInt8])
     /// A new cluster's beginning.
     case found(base: Snapshot, HardState, ClusterState)
+    /// What is stored cannot be trusted: the next start takes nothing of it and asks the others. For people, why.
+    case lost(String)
 }
 
 /// `state.db`: the Raft log, the hard state, the state with its applied index, and the node's identity in one file, so
-/// that they change together. The state in memory is the stored one plus the log's entries behind it.
+/// that they change together. The state in memory is the stored one plus the log's entries behind it. Every row has a
+/// checksum (``RecordSum``), which is looked at whenever the row is read.
 package struct StateDatabase: ~Copyable {
-    private static let format = "1"
+    /// Up to this size SQLite's own check of the whole file is made at every start: it takes a second for some GB.
+    private static let quickCheckBytes = 256 << 20
 
     private let putMeta: Statement
     private let putHardState: Statement
@@ -64,31 +90,33 @@ package struct StateDatabase: ~Copyable {
     private let database: Database
 
     package static func open(path: String) throws(StoreError) -> StateDatabase {
+        // SQLite gives its -wal and -shm files the mode of the database.
+        let made = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        if made >= 0 { close(made) }
+        let database = try Self.connect(path)
+        // What an earlier life wrote and did not sync (killed in the middle, or the sync failed) may be in the page cache
+        // alone: it looks committed, and a sync that is asked for now proves nothing about it. So nothing is read before it
+        // was copied into the database and synced there.
+        try Self.execute(database, "PRAGMA wal_checkpoint(TRUNCATE)")
+        try StateSchema.prepare(database)
         do throws(SQLiteError) {
-            return try StateDatabase(opening: path)
+            return try StateDatabase(database)
+        } catch  where error.isSchemaMissing {
+            throw .damaged("its tables are not there")
         } catch {
             throw .database(error)
         }
     }
 
-    private init(opening path: String) throws(SQLiteError) {
-        // SQLite gives its -wal and -shm files the mode of the database.
-        let made = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-        if made >= 0 { close(made) }
-        let database = try Database(path: path)
-        // What an earlier life wrote and did not sync (killed in the middle, or the sync failed) may be in the page cache
-        // alone: it looks committed, and a sync that is asked for now proves nothing about it. So nothing is read before
-        // it was copied into the database and synced there.
-        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        try database.execute(Self.schema)
-        let putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)")
+    private init(_ database: consuming Database) throws(SQLiteError) {
+        let putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value, sum) VALUES(?1, ?2, ?3)")
         let putHardState = try database.prepare(
-            "INSERT OR REPLACE INTO hard_state(id, term, voted_for, commit_index) VALUES(1, ?1, ?2, ?3)")
-        let putEntry = try database.prepare("INSERT INTO log(idx, term, payload) VALUES(?1, ?2, ?3)")
+            "INSERT OR REPLACE INTO hard_state(id, term, voted_for, commit_index, sum) VALUES(1, ?1, ?2, ?3, ?4)")
+        let putEntry = try database.prepare("INSERT INTO log(idx, term, payload, sum) VALUES(?1, ?2, ?3, ?4)")
         let cutFrom = try database.prepare("DELETE FROM log WHERE idx >= ?1")
         let cutThrough = try database.prepare("DELETE FROM log WHERE idx <= ?1")
         let putState = try database.prepare(
-            "INSERT OR REPLACE INTO state(id, applied_index, value) VALUES(1, ?1, ?2)")
+            "INSERT OR REPLACE INTO state(id, applied_index, value, sum) VALUES(1, ?1, ?2, ?3)")
         // All at once: a value that cannot be copied cannot be left half made.
         self.putMeta = putMeta
         self.putHardState = putHardState
@@ -99,35 +127,49 @@ package struct StateDatabase: ~Copyable {
         self.database = database
     }
 
-    private static let schema = """
-        CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS hard_state(
-            id INTEGER PRIMARY KEY CHECK(id = 1), term INTEGER NOT NULL, voted_for INTEGER,
-            commit_index INTEGER NOT NULL);
-        CREATE TABLE IF NOT EXISTS log(idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, payload BLOB NOT NULL);
-        CREATE TABLE IF NOT EXISTS state(
-            id INTEGER PRIMARY KEY CHECK(id = 1), applied_index INTEGER NOT NULL, value BLOB NOT NULL);
-        INSERT OR IGNORE INTO meta(key, value) VALUES('format', CAST('\(format)' AS BLOB));
-        """
-
     // MARK: Reading
 
     package borrowing func load() throws(StoreError) -> StoredContents {
+        if try Self.pageBytes(self.database) <= Self.quickCheckBytes { try Self.quickCheck(self.database) }
         var contents = StoredContents()
-        let meta = try self.metaRows()
-        let format = String(decoding: meta["format"] ?? [], as: UTF8.self)
-        guard format == Self.format else { throw .newerFormat(format) }
+        let meta = try Self.metaRows(self.database)
         if let bytes = meta["identity"] { contents.identity = try Self.decode("identity", bytes) }
         contents.quorumMemory = meta["quorum_disk"] ?? []
         if let bytes = meta["base"] { contents.base = try Self.decode("base", bytes) }
-        contents.hardState = try self.storedHardState()
-        for (index, term, payload) in try self.logRows() {
+        let hardState = try Self.storedHardState(self.database)
+        contents.hardState = hardState ?? HardState()
+        try Self.eachEntry(self.database) { (index, term, payload) throws(StoreError) in
             contents.entries.append(
                 Entry(index: index, term: term, payload: try Self.decode("entry \(index)", payload)))
         }
-        if let bytes = try self.stateRow() { contents.state = try Self.decode("state", bytes) }
-        try Self.check(contents)
+        if let bytes = try Self.stateRow(self.database) { contents.state = try Self.decode("state", bytes) }
+        try Self.check(contents, hardState: hardState)
         return contents
+    }
+
+    /// Reads all of a file that another connection may be writing, as of one moment, and looks at every checksum. Takes
+    /// nothing from the writer but time.
+    static func verify(path: String) throws(StoreError) {
+        guard access(path, F_OK) == 0 else { throw .damaged("the file is gone") }
+        let database = try Self.connect(path)
+        try Self.execute(database, "BEGIN")
+        try Self.quickCheck(database)
+        _ = try Self.metaRows(database)
+        _ = try Self.storedHardState(database)
+        try Self.eachEntry(database) { _, _, _ in }
+        _ = try Self.stateRow(database)
+    }
+
+    /// The state and the whole log of a file that another connection may be writing, as of one moment.
+    static func read(path: String) throws(StoreError) -> (state: ClusterState?, entries: [Entry]) {
+        let database = try Self.connect(path)
+        try Self.execute(database, "BEGIN")
+        var entries: [Entry] = []
+        try Self.eachEntry(database) { (index, term, payload) throws(StoreError) in
+            entries.append(Entry(index: index, term: term, payload: try Self.decode("entry \(index)", payload)))
+        }
+        guard let bytes = try Self.stateRow(database) else { return (nil, entries) }
+        return (try Self.decode("state", bytes), entries)
     }
 
     private static func decode<Value: BinaryRecord>(_ what: String, _ bytes: [UInt8]) throws(StoreError) -> Value {
@@ -138,56 +180,95 @@ package struct StateDatabase: ~Copyable {
         }
     }
 
-    private borrowing func metaRows() throws(StoreError) -> [String: [UInt8]] {
+    private static func check(_ sum: UInt32, _ stored: UInt64, _ what: @autoclosure () -> String) throws(StoreError) {
+        guard UInt64(sum) == stored else { throw .damaged("\(what()): the checksum is wrong") }
+    }
+
+    private static func pageBytes(_ database: borrowing Database) throws(StoreError) -> Int {
+        let query = try Self.query(
+            database, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        var count: Int64 = 0
+        while try Self.next(query) { count = query.int64(0) }
+        return Int(count)
+    }
+
+    private static func quickCheck(_ database: borrowing Database) throws(StoreError) {
+        let query = try Self.query(database, "PRAGMA quick_check(1)")
+        var said: [String] = []
+        while try Self.next(query) { said.append(query.string(0)) }
+        guard said == ["ok"] else { throw .damaged(said.first ?? "quick_check says nothing") }
+    }
+
+    private static func metaRows(_ database: borrowing Database) throws(StoreError) -> [String: [UInt8]] {
+        let query = try Self.query(database, "SELECT key, value, sum FROM meta")
+        var values: [String: [UInt8]] = [:]
+        while try Self.next(query) {
+            let key = query.string(0)
+            let value = query.bytes(1)
+            try Self.check(RecordSum.meta(key, value), query.uint64(2), "meta \(key)")
+            values[key] = value
+        }
+        return values
+    }
+
+    private static func storedHardState(_ database: borrowing Database) throws(StoreError) -> HardState? {
+        let query = try Self.query(database, "SELECT term, voted_for, commit_index, sum FROM hard_state")
+        var found: HardState?
+        while try Self.next(query) {
+            let state = query.hardState()
+            try Self.check(RecordSum.hardState(state), query.uint64(3), "hard state")
+            found = state
+        }
+        return found
+    }
+
+    /// In the order of their indices.
+    private static func eachEntry(
+        _ database: borrowing Database, _ body: (LogIndex, Term, [UInt8]) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        let query = try Self.query(database, "SELECT idx, term, payload, sum FROM log ORDER BY idx")
+        while try Self.next(query) {
+            let (index, term, payload) = (query.uint64(0), query.uint64(1), query.bytes(2))
+            try Self.check(RecordSum.entry(index, term, payload), query.uint64(3), "entry \(index)")
+            try body(index, term, payload)
+        }
+    }
+
+    private static func stateRow(_ database: borrowing Database) throws(StoreError) -> [UInt8]? {
+        let query = try Self.query(database, "SELECT applied_index, value, sum FROM state")
+        var found: [UInt8]?
+        while try Self.next(query) {
+            let value = query.bytes(1)
+            try Self.check(RecordSum.state(query.uint64(0), value), query.uint64(2), "state")
+            found = value
+        }
+        return found
+    }
+
+    private static func connect(_ path: String) throws(StoreError) -> Database {
+        do throws(SQLiteError) { return try Database(path: path) } catch { throw .database(error) }
+    }
+
+    private static func execute(_ database: borrowing Database, _ sql: String) throws(StoreError) {
+        do throws(SQLiteError) { try database.execute(sql) } catch { throw .database(error) }
+    }
+
+    private static func query(_ database: borrowing Database, _ sql: String) throws(StoreError) -> Statement {
         do throws(SQLiteError) {
-            let query = try self.database.prepare("SELECT key, value FROM meta")
-            var values: [String: [UInt8]] = [:]
-            while try query.step() { values[query.string(0)] = query.bytes(1) }
-            return values
+            return try database.prepare(sql)
+        } catch  where error.isSchemaMissing {
+            throw .damaged("its tables are not there")
         } catch {
             throw .database(error)
         }
     }
 
-    private borrowing func storedHardState() throws(StoreError) -> HardState {
-        do throws(SQLiteError) {
-            let query = try self.database.prepare("SELECT term, voted_for, commit_index FROM hard_state")
-            var found = HardState()
-            while try query.step() {
-                found = HardState(
-                    term: query.uint64(0), votedFor: query.isNull(1) ? nil : query.uint64(1),
-                    commitIndex: query.uint64(2))
-            }
-            return found
-        } catch {
-            throw .database(error)
-        }
-    }
-
-    private borrowing func logRows() throws(StoreError) -> [(LogIndex, Term, [UInt8])] {
-        do throws(SQLiteError) {
-            let query = try self.database.prepare("SELECT idx, term, payload FROM log ORDER BY idx")
-            var rows: [(LogIndex, Term, [UInt8])] = []
-            while try query.step() { rows.append((query.uint64(0), query.uint64(1), query.bytes(2))) }
-            return rows
-        } catch {
-            throw .database(error)
-        }
-    }
-
-    private borrowing func stateRow() throws(StoreError) -> [UInt8]? {
-        do throws(SQLiteError) {
-            let query = try self.database.prepare("SELECT value FROM state")
-            var value: [UInt8]?
-            while try query.step() { value = query.bytes(0) }
-            return value
-        } catch {
-            throw .database(error)
-        }
+    private static func next(_ query: borrowing Statement) throws(StoreError) -> Bool {
+        do throws(SQLiteError) { return try query.step() } catch { throw .database(error) }
     }
 
     /// The log follows its base without gaps, and the state lies within it.
-    private static func check(_ contents: StoredContents) throws(StoreError) {
+    private static func check(_ contents: StoredContents, hardState: HardState?) throws(StoreError) {
         var next = contents.base.index + 1
         for entry in contents.entries {
             guard entry.index == next else { throw .damaged("the log has a gap before entry \(entry.index)") }
@@ -199,6 +280,9 @@ package struct StateDatabase: ~Copyable {
             }
         } else if contents.base.index > 0 {
             throw .damaged("the state is missing")
+        }
+        if hardState == nil, contents.base.index > 0 || !contents.entries.isEmpty {
+            throw .damaged("the hard state is missing")
         }
     }
 
@@ -224,6 +308,7 @@ package struct StateDatabase: ~Copyable {
         switch job {
         case .identity(let identity): try self.put("identity", identity.encoded)
         case .quorumMemory(let bytes): try self.put("quorum_disk", bytes)
+        case .lost: break
         case .found(let base, let hardState, let state):
             try self.put("base", base.encoded)
             try self.put(hardState)
@@ -249,6 +334,7 @@ package struct StateDatabase: ~Copyable {
     private borrowing func put(_ key: String, _ value: [UInt8]) throws(SQLiteError) {
         try self.putMeta.bind(key, at: 1)
         try self.putMeta.bind(value, at: 2)
+        try self.putMeta.bind(UInt64(RecordSum.meta(key, value)), at: 3)
         try self.putMeta.run()
     }
 
@@ -260,19 +346,24 @@ package struct StateDatabase: ~Copyable {
             try self.putHardState.bindNull(at: 2)
         }
         try self.putHardState.bind(hardState.commitIndex, at: 3)
+        try self.putHardState.bind(UInt64(RecordSum.hardState(hardState)), at: 4)
         try self.putHardState.run()
     }
 
     private borrowing func put(_ entry: Entry) throws(SQLiteError) {
         try self.putEntry.bind(entry.index, at: 1)
         try self.putEntry.bind(entry.term, at: 2)
-        try self.putEntry.bind(entry.payload.encoded, at: 3)
+        let payload = entry.payload.encoded
+        try self.putEntry.bind(payload, at: 3)
+        try self.putEntry.bind(UInt64(RecordSum.entry(entry.index, entry.term, payload)), at: 4)
         try self.putEntry.run()
     }
 
     private borrowing func put(_ state: ClusterState) throws(SQLiteError) {
         try self.putState.bind(state.appliedIndex, at: 1)
-        try self.putState.bind(state.encoded, at: 2)
+        let value = state.encoded
+        try self.putState.bind(value, at: 2)
+        try self.putState.bind(UInt64(RecordSum.state(state.appliedIndex, value)), at: 3)
         try self.putState.run()
     }
 

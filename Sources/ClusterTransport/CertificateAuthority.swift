@@ -29,8 +29,8 @@ extension NodeCredentials: CustomStringConvertible {
 package enum CertificateError: Error, Equatable, Sendable {
     /// The PEM text is not what it should be.
     case unreadable(String)
-    /// The peer's certificate names no node.
-    case namesNoNode
+    /// The peer's certificate names neither a node nor an administrator.
+    case namesNobody
     /// Nothing that the peer showed has the fingerprint of the join token.
     case fingerprintMismatch
     case badSignature
@@ -46,8 +46,12 @@ package struct CertificateAuthority: Sendable {
     /// Certificates are valid from long before they are made: two machines whose clocks differ by a day (a new
     /// board, a dead battery) must still be able to talk, and nothing here depends on when a certificate began.
     package static let backdatedDays = 365
-    /// Renewal comes with issue C; until then a certificate must outlive the hardware.
-    package static let validDays = 20 * 365
+    /// The authority's own: nobody can renew what every token and every credential was pinned to.
+    package static let authorityDays = 20 * 365
+    /// A node's certificate: long enough for a spare that lies switched off for a year.
+    package static let nodeDays = 2 * 365
+    /// A node's certificate is renewed when so little is left.
+    package static let renewalDays = 365
 
     package init(clusterName: String) throws(CertificateError) {
         let key = P256.Signing.PrivateKey()
@@ -58,8 +62,9 @@ package struct CertificateAuthority: Sendable {
             }
             self.certificate = try Certificate(
                 version: .v3, serialNumber: Certificate.SerialNumber(),
-                publicKey: Certificate.PublicKey(key.publicKey), notValidBefore: Self.start, notValidAfter: Self.end,
-                issuer: name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
+                publicKey: Certificate.PublicKey(key.publicKey), notValidBefore: Self.start,
+                notValidAfter: Self.end(days: Self.authorityDays), issuer: name, subject: name,
+                signatureAlgorithm: .ecdsaWithSHA256,
                 extensions: try Certificate.Extensions {
                     Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
                     Critical(KeyUsage(keyCertSign: true))
@@ -93,69 +98,67 @@ package struct CertificateAuthority: Sendable {
         return Array(SHA256.hash(data: serializer.serializedBytes))
     }
 
-    /// A certificate for TLS in both directions, with a new key. The node's id stands in its subject alternative name.
-    package func issue(nodeName: String, nodeID: UInt64) throws(CertificateError) -> NodeCredentials {
+    /// A node's certificate, for TLS in both directions, with a new key.
+    package func issue(
+        nodeName: String, nodeID: UInt64, days: Int = Self.nodeDays
+    ) throws(CertificateError) -> NodeCredentials {
+        try self.issue(.node(nodeID), commonName: nodeName, usages: [.serverAuth, .clientAuth], days: days)
+    }
+
+    /// For a person who administers the cluster from another machine: a client and never a server.
+    package func issue(administrator name: String, days: Int) throws(CertificateError) -> NodeCredentials {
+        try self.issue(.administrator(name), commonName: name, usages: [.clientAuth], days: days)
+    }
+
+    /// Whose it is stands in the subject alternative name.
+    private func issue(
+        _ peer: PeerName, commonName: String, usages: [ExtendedKeyUsage.Usage], days: Int
+    ) throws(CertificateError) -> NodeCredentials {
         let key = P256.Signing.PrivateKey()
         do {
             let certificate = try Certificate(
                 version: .v3, serialNumber: Certificate.SerialNumber(),
-                publicKey: Certificate.PublicKey(key.publicKey), notValidBefore: Self.start, notValidAfter: Self.end,
-                issuer: self.certificate.subject,
+                publicKey: Certificate.PublicKey(key.publicKey), notValidBefore: Self.start,
+                notValidAfter: Self.end(days: days), issuer: self.certificate.subject,
                 subject: try DistinguishedName {
                     OrganizationName("Holdfast")
-                    CommonName(nodeName)
+                    CommonName(commonName)
                 },
                 signatureAlgorithm: .ecdsaWithSHA256,
                 extensions: try Certificate.Extensions {
                     Critical(BasicConstraints.notCertificateAuthority)
                     Critical(KeyUsage(digitalSignature: true))
-                    try ExtendedKeyUsage([.serverAuth, .clientAuth])
-                    SubjectAlternativeNames([.dnsName(NodeName.dnsName(of: nodeID))])
+                    try ExtendedKeyUsage(usages)
+                    SubjectAlternativeNames([.dnsName(peer.dnsName)])
                 },
                 issuerPrivateKey: Certificate.PrivateKey(self.key))
             return NodeCredentials(
                 certificatePEM: try certificate.serializeAsPEM().pemString, keyPEM: key.pemRepresentation,
                 authorityPEM: self.certificatePEM)
-        } catch { throw .failed("making the certificate of \(nodeName): \(error)") }
+        } catch { throw .failed("making the certificate of \(commonName): \(error)") }
     }
 
     private static var start: Date { Date() - Double(Self.backdatedDays) * 86_400 }
-    private static var end: Date { Date() + Double(Self.validDays) * 86_400 }
+    private static func end(days: Int) -> Date { Date() + Double(days) * 86_400 }
 }
 
-/// A node's id inside its certificate.
-package enum NodeName {
-    private static let suffix = ".node.holdfast"
-
-    static func dnsName(of nodeID: UInt64) -> String { "\(nodeID)\(Self.suffix)" }
-
-    /// The node that a certificate (DER) was issued to. The chain must have been verified before.
-    static func nodeID(certificateDER: [UInt8]) throws(CertificateError) -> UInt64 {
-        guard let certificate = try? Certificate(derEncoded: certificateDER),
-            let names = try? certificate.extensions.subjectAlternativeNames
-        else { throw .namesNoNode }
-        for case .dnsName(let name) in names where name.hasSuffix(Self.suffix) {
-            if let id = UInt64(name.dropLast(Self.suffix.count)) { return id }
+extension NodeCredentials {
+    /// Whole days from now until the certificate is void, by this machine's clock; below zero when it is.
+    package func daysLeft() throws(CertificateError) -> Int {
+        let certificate: Certificate
+        do { certificate = try Certificate(pemEncoded: self.certificatePEM) } catch {
+            throw .unreadable("the certificate: \(error)")
         }
-        throw .namesNoNode
+        return Int((certificate.notValidAfter.timeIntervalSinceNow / 86_400).rounded(.down))
     }
-}
 
-/// Pinning: what a node that joins knows of the cluster is one fingerprint.
-package enum Pin {
-    package static func fingerprint(certificateDER: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: certificateDER)) }
-
-    /// `chain`: what the server showed, its own certificate first. One of the others must have the pinned fingerprint
-    /// and must have signed the first.
-    static func verify(chain: [[UInt8]], fingerprint: [UInt8]) throws(CertificateError) {
-        guard let leaf = chain.first,
-            let authority = chain.dropFirst().first(where: { Self.fingerprint(certificateDER: $0) == fingerprint })
-        else { throw .fingerprintMismatch }
-        guard let leafCertificate = try? Certificate(derEncoded: leaf),
-            let authorityCertificate = try? Certificate(derEncoded: authority)
-        else { throw .unreadable("the server's certificate") }
-        guard authorityCertificate.publicKey.isValidSignature(leafCertificate.signature, for: leafCertificate) else {
-            throw .badSignature
-        }
+    /// SHA-256 of the certificate's DER, 32 bytes.
+    package func fingerprint() throws(CertificateError) -> [UInt8] {
+        do {
+            let certificate = try Certificate(pemEncoded: self.certificatePEM)
+            var serializer = DER.Serializer()
+            try serializer.serialize(certificate)
+            return Pin.fingerprint(certificateDER: serializer.serializedBytes)
+        } catch { throw .unreadable("the certificate: \(error)") }
     }
 }

@@ -13,7 +13,7 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let onIdentified: (any Channel) -> Void
     private let onClose: (any Channel) -> Void
     private var requester: Requester?
-    /// Somebody without a certificate asks once a connection.
+    /// Who is no node asks once a connection.
     private var hasAsked = false
 
     init(
@@ -37,9 +37,17 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
             let certificate = try sync.nioSSL_peerCertificate()
             let limit: Int
             if let certificate {
-                self.requester = .node(try NodeName.nodeID(certificateDER: certificate.toDERBytes()))
-                limit = TransportLimits.longestFrame
-                self.onIdentified(context.channel)
+                let der = try certificate.toDERBytes()
+                switch try PeerName(certificateDER: der) {
+                case .node(let node):
+                    self.requester = .node(node)
+                    limit = TransportLimits.longestFrame
+                    self.onIdentified(context.channel)
+                case .administrator(let name):
+                    // Whether the certificate still counts is the cluster's to say: it stays one of the strangers.
+                    self.requester = .administrator(name, fingerprint: Pin.fingerprint(certificateDER: der))
+                    limit = TransportLimits.longestAdministratorFrame
+                }
             } else {
                 self.requester = .joining(address: context.remoteAddress?.description ?? "unknown address")
                 limit = TransportLimits.longestUnauthenticatedFrame
@@ -59,14 +67,15 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard let requester = self.requester else { return context.close(promise: nil) }
         switch (Self.unwrapInboundIn(data), requester) {
         case (.message(let message), .node(let node)): self.handler.received(message, from: node)
-        case (.request, .joining) where self.hasAsked: context.close(promise: nil)
+        case (.request, .joining) where self.hasAsked, (.request, .administrator) where self.hasAsked:
+            context.close(promise: nil)
         case (.request(let id, let payload), _):
             self.hasAsked = true
             let channel = context.channel
             self.handler.request(payload, from: requester) { reply in
                 channel.writeAndFlush(TransportFrame.reply(id: id, reply), promise: nil)
             }
-        case (.message, .joining), (.reply, _):
+        case (.message, .joining), (.message, .administrator), (.reply, _):
             self.logger.warning("a peer sent what it may not send", metadata: ["peer": "\(requester)"])
             context.close(promise: nil)
         }

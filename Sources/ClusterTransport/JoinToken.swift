@@ -31,7 +31,7 @@ package struct JoinToken: Equatable, Sendable {
     /// told apart from one that is wrong.
     package var text: String {
         let body = self.secret + self.fingerprint
-        return "hf1-" + (body + Self.checksum(body)).map { Self.hexadecimal($0) }.joined()
+        return "hf1-" + Hexadecimal.text(body + Self.checksum(body))
     }
 
     package enum ParseError: Error, Equatable, Sendable {
@@ -58,11 +58,6 @@ package struct JoinToken: Equatable, Sendable {
 
     private static func checksum(_ body: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: body).prefix(4)) }
 
-    private static func hexadecimal(_ byte: UInt8) -> String {
-        let text = String(byte, radix: 16)
-        return text.utf8.count == 1 ? "0" + text : text
-    }
-
     private static func digit(_ character: UInt8) -> UInt8? {
         switch character {
         case 0x30...0x39: character - 0x30
@@ -70,5 +65,15 @@ package struct JoinToken: Equatable, Sendable {
         case 0x41...0x46: character - 0x41 + 10
         default: nil
         }
+    }
+}
+
+package enum Hexadecimal {
+    /// Two lower-case digits a byte.
+    package static func text(_ bytes: [UInt8]) -> String {
+        bytes.map { byte in
+            let text = String(byte, radix: 16)
+            return text.utf8.count == 1 ? "0" + text : text
+        }.joined()
     }
 }

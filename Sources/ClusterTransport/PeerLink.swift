@@ -14,7 +14,8 @@ final class PeerLink: Sendable {
     private let node: UInt64
     private let endpoint: Endpoint
     private let messageClass: MessageClass
-    private let context: NIOSSLContext
+    /// What is shown at the next connection.
+    private let context: @Sendable () -> NIOSSLContext
     private let eventLoop: any EventLoop
     private let handler: any TransportHandler
     private let logger: Logger
@@ -29,8 +30,8 @@ final class PeerLink: Sendable {
     }
 
     init(
-        node: UInt64, endpoint: Endpoint, messageClass: MessageClass, context: NIOSSLContext, eventLoop: any EventLoop,
-        handler: any TransportHandler, logger: Logger
+        node: UInt64, endpoint: Endpoint, messageClass: MessageClass, context: @escaping @Sendable () -> NIOSSLContext,
+        eventLoop: any EventLoop, handler: any TransportHandler, logger: Logger
     ) {
         self.node = node
         self.endpoint = endpoint
@@ -55,7 +56,7 @@ final class PeerLink: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let sync = channel.pipeline.syncOperations
-                    try sync.addHandler(NIOSSLClientHandler(context: self.context, serverHostname: nil))
+                    try sync.addHandler(NIOSSLClientHandler(context: self.context(), serverHostname: nil))
                     try sync.addHandler(MessageToByteHandler(TransportFrameEncoder()))
                     try sync.addHandler(PeerLinkHandler(link: self, node: self.node))
                 }
@@ -176,10 +177,11 @@ private final class PeerLinkHandler: ChannelInboundHandler {
 enum PeerIdentity {
     struct WrongNode: Error, Equatable { let expected: UInt64, found: UInt64 }
 
-    /// The chain was verified by TLS; this is about which node of the cluster it is.
-    static func check(_ pipeline: ChannelPipeline.SynchronousOperations, isNode node: UInt64) throws {
-        guard let certificate = try pipeline.nioSSL_peerCertificate() else { throw CertificateError.namesNoNode }
-        let found = try NodeName.nodeID(certificateDER: certificate.toDERBytes())
-        guard found == node else { throw WrongNode(expected: node, found: found) }
+    /// The chain was verified by TLS; this is about which node of the cluster it is. Nil: any.
+    static func check(_ pipeline: ChannelPipeline.SynchronousOperations, isNode node: UInt64?) throws {
+        guard let certificate = try pipeline.nioSSL_peerCertificate(),
+            case .node(let found) = try PeerName(certificateDER: certificate.toDERBytes())
+        else { throw CertificateError.namesNobody }
+        if let node, found != node { throw WrongNode(expected: node, found: found) }
     }
 }

@@ -6,7 +6,7 @@ import NIOTLS
 /// One question, one answer, one connection.
 enum RequestClient {
     enum Trust {
-        /// A node of our cluster; which one, where that matters.
+        /// A node of our cluster; which one, where that matters. Whoever has an administrator's certificate alone is none.
         case cluster(NIOSSLContext, node: UInt64?)
         case pinned(NIOSSLContext, fingerprint: [UInt8])
     }
@@ -24,13 +24,14 @@ enum RequestClient {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let sync = channel.pipeline.syncOperations
+                    let isChecked: Bool
                     let node: UInt64?
                     switch trust {
                     case .cluster(let context, let expected):
-                        node = expected
+                        (isChecked, node) = (true, expected)
                         try sync.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
                     case .pinned(let context, let fingerprint):
-                        node = nil
+                        (isChecked, node) = (false, nil)
                         try sync.addHandler(
                             NIOSSLClientHandler(
                                 context: context, serverHostname: nil,
@@ -49,7 +50,8 @@ enum RequestClient {
                         ByteToMessageHandler(TransportFrameDecoder(limit: TransportLimits.longestFrame)))
                     try sync.addHandler(MessageToByteHandler(TransportFrameEncoder()))
                     try sync.addHandler(
-                        RequestHandler(payload: payload, address: address, node: node, answer: answer))
+                        RequestHandler(
+                            payload: payload, address: address, isChecked: isChecked, node: node, answer: answer))
                 }
             }
             .connect(host: endpoint.host, port: endpoint.port)
@@ -70,12 +72,15 @@ private final class RequestHandler: ChannelInboundHandler {
 
     private let payload: [UInt8]
     private let address: String
+    /// Whether the other side must be a node of the cluster: `node`, or any.
+    private let isChecked: Bool
     private let node: UInt64?
     private let answer: EventLoopPromise<[UInt8]>
 
-    init(payload: [UInt8], address: String, node: UInt64?, answer: EventLoopPromise<[UInt8]>) {
+    init(payload: [UInt8], address: String, isChecked: Bool, node: UInt64?, answer: EventLoopPromise<[UInt8]>) {
         self.payload = payload
         self.address = address
+        self.isChecked = isChecked
         self.node = node
         self.answer = answer
     }
@@ -83,9 +88,7 @@ private final class RequestHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .handshakeCompleted = event as? TLSUserEvent {
             do {
-                if let node = self.node {
-                    try PeerIdentity.check(context.pipeline.syncOperations, isNode: node)
-                }
+                if self.isChecked { try PeerIdentity.check(context.pipeline.syncOperations, isNode: self.node) }
                 context.writeAndFlush(Self.wrapOutboundOut(.request(id: 1, self.payload)), promise: nil)
             } catch {
                 self.answer.fail(TransportError.notTrusted(address: self.address, reason: "\(error)"))

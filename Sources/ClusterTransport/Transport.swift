@@ -5,9 +5,11 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 
-/// Who sent a request: a node that showed its certificate, or somebody who wants to become one.
+/// Who sent a request: a node or an administrator that showed its certificate, or somebody who wants to become a node.
 package enum Requester: Equatable, Sendable {
     case node(UInt64)
+    /// The cluster's authority signed it once; whether it still counts is not asked here.
+    case administrator(String, fingerprint: [UInt8])
     case joining(address: String)
 }
 
@@ -68,14 +70,14 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
 /// (Raft sends again); requests are answered or fail.
 package final class Transport: Sendable {
     private let group: MultiThreadedEventLoopGroup
-    private let credentials: NodeCredentials
     private let ownID: UInt64
     private let handler: any TransportHandler
     private let logger: Logger
-    private let clientContext: NIOSSLContext
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
+        var clientContext: NIOSSLContext
+        var serverContext: NIOSSLContext
         var listener: (any Channel)?
         var links: [UInt64: [PeerLink]] = [:]
         var addresses: [UInt64: Endpoint] = [:]
@@ -88,18 +90,32 @@ package final class Transport: Sendable {
     package init(
         credentials: NodeCredentials, ownID: UInt64, handler: any TransportHandler, logger: Logger, threads: Int = 1
     ) throws(TransportError) {
-        self.credentials = credentials
         self.ownID = ownID
         self.handler = handler
         self.logger = logger
-        do { self.clientContext = try TLS.client(credentials) } catch { throw .credentials("\(error)") }
+        do {
+            self.state = Mutex(
+                State(clientContext: try TLS.client(credentials), serverContext: try TLS.server(credentials)))
+        } catch { throw .credentials("\(error)") }
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
     }
 
-    /// Accepts nodes, and machines that want to become nodes.
+    /// What this node shows from now on: to whoever connects, and on links that are made anew. Connections that stand go on.
+    package func show(_ credentials: NodeCredentials) throws(TransportError) {
+        do {
+            let (client, server) = (try TLS.client(credentials), try TLS.server(credentials))
+            self.state.withLock {
+                $0.clientContext = client
+                $0.serverContext = server
+            }
+        } catch { throw .credentials("\(error)") }
+    }
+
+    private var clientContext: NIOSSLContext { self.state.withLock { $0.clientContext } }
+
+    /// Accepts nodes, administrators, and machines that want to become nodes.
     package func listen(on endpoint: Endpoint) throws(TransportError) {
         do {
-            let context = try TLS.server(self.credentials)
             let channel = try ServerBootstrap(group: self.group)
                 .serverChannelOption(.backlog, value: 64)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -112,6 +128,7 @@ package final class Transport: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         guard self.admit(channel) else { throw ChannelError.connectPending }
                         let sync = channel.pipeline.syncOperations
+                        let context = self.state.withLock { $0.serverContext }
                         try sync.addHandler(NIOSSLServerHandler(context: context))
                         try sync.addHandler(
                             InboundHandler(
@@ -143,7 +160,7 @@ package final class Transport: Sendable {
             for (id, endpoint) in peers where id != self.ownID && state.links[id] == nil {
                 let links = MessageClass.allCases.map { messageClass in
                     PeerLink(
-                        node: id, endpoint: endpoint, messageClass: messageClass, context: self.clientContext,
+                        node: id, endpoint: endpoint, messageClass: messageClass, context: { self.clientContext },
                         eventLoop: self.group.next(), handler: self.handler, logger: self.logger)
                 }
                 state.links[id] = links
@@ -183,6 +200,18 @@ package final class Transport: Sendable {
         do { context = try TLS.joining() } catch { throw .credentials("\(error)") }
         return try RequestClient.run(
             payload, to: endpoint, trust: .pinned(context, fingerprint: fingerprint), group: group, timeout: timeout)
+    }
+
+    /// An administrator asks a node, whichever: `credentials` are an administrator's.
+    package static func administer(
+        _ payload: [UInt8], at endpoint: Endpoint, credentials: NodeCredentials, timeout: TimeAmount
+    ) throws(TransportError) -> [UInt8] {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { group.shutdownGracefully { _ in } }
+        let context: NIOSSLContext
+        do { context = try TLS.client(credentials) } catch { throw .credentials("\(error)") }
+        return try RequestClient.run(
+            payload, to: endpoint, trust: .cluster(context, node: nil), group: group, timeout: timeout)
     }
 
     /// Closes everything. Must not be called on a thread of the transport.

@@ -6,6 +6,8 @@ package enum TransportLimits {
     package static let longestFrame = 32 << 20
     /// From somebody without a certificate: a join request is small.
     package static let longestUnauthenticatedFrame = 64 << 10
+    /// From an administrator's clusterctl.
+    package static let longestAdministratorFrame = 1 << 20
     /// Bytes waiting for one peer. Beyond it a message is dropped: Raft sends again.
     package static let queuedBytesUrgent = 1 << 20
     package static let queuedBytesBulk = 64 << 20

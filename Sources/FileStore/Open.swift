@@ -307,13 +307,15 @@ extension Volume {
 
     /// The same file as in an earlier open, by its identity, on this node or another: [MS-SMB2] 3.3.5.9.12. `path` is
     /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is looked for
-    /// where it was last being renamed to; else it is opened by its handle alone, and can be read and written, but not renamed or
-    /// deleted until someone looks it up again.
+    /// where it was before (a node died before the rename was on the disk), then where it was last being renamed to (it died
+    /// before the record said so); else it is opened by its handle alone, and can be read and written, but not renamed or deleted
+    /// until someone looks it up again.
     package func reopen(
-        _ identity: FileIdentity, path: NTPath, access: AccessMask, options: CreateOptions = []
+        _ identity: FileIdentity, path: NTPath, formerPath: NTPath? = nil, access: AccessMask,
+        options: CreateOptions = []
     ) throws(FileError) -> OpenFile {
         let request = OpenRequest(path: path, access: access, disposition: .open, options: options)
-        let target = try self.findIdentity(identity, path)
+        let target = try self.findIdentity(identity, path, formerPath)
         let status = try FileStatus(target)
         if let stream = path.stream {
             guard let spelling = try self.streamSpelling(of: stream, on: target.number) else {
@@ -327,8 +329,11 @@ extension Volume {
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
     }
 
-    private func findIdentity(_ identity: FileIdentity, _ path: NTPath) throws(FileError) -> Descriptor {
+    private func findIdentity(
+        _ identity: FileIdentity, _ path: NTPath, _ formerPath: NTPath?
+    ) throws(FileError) -> Descriptor {
         if let found = try self.find(path, identity) { return found }
+        if let formerPath, let found = try self.find(formerPath, identity) { return found }
         let unnamed = try self.openByHandle(identity)
         guard let renamed = try RenameMark.read(unnamed.number), let found = try self.find(renamed, identity) else {
             return unnamed

@@ -1,4 +1,5 @@
 import Raft
+import StateRecords
 
 /// AppendEntries, heartbeats and checkpoints of a node that leads.
 extension DiskVoter {

@@ -1,4 +1,5 @@
 import Raft
+import StateRecords
 
 /// The operations: each ends with a look at every area.
 extension DiskVoter {

@@ -107,8 +107,11 @@ package protocol FileSystem: FileSystemInformation, POSIXFileSystem {
     func openFile(_ request: FileOpenRequest) throws(SMBError) -> OpenedFile
     /// The second half of an overwriting open, after the share modes were checked. The file's new facts.
     func overwriteFile(_ handle: any FileHandle, _ request: FileOpenRequest) throws(SMBError) -> FileFacts
-    /// The same file again, by its identity, wherever it is named now.
-    func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle
+    /// The same file again, by its identity, wherever it is named now: at `path`, at `formerPath` (empty: none), where its last
+    /// rename was to lead, or nowhere that is known.
+    func reopenFile(
+        _ key: FileKey, path: String, formerPath: String, access: AccessMask
+    ) throws(SMBError) -> any FileHandle
     /// A file that has no name and goes with its handle.
     func makeUnnamedFile() throws(SMBError) -> any FileHandle
     /// Whether the open file may be deleted: not read-only, not a directory with entries, not the root.

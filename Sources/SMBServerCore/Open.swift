@@ -18,6 +18,8 @@ package struct Open: Sendable {
     package var object: OpenObject
     /// As the client named it; kept true by renames.
     package var path: String
+    /// Before the last rename, or empty: where the file still is when a node dies before that rename is on the disk.
+    package var formerPath = ""
     /// The entry in the table of files; 0 for a pipe.
     package var file: UInt64 = 0
 

@@ -117,10 +117,7 @@ extension ServerState {
             guard open.share.name == share.name, open.path.lowercased().hasPrefix(prefix) else { return }
             moved.append((key, new + "\\" + open.path.dropFirst(old.count + 1)))
         }
-        for (key, path) in moved.sorted(by: { $0.key < $1.key }) {
-            self.opens[key]?.path = path
-            self.persist(key, awaited: true)
-        }
+        for (key, path) in moved.sorted(by: { $0.key < $1.key }) { self.move(key, to: path) }
     }
 }
 

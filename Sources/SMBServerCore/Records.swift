@@ -61,7 +61,7 @@ extension ServerState {
             deleteOnClose: open.deleteOnClose || file?.isDeletePending == true,
             replayConsumed: !open.isReplayEligible, channelSequence: open.channelSequence,
             locks: locks.map { LockRecord(offset: $0.offset, length: $0.length, isExclusive: $0.isExclusive) },
-            lockSequences: open.lockSequences.entries)
+            lockSequences: open.lockSequences.entries, formerPath: open.formerPath)
     }
 
     /// A file is deleted, and the storage may still forget that. Until it cannot, the record stays, which says that the file
@@ -110,14 +110,17 @@ extension ServerState {
         guard self.durableOpens[record.persistentID] == nil else { return }
         let access = AccessMask(rawValue: record.grantedAccess)
         let handle = try fileSystem.reopenFile(
-            FileKey(identity: record.file, stream: record.stream), path: record.path, access: access)
+            FileKey(identity: record.file, stream: record.stream), path: record.path, formerPath: record.formerPath,
+            access: access)
         var open = Open(
             persistentID: record.persistentID, session: nil, connection: nil, treeID: 0, share: share,
-            owner: User(name: record.userName, sid: record.ownerSID), object: .file(handle), path: record.path,
+            owner: User(name: record.userName, sid: record.ownerSID), object: .file(handle),
+            path: Self.path(of: record, handle),
             grantedAccess: access, shareAccess: ShareAccess(rawValue: record.shareAccess),
             createOptions: CreateOptions(rawValue: record.createOptions),
             createDisposition: CreateDisposition(rawValue: record.createDisposition) ?? .open,
             fileAttributes: FileAttributes(rawValue: record.fileAttributes))
+        open.formerPath = record.formerPath
         open.createAction = CreateAction(rawValue: record.createAction) ?? .opened
         open.deleteOnClose = record.deleteOnClose && open.createOptions.contains(.deleteOnClose)
         open.isDurable = true
@@ -146,6 +149,14 @@ extension ServerState {
                 offset: lock.offset, length: lock.length, isExclusive: lock.isExclusive, owner: key)
             if self.files[file]?.locks.add(range) == true { self.usage.locks += 1 }
         }
+    }
+
+    /// Where a rename and its record went apart, the disk is right.
+    private static func path(of record: OpenRecord, _ handle: any FileHandle) -> String {
+        guard record.stream.isEmpty, SnapshotPath.split(record.path) == nil, let name = try? handle.normalizedName(),
+            name.lowercased() != record.path.lowercased()
+        else { return record.path }
+        return name
     }
 
     /// The client caches what it was granted, whatever became of the server that granted it.

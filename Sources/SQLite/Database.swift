@@ -11,6 +11,8 @@ package struct SQLiteError: Error, Equatable, Sendable, CustomStringConvertible 
 
     package var isDiskFull: Bool { self.code & 0xFF == SQLITE_FULL }
     package var isCorrupt: Bool { self.code & 0xFF == SQLITE_CORRUPT || self.code & 0xFF == SQLITE_NOTADB }
+    /// The text is right where the tables are as they should be: one of them, or a column, is not there.
+    package var isSchemaMissing: Bool { self.code == SQLITE_ERROR }
 
     package var description: String { "\(self.operation): \(self.message) (SQLite error \(self.code))" }
 }

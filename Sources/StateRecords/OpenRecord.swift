@@ -104,6 +104,8 @@ package struct OpenRecord: Equatable, BinaryRecord {
     package var lockSequences: [UInt8]
     /// Anything that a later version of the server adds; opaque to the cluster.
     package var extra: [UInt8]
+    /// What `path` was before the last rename, or empty. The record may be committed before the rename is on the disk.
+    package var formerPath: String
 
     package init(
         persistentID: UInt64, createGUID: GUID16, clientGUID: GUID16, ownerSID: String, userName: String,
@@ -112,7 +114,8 @@ package struct OpenRecord: Equatable, BinaryRecord {
         fileAttributes: UInt32, timeoutMilliseconds: UInt32, isPersistent: Bool, oplockLevel: UInt8 = 0,
         lease: LeaseRecord? = nil, appInstanceID: GUID16 = .zero, appInstanceVersionHigh: UInt64 = 0,
         appInstanceVersionLow: UInt64 = 0, deleteOnClose: Bool = false, replayConsumed: Bool = false,
-        channelSequence: UInt16 = 0, locks: [LockRecord] = [], lockSequences: [UInt8] = [], extra: [UInt8] = []
+        channelSequence: UInt16 = 0, locks: [LockRecord] = [], lockSequences: [UInt8] = [], extra: [UInt8] = [],
+        formerPath: String = ""
     ) {
         self.persistentID = persistentID
         self.createGUID = createGUID
@@ -142,10 +145,11 @@ package struct OpenRecord: Equatable, BinaryRecord {
         self.locks = locks
         self.lockSequences = lockSequences
         self.extra = extra
+        self.formerPath = formerPath
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: self.formerPath.isEmpty ? 1 : 2) { writer in
             writer.write(self.persistentID)
             writer.write(self.createGUID)
             writer.write(self.clientGUID)
@@ -174,11 +178,12 @@ package struct OpenRecord: Equatable, BinaryRecord {
             writer.write(self.locks)
             writer.write(self.lockSequences)
             writer.write(self.extra)
+            if !self.formerPath.isEmpty { writer.write(self.formerPath) }
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
+        self = try reader.section { (version, reader) throws(RecordError) in
             OpenRecord(
                 persistentID: try reader.read(), createGUID: try reader.read(), clientGUID: try reader.read(),
                 ownerSID: try reader.read(), userName: try reader.read(), share: try reader.read(),
@@ -190,7 +195,8 @@ package struct OpenRecord: Equatable, BinaryRecord {
                 appInstanceID: try reader.read(), appInstanceVersionHigh: try reader.read(),
                 appInstanceVersionLow: try reader.read(), deleteOnClose: try reader.read(),
                 replayConsumed: try reader.read(), channelSequence: try reader.read(),
-                locks: try reader.readArray(), lockSequences: try reader.read(), extra: try reader.read())
+                locks: try reader.readArray(), lockSequences: try reader.read(), extra: try reader.read(),
+                formerPath: version >= 2 ? try reader.read() : "")
         }
     }
 }

@@ -9,7 +9,14 @@ struct Unreachable: Error {
 }
 
 enum AdminClient {
-    static func ask(_ request: AdminRequest, socket path: String) throws -> AdminReply {
+    static func ask(_ request: AdminRequest, over connection: Connection) throws -> AdminReply {
+        switch try connection.place() {
+        case .socket(let path): try self.ask(request, socket: path)
+        case .remote(let endpoint, let credentials): try RemoteAdmin.ask(request, at: endpoint, credentials)
+        }
+    }
+
+    private static func ask(_ request: AdminRequest, socket path: String) throws -> AdminReply {
         let connection = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard connection >= 0 else { throw Unreachable(message: "no socket: \(errorText())") }
         defer { close(connection) }
@@ -50,8 +57,8 @@ enum AdminClient {
         }
     }
 
-    static func status(_ socket: String) throws -> ClusterStatus {
-        switch try self.ask(.status, socket: socket) {
+    static func status(_ connection: Connection) throws -> ClusterStatus {
+        switch try self.ask(.status, over: connection) {
         case .status(let report): return report.status
         case .failed(let failure): throw Failed(failure)
         default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))

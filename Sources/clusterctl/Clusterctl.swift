@@ -15,9 +15,10 @@ struct Clusterctl: ParsableCommand {
         subcommands: [
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
             Security.self,
+            Credentials.self, CertificateCommand.self,
             Move.self,
-            Leave.self, Quorum.self,
-            Inspect.self, Storage.self,
+            Leave.self, Quorum.self, Backup.self, Restore.self,
+            Events.self, Inspect.self, Storage.self,
         ])
 }
 
@@ -25,9 +26,15 @@ struct Connection: ParsableArguments {
     @Option(help: "clusterd's socket on this machine.")
     var socket = "/var/lib/holdfast/admin.sock"
 
+    @Option(help: "HOST:PORT of a node, from any machine. HOLDFAST_REMOTE in the environment does the same.")
+    var remote: String?
+
+    @Option(help: "With --remote: the file that 'clusterctl credentials issue' made, or HOLDFAST_CREDENTIALS.")
+    var credentials: String?
+
     /// Asks, and prints what was done or why not.
     func perform(_ request: AdminRequest) throws {
-        switch try AdminClient.ask(request, socket: self.socket) {
+        switch try AdminClient.ask(request, over: self) {
         case .done(let text): print(text)
         case .failed(let failure): throw Failed(failure)
         default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
@@ -43,18 +50,29 @@ struct Failed: Error, CustomStringConvertible {
 }
 
 extension Clusterctl {
-    /// `--socket PATH` may stand before the subcommand too, where scripts put it.
-    private static func socketLast(_ arguments: ArraySlice<String>) -> [String] {
-        guard let first = arguments.first else { return [] }
-        if first == "--socket", arguments.count >= 2 {
-            return Array(arguments.dropFirst(2)) + Array(arguments.prefix(2))
+    private static let places = ["--socket", "--remote", "--credentials"]
+
+    /// `--socket PATH`, `--remote HOST:PORT` and `--credentials FILE` may stand before the subcommand too, where scripts put
+    /// them.
+    private static func placesLast(_ arguments: ArraySlice<String>) -> [String] {
+        var (first, last) = (arguments, [String]())
+        while let word = first.first {
+            if self.places.contains(word), first.count >= 2 {
+                last += first.prefix(2)
+                first = first.dropFirst(2)
+            } else if self.places.contains(where: { word.hasPrefix($0 + "=") }) {
+                last.append(word)
+                first = first.dropFirst()
+            } else {
+                break
+            }
         }
-        return first.hasPrefix("--socket=") ? Array(arguments.dropFirst()) + [first] : Array(arguments)
+        return Array(first) + last
     }
 
     static func main() {
         do {
-            var command = try Self.parseAsRoot(Self.socketLast(CommandLine.arguments.dropFirst()))
+            var command = try Self.parseAsRoot(Self.placesLast(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch let failed as Failed {
             printError(failed.description)
@@ -137,7 +155,7 @@ struct Token: ParsableCommand {
         guard let milliseconds = parseDuration(self.validFor) else {
             throw ValidationError("--valid-for \(self.validFor) must be a number with s, m, h or d, at most 30d")
         }
-        switch try AdminClient.ask(.token(validMilliseconds: milliseconds), socket: self.connection.socket) {
+        switch try AdminClient.ask(.token(validMilliseconds: milliseconds), over: self.connection) {
         case .token(let text): print(text)
         case .failed(let failure): throw Failed(failure)
         default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
@@ -205,24 +223,4 @@ struct Leave: ParsableCommand {
     var node: String?
 
     func run() throws { try self.connection.perform(.leave(node: self.node ?? "")) }
-}
-
-struct Inspect: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Shows the replicated state.", subcommands: [Opens.self])
-
-    struct Opens: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Every open that survives a failover.")
-        @OptionGroup var connection: Connection
-
-        func run() throws {
-            switch try AdminClient.ask(.inspectOpens, socket: self.connection.socket) {
-            case .opens(let opens):
-                for open in opens { print(Render.open(open)) }
-                if opens.isEmpty { print("no durable or persistent opens") }
-            case .failed(let failure): throw Failed(failure)
-            default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
-            }
-        }
-    }
 }

@@ -12,7 +12,7 @@ struct Limits: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            for limit in try AdminClient.status(self.connection.socket).limits { print(Render.limit(limit)) }
+            for limit in try AdminClient.status(self.connection).limits { print(Render.limit(limit)) }
         }
     }
 

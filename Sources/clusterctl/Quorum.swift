@@ -12,7 +12,7 @@ struct Quorum: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            let status = try AdminClient.status(self.connection.socket)
+            let status = try AdminClient.status(self.connection)
             print(status.quorumDisk.map(Render.quorumDisk) ?? "the cluster has no quorum disk")
         }
     }

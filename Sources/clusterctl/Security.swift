@@ -13,7 +13,7 @@ struct Security: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            for setting in try AdminClient.status(self.connection.socket).security { print(Render.security(setting)) }
+            for setting in try AdminClient.status(self.connection).security { print(Render.security(setting)) }
         }
     }
 

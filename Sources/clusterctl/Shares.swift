@@ -133,7 +133,7 @@ struct Shares: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            for share in try AdminClient.status(self.connection.socket).shares { print(Render.share(share)) }
+            for share in try AdminClient.status(self.connection).shares { print(Render.share(share)) }
         }
     }
 
@@ -218,7 +218,7 @@ struct Users: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            switch try AdminClient.ask(.listUsers, socket: self.connection.socket) {
+            switch try AdminClient.ask(.listUsers, over: self.connection) {
             case .users(let names): for name in names { print(name) }
             case .failed(let failure): throw Failed(failure)
             default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))

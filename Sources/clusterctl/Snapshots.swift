@@ -22,7 +22,7 @@ struct Snapshots: ParsableCommand {
         @Argument(help: "One share's; those of all when none is given.") var share: String?
 
         func run() throws {
-            switch try AdminClient.ask(.snapshot(.list(share: self.share ?? "")), socket: self.connection.socket) {
+            switch try AdminClient.ask(.snapshot(.list(share: self.share ?? "")), over: self.connection) {
             case .snapshots(let snapshots):
                 for snapshot in snapshots {
                     print("\(snapshot.share)  \(snapshot.token)\(snapshot.isScheduled ? "  scheduled" : "")")
@@ -95,7 +95,7 @@ struct Snapshots: ParsableCommand {
             if self.remove, let share = self.share {
                 return try self.connection.perform(.removeSnapshotSchedule(share: share))
             }
-            switch try AdminClient.ask(.listSnapshotSchedules, socket: self.connection.socket) {
+            switch try AdminClient.ask(.listSnapshotSchedules, over: self.connection) {
             case .snapshotSchedules(let all):
                 let shown = all.filter { self.share == nil || $0.share.lowercased() == self.share?.lowercased() }
                 for schedule in shown {

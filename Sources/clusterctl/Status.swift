@@ -30,7 +30,7 @@ struct Status: ParsableCommand {
     }
 
     private func show() throws {
-        let status = try AdminClient.status(self.connection.socket)
+        let status = try AdminClient.status(self.connection)
         guard self.json else { return print(Render.status(status)) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = self.watch ? [.sortedKeys] : [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
@@ -100,9 +100,7 @@ enum Render {
             lines.append("")
             lines.append("Events:")
             for event in others {
-                let took = event.steps.isEmpty ? "" : ", \(self.milliseconds(event.milliseconds)) ms"
-                let detail = event.detail.isEmpty ? "" : ": \(event.detail)"
-                lines.append("  \(self.time(event.unixMilliseconds)) \(event.kind) on \(event.node)\(took)\(detail)")
+                lines.append("  \(self.event(event))")
             }
         }
         return lines.joined(separator: "\n")
@@ -139,9 +137,9 @@ enum Render {
             + "0x\(String(open.grantedAccess, radix: 16)) share \(open.shareAccess) locks \(open.locks.count)\(lease)"
     }
 
-    private static func milliseconds(_ value: Double) -> String { String(format: "%.1f", value) }
+    static func milliseconds(_ value: Double) -> String { String(format: "%.1f", value) }
 
-    private static func time(_ unixMilliseconds: UInt64) -> String {
+    static func time(_ unixMilliseconds: UInt64) -> String {
         let formatter = DateFormatter()
         formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
         return formatter.string(from: Date(timeIntervalSince1970: Double(unixMilliseconds) / 1000))

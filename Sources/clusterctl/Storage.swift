@@ -41,7 +41,7 @@ struct Storage: ParsableCommand {
         @OptionGroup var connection: Connection
 
         func run() throws {
-            switch try AdminClient.ask(.growStorage, socket: self.connection.socket) {
+            switch try AdminClient.ask(.growStorage, over: self.connection) {
             case .done(let text): print(text)
             case .failed(let failure): throw Failed(failure)
             default: throw Failed(AdminFailure(.refused, "clusterctl and clusterd are of different versions"))
@@ -69,7 +69,7 @@ struct Storage: ParsableCommand {
 
         func run() throws {
             let request = AdminRequest.checkStorage(lun: self.lun ?? environment("HOLDFAST_LUN") ?? "")
-            switch try AdminClient.ask(request, socket: self.connection.socket) {
+            switch try AdminClient.ask(request, over: self.connection) {
             case .storage(let report):
                 print(Render.storage(report))
                 if report.grade == .unsafe || report.grade == .unusable {

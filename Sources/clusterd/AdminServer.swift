@@ -11,7 +11,8 @@ final class AdminServer: Sendable {
     private static let connections = 32
     /// `init` formats, `move` waits for the other node.
     private static let answerMilliseconds: Int32 = 180_000
-    private static let requestBytes = 1 << 20
+    /// `restore` brings a backup.
+    private static let requestBytes = ClusterBackup.longest + 1 << 20
 
     private let loop: Mailbox<LoopEvent>
     private let logger: Logger
@@ -71,7 +72,7 @@ final class AdminServer: Sendable {
         do throws(RecordError) {
             let request = try AdminRequest(decoding: bytes)
             let answers = Mailbox<AdminReply>()
-            self.loop.post(.admin(request) { answers.post($0) })
+            self.loop.post(.admin(request, by: Self.peer(connection)) { answers.post($0) })
             answers.wait(milliseconds: Self.answerMilliseconds)
             reply =
                 answers.drain().first
@@ -89,6 +90,12 @@ final class AdminServer: Sendable {
             guard count > 0 else { return }
             sent += count
         }
+    }
+
+    /// Who is at the other end, as the kernel knows it.
+    private static func peer(_ connection: Int32) -> String {
+        var user: uid_t = 0
+        return clinux_peer_user(connection, &user) == 0 ? "uid \(user)" : "somebody"
     }
 
     private static func readFrame(_ connection: Int32) -> [UInt8]? {

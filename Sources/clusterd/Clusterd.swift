@@ -34,6 +34,9 @@ struct Clusterd: ParsableCommand {
     @Option(help: "The folder with smbserverd and lunbridge; clusterd's own by default.")
     var binaries: String?
 
+    @Option(help: "Seconds from one look at all that is stored, and at its checksums, to the next.")
+    var checkStateEvery: UInt32 = 600
+
     @Option(
         help: """
             The machine's watchdog, /dev/watchdog: it resets the machine when this node hangs, or cannot let go of the LUN. Not for \
@@ -51,6 +54,7 @@ struct Clusterd: ParsableCommand {
         guard NodeRole(name: self.role) != nil else {
             throw ValidationError("the role \"\(self.role)\" must be data or witness")
         }
+        guard self.checkStateEvery > 0 else { throw ValidationError("--check-state-every must be at least 1") }
         guard Logger.Level(rawValue: self.logLevel) != nil else {
             throw ValidationError(
                 "the log level \"\(self.logLevel)\" is none of trace, debug, info, notice, warning, error")
@@ -75,7 +79,9 @@ struct Clusterd: ParsableCommand {
         umask(0o077)
         setNiceness(-15)
 
-        LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+        LoggingSystem.bootstrap(
+            { label, provider in StreamLogHandler.standardError(label: label, metadataProvider: provider) },
+            metadataProvider: LogContext.provider)
         var logger = Logger(label: "clusterd")
         logger.logLevel = Logger.Level(rawValue: self.logLevel) ?? .info
 
@@ -89,7 +95,7 @@ struct Clusterd: ParsableCommand {
         let options = NodeOptions(
             name: self.name, listen: self.listen, interface: self.interface,
             role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders,
-            watchdog: self.watchdog)
+            checkStateSeconds: self.checkStateEvery, watchdog: self.watchdog)
         do throws(StartError) {
             let loop = try NodeLoop(options: options, logger: logger)
             startSignalThread(signals, loop.mailbox)
@@ -131,6 +137,7 @@ struct NodeOptions: Sendable {
     var role: NodeRole
     var binaries: String
     var folders: Folders
+    var checkStateSeconds: UInt32
     /// nil: none is used.
     var watchdog: String? = nil
 }
@@ -138,7 +145,7 @@ struct NodeOptions: Sendable {
 /// The state directory, which one clusterd at a time holds.
 struct Folders: Sendable {
     let state: String
-    var database: String { "\(self.state)/state.db" }
+    var stateFolder: StateFolder { StateFolder(path: self.state) }
     var adminSocket: String { "\(self.state)/admin.sock" }
     var storage: String { "\(self.state)/storage" }
     var mount: String { "\(self.state)/mount" }

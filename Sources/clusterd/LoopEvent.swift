@@ -29,10 +29,20 @@ enum LoopEvent: Sendable {
     /// Each of its portals leads to the cluster's LUN.
     case storageAddressChecked(Result<String, PlatformError>, AdminAnswer)
     case quorumDiskPrepared(Result<QuorumDiskRecord, PlatformError>, AdminAnswer)
+    case restorePrepared(Result<RestoredLUN, PlatformError>, RestorePlan, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
-    case admin(AdminRequest, AdminAnswer)
+    /// The cluster took this node back, after its state was lost; or what it said last.
+    case rejoined(Result<JoinReply, AdminFailure>)
+    /// Who: as the socket knows it.
+    case admin(AdminRequest, by: String, AdminAnswer)
+    /// For the cluster's events: who did what, and how it went.
+    case audited(String)
     /// A node passed on what its administrator asked; this node should lead.
     case forwarded(NodeID, AdminRequest, AdminAnswer)
+    /// Somebody with credentials that the cluster's authority signed, from another machine.
+    case administered(RemoteAdministrator, AdminRequest, AdminAnswer)
+    /// This node's new certificate.
+    case renewed(CredentialsReply, AdminAnswer)
     case joinRequest(JoinRequest, @Sendable (JoinReply) -> Void)
     /// This node was taken out of the cluster at its own wish.
     case left
@@ -80,6 +90,13 @@ final class PeerHandler: TransportHandler {
                 return reply(AdminReply.failed(failure).encoded)
             }
             self.mailbox.post(.forwarded(node, request) { reply($0.encoded) })
+        case .administrator(let name, let fingerprint):
+            guard let request = try? AdminRequest(decoding: payload) else {
+                let failure = AdminFailure(.refused, "clusterctl and clusterd are of different versions")
+                return reply(AdminReply.failed(failure).encoded)
+            }
+            let administrator = RemoteAdministrator(name: name, fingerprint: fingerprint)
+            self.mailbox.post(.administered(administrator, request) { reply($0.encoded) })
         case .joining:
             guard let request = try? JoinRequest(decoding: payload) else {
                 let failure = AdminFailure(

@@ -9,7 +9,8 @@ import StateRecords
 extension Member {
     func administer(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
         switch request {
-        case .initialize, .join:
+        case .backup(isLocal: true): self.backup(isConfirmed: false, answer)
+        case .initialize, .join, .rejoin, .restore:
             answer(
                 .failed(
                     AdminFailure(
@@ -24,7 +25,15 @@ extension Member {
                 StorageCheck.QuorumDisk(lun: $0.lun, superblock: $0.superblock(of: state.configuration.guid))
             }
             StorageCheck.run(state.configuration.lun, quorum: quorum, answer)
+        case .certificate(let renews):
+            if renews { self.renewCertificate(answer) } else { answer(self.describeCertificate()) }
         case .leave(let node) where node.isEmpty || node == self.identity.name: self.leave(answer)
+        case .inspect(let part, let index) where index != 0: self.inspect(part, at: index, answer)
+        case .events where !self.raft.isLeader:
+            let local = self.state.map { AdminReply.events(EventHistory($0)) } ?? .failed(self.noLeader)
+            self.forward(request, timeoutSeconds: 2) { reply in
+                if case .failed = reply { answer(local) } else { answer(reply) }
+            }
         case .status where !self.raft.isLeader:
             let local = self.statusReply()
             guard self.raft.leader != nil else { return answer(local) }
@@ -32,7 +41,7 @@ extension Member {
             self.forward(request, timeoutSeconds: 2) { reply in
                 if case .failed = reply { answer(local) } else { answer(reply) }
             }
-        case _ where self.raft.isLeader: self.administerAsLeader(request, answer, wasForwarded: false)
+        case _ where self.raft.isLeader: self.administerAsLeader(request, answer)
         default: self.forward(request, timeoutSeconds: 90, answer)
         }
     }
@@ -59,19 +68,24 @@ extension Member {
 
     /// A node that was taken out still has its certificate: it may not even ask.
     func forwarded(_ request: AdminRequest, by node: NodeID, _ answer: @escaping AdminAnswer) {
+        if case .rejoin(let reason) = request { return self.rejoin(node, reason: reason, answer) }
         if let state = self.state, state.isRemoved(node) {
             self.logger.warning("refused a request of node \(node), which was taken out of the cluster")
             return answer(
                 .failed(
                     AdminFailure(
                         .refused,
-                        "this node was taken out of the cluster: stop its clusterd, delete its state directory, and join "
-                            + "it again with a new token")))
+                        Self.takenOut)))
         }
-        self.administerAsLeader(request, answer, wasForwarded: true)
+        if case .reissueCertificate = request { return self.reissueCertificate(for: node, answer) }
+        self.administerAsLeader(request, answer)
     }
 
-    private var noLeader: AdminFailure {
+    static let takenOut =
+        "this node was taken out of the cluster: stop its clusterd, delete its state directory, and join it again with a "
+        + "new token"
+
+    var noLeader: AdminFailure {
         AdminFailure(
             .unavailable,
             "the cluster has no leader at the moment: wait a few seconds; if it stays so, 'clusterctl status' on each node "
@@ -79,10 +93,13 @@ extension Member {
                 + "finds no leader any more: stop its clusterd and delete its state directory")
     }
 
-    func administerAsLeader(_ request: AdminRequest, _ answer: @escaping AdminAnswer, wasForwarded: Bool) {
+    func administerAsLeader(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
         guard self.raft.isEstablishedLeader, let state = self.state else { return answer(.failed(self.noLeader)) }
         switch request {
+        case .audited(let request, let who): self.administerAsLeader(request, by: who, answer)
         case .status: answer(self.statusReply())
+        case .events: answer(.events(EventHistory(state)))
+        case .inspect(let part, let index): self.inspect(part, at: index, answer)
         case .replaceQuorumDisk(let lun, let forces): self.replaceQuorumDisk(lun, forces: forces, state, answer)
         case .token(let valid): self.makeToken(validMilliseconds: valid, state, answer)
         case .addShare(let share):
@@ -121,6 +138,10 @@ extension Member {
             answer(.users(marked))
         case .move(let node): self.move(to: node, state, answer)
         case .leave(let name): self.remove(name, state, answer)
+        case .issueCredentials(let name, let days): self.issueCredentials(name, days: days, state, answer)
+        case .revokeCredentials(let name):
+            self.perform(.removeCredential(name: name), "the credentials \(name) count no more", answer)
+        case .listCredentials: answer(.credentialList(state.configuration.credentials))
         case .snapshot(let order): self.snapshot(order, answer)
         case .setSnapshotSchedule(let schedule):
             if let problem = schedule.problem { return answer(.failed(AdminFailure(.refused, problem))) }
@@ -155,7 +176,12 @@ extension Member {
                 initiator: .ofNode(
                     UInt16(truncatingIfNeeded: self.identity.id), named: self.identity.name, role: .preparation)
             ) { [mailbox = self.mailbox] result in mailbox.post(.storageAddressChecked(result, answer)) }
-        case .initialize, .join, .checkStorage:
+        case .backup:
+            self.confirmLeadership { [weak self] confirmed in
+                guard let self else { return }
+                if confirmed { self.backup(isConfirmed: true, answer) } else { answer(.failed(self.noLeader)) }
+            }
+        case .initialize, .join, .checkStorage, .rejoin, .restore, .certificate, .reissueCertificate:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
     }
@@ -243,7 +269,7 @@ extension Member {
                     in: self.raft.term, reporter: self.identity.id, reporterServes: self.takeover.isServing),
                 term: self.raft.term, commitIndex: self.raft.commitIndex,
                 leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
-                problem: self.takeover.lastFailure ?? "", nodes: nodes, lun: lun,
+                problem: self.problem ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
                 fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil)
         report.quorumDisk = self.quorumDiskStatus(state)

@@ -82,7 +82,11 @@ extension Member {
         self.propose(.addNode(request.node, tokenHash: hash)) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
-            case .applied(.added(let node)): self.accept(node, reply)
+            case .applied(.added(let node)):
+                let event = EventRecord(
+                    kind: .nodeJoined, node: node.id, term: self.raft.term, unixMilliseconds: unixMilliseconds(),
+                    detail: node.name)
+                self.accept(node, as: event, reply)
             case .applied(.refused(let refusal)):
                 let hint =
                     if case .exists = refusal {
@@ -95,7 +99,8 @@ extension Member {
         }
     }
 
-    private func accept(_ node: NodeRecord, _ reply: @Sendable (JoinReply) -> Void) {
+    /// The node is in the configuration: gives it its certificate, and notes the event.
+    func accept(_ node: NodeRecord, as event: EventRecord, _ reply: (JoinReply) -> Void) {
         guard let configuration = self.state?.configuration else { return }
         do throws(CertificateError) {
             let authority = try CertificateAuthority(pem: configuration.certificateAuthority)
@@ -109,11 +114,7 @@ extension Member {
             return
         }
         self.logger.notice("\(node.name) joins as a \(node.role.name) node")
-        self.propose(
-            .record(
-                EventRecord(
-                    kind: .nodeJoined, node: node.id, term: self.raft.term, unixMilliseconds: unixMilliseconds(),
-                    detail: node.name)))
+        self.propose(.record(event))
     }
 
     /// Brings Raft's membership to what the configuration says, one change at a time: a node that is new becomes a learner,
@@ -166,7 +167,7 @@ extension Member {
     func leave(_ answer: @escaping AdminAnswer) {
         let mailbox = self.mailbox
         let name = self.identity.name
-        self.passOn(.leave(node: name)) { reply in
+        self.passOn(.audited(.leave(node: name), by: "its administrator on \(name)")) { reply in
             answer(reply)
             if case .done = reply { mailbox.post(.left) }
         }
@@ -174,7 +175,7 @@ extension Member {
 
     private func passOn(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
         if self.raft.isLeader {
-            self.administerAsLeader(request, answer, wasForwarded: false)
+            self.administerAsLeader(request, answer)
         } else {
             self.forward(request, timeoutSeconds: 30, answer)
         }

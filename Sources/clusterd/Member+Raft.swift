@@ -54,7 +54,11 @@ extension Member {
         for node in effects.snapshotsToSend { self.sendSnapshot(to: node) }
         if let reason = effects.stopped {
             self.logger.critical("consensus stopped: \(reason)")
-            self.fatal = self.fatal ?? Self.text(reason)
+            if reason == .acknowledgedLogLost {
+                self.store.submit(.lost("it lacks entries that this node acknowledged"))
+            } else {
+                self.fatal = self.fatal ?? Self.text(reason)
+            }
             self.decide(.leadership(isLeader: false, term: self.raft.term))
         }
     }
@@ -62,8 +66,10 @@ extension Member {
     private static func text(_ reason: StopReason) -> String {
         switch reason {
         case .storageFailed: "the disk of the state directory failed: repair it, then start the node again"
-        case .acknowledgedLogLost, .committedPrefixConflict:
-            "the state directory is not the one that this node had (\(reason)): remove the node with 'clusterctl leave' "
+        case .acknowledgedLogLost: "entries that this node acknowledged are gone"
+        case .committedPrefixConflict:
+            "the state directory is not the one that this node had (\(reason)), or the leader's is not: look at which was "
+                + "restored from a copy before anything is deleted. For this one: remove the node with 'clusterctl leave' "
                 + "on another, delete its state directory, and join it again"
         }
     }
@@ -99,6 +105,7 @@ extension Member {
 
     private func leadershipChanged(_ leadership: Leadership) {
         let who = leadership.leader.map { self.name(of: $0) } ?? "nobody"
+        self.noteForLog()
         self.logger.notice("term \(leadership.term): \(leadership.role), leader: \(who)")
         self.heardLeader = self.tick
         self.suspects = [:]

@@ -122,9 +122,14 @@ final class Member {
     var changing = false
     var leaving: Set<NodeID> = []
     var hasToldStart = false
+    var certificate = CertificateWatch()
     var lastMaintenance = ContinuousClock.now
     var isStopping = false
     var fatal: String?
+    /// What is wrong with the file of the state, while this node goes on from memory.
+    var stateDamage: String?
+    /// Nodes that lost their state and are being taken back, by the id that they had, and why.
+    var rejoining: [NodeID: String] = [:]
 
     enum ProposalOutcome {
         case applied(CommandResult)
@@ -236,6 +241,8 @@ final class Member {
             self.logger.critical("\(error)")
             self.fatal = error.description
             self.step(.storageFailed)
+        case .store(.lossNoted): self.fatal = self.fatal ?? "the state is taken anew from the other nodes"
+        case .store(.damaged(let what)): self.stateIsDamaged(what)
         case .store(.identityStored(let incarnation)):
             if incarnation == self.identity.incarnation { self.identityIsStored = true }
         case .diskDone(let number, let batch, let results):
@@ -260,14 +267,20 @@ final class Member {
         case .journal: break
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
+        case .administered(let administrator, let request, let answer):
+            self.administer(request, by: administrator, answer)
+        case .renewed(let credentials, let answer): self.take(credentials, answer)
         case .joinRequest(let request, let reply): self.joinRequested(request, reply)
         case .left: self.outcome = .left
-        case .admin, .lunPrepared, .joined, .terminate: break
+        case .audited(let line): self.audited(line)
+        case .admin, .lunPrepared, .restorePrepared, .joined, .rejoined, .terminate: break
         }
     }
 
     /// Last in every turn: what follows from where things stand now.
     func settle() {
+        self.noteForLog()
+        defer { self.noteForLog() }
         self.lookAtSuspects()
         if self.raft.isEstablishedLeader, let state = self.state, state.appliedTerm == self.raft.term,
             self.establishedTerm != self.raft.term
@@ -295,6 +308,8 @@ final class Member {
             self.expireTokens(now)
         }
         self.tellStart()
+        self.giveUpDamagedState()
+        self.lookAtCertificate(now)
         self.compact()
         self.resendSnapshots(now)
         if self.takeover.isServing { self.server?.tell(.askStatus) }

@@ -13,14 +13,18 @@ final class NodeLoop {
     private static let tickMilliseconds: Int32 = 10
     /// How long an orderly stop may take.
     private static let stopTime = Duration.seconds(20)
+    private static let storeMilliseconds: Int32 = 10_000
 
     let mailbox = Mailbox<LoopEvent>()
-    private let options: NodeOptions
-    private let logger: Logger
-    private let store: ClusterStore
-    private let storage: StorageWorker
+    let options: NodeOptions
+    let logger: Logger
+    let store: ClusterStore
+    private let stateFolder: StateFolder
+    let storage: StorageWorker
     private var watchdog: WatchdogFeeder?
-    private var member: Member?
+    private(set) var member: Member?
+    /// The state of this node is lost, and the others have not taken it back yet.
+    var lost: LostNode?
     private let notifier = ServiceNotifier()
     private var stopDeadline: ContinuousClock.Instant?
     private var lastWatchdog = ContinuousClock.now
@@ -31,10 +35,12 @@ final class NodeLoop {
         self.logger = logger
         let contents: StoredContents
         let mailbox = self.mailbox
+        self.stateFolder = options.folders.stateFolder
         do throws(StoreError) {
-            let database = try StateDatabase.open(path: options.folders.database)
-            contents = try database.load()
-            self.store = ClusterStore(database) { mailbox.post(.store($0)) }
+            let opened = try ClusterStore.open(self.stateFolder) { mailbox.post(.store($0)) }
+            contents = opened.contents
+            self.store = opened.store
+            self.lost = try opened.lost.map { (file) throws(StoreError) in LostNode(file) }
         } catch {
             throw StartError(message: error.description)
         }
@@ -47,30 +53,39 @@ final class NodeLoop {
                 throw StartError(message: "\(error.message): start without --watchdog, or name this machine's device")
             }
         }
-        if contents.identity != nil { try self.begin(contents) }
+        if let lost = self.lost {
+            try self.askToRejoin(lost)
+        } else if contents.identity != nil {
+            try self.begin(contents)
+        }
         // Kept alive by its own thread.
         _ = try AdminServer(path: options.folders.adminSocket, loop: mailbox, logger: logger)
     }
 
     /// This node belongs to a cluster.
-    private func begin(_ contents: StoredContents) throws(StartError) {
+    func begin(_ contents: StoredContents) throws(StartError) {
         guard var identity = contents.identity else { return }
-        guard identity.name == self.options.name else {
-            throw StartError(
-                message: "this state directory belongs to node \(identity.name), not \(self.options.name): give the "
-                    + "right --name or another --state-dir")
-        }
+        try self.check(identity)
         identity.incarnation += 1
         self.store.submit(.identity(identity))
         self.member = try Member(
             identity: identity, contents: contents, options: self.options, mailbox: self.mailbox, store: self.store,
             storage: self.storage, logger: self.logger)
+        self.store.watch(every: self.options.checkStateSeconds)
         self.member?.watchdog = self.watchdog
         self.logger.notice("\(identity), start \(identity.incarnation)")
     }
 
+    func check(_ identity: NodeIdentity) throws(StartError) {
+        guard identity.name == self.options.name else {
+            throw StartError(
+                message: "this state directory belongs to node \(identity.name), not \(self.options.name): give the "
+                    + "right --name or another --state-dir")
+        }
+    }
+
     func run() throws(StartError) {
-        if self.member == nil {
+        if self.member == nil, self.lost == nil {
             self.logger.notice(
                 "no state: waiting for 'clusterctl init' or 'clusterctl join' on \(self.options.folders.adminSocket)")
         }
@@ -93,8 +108,9 @@ final class NodeLoop {
                     throw StartError(message: message)
                 case .left:
                     member.end()
-                    self.store.stop()
-                    for suffix in ["", "-wal", "-shm"] { unlink(self.options.folders.database + suffix) }
+                    // What it still writes would be taken for this node's at the next start.
+                    self.store.stopAndWait(milliseconds: Self.storeMilliseconds)
+                    self.stateFolder.forget()
                     self.watchdog?.disarm()
                     self.logger.notice("left the cluster; the state is deleted")
                     return
@@ -124,18 +140,24 @@ final class NodeLoop {
             }
             self.stopDeadline = ContinuousClock.now + Self.stopTime
             member.stop()
-        case .admin(let request, let answer):
-            if let member = self.member {
-                member.administer(request, answer)
+        case .admin(let request, let who, let answer):
+            if let member = self.member { return member.administer(request, by: who, answer) }
+            if let act = request.audit { self.logger.notice("audit: \(who): \(act)") }
+            if let lost = self.lost {
+                lost.administer(request, answer)
             } else {
                 self.administer(request, answer)
             }
         case .lunPrepared(let result, let parameters, let answer):
             self.isPreparing = false
             try self.lunPrepared(result, parameters, answer)
+        case .restorePrepared(let result, let plan, let answer):
+            self.isPreparing = false
+            try self.restorePrepared(result, plan, answer)
         case .joined(let result, let parameters, let answer):
             self.isPreparing = false
             try self.joined(result, parameters, answer)
+        case .rejoined(let result): try self.rejoined(result)
         case .store(.failed(let error)) where self.member == nil: throw StartError(message: error.description)
         default: self.member?.handle(event)
         }
@@ -155,6 +177,7 @@ final class NodeLoop {
             guard self.claimPreparation(answer) else { return }
             let mailbox = self.mailbox
             startThread("join") { mailbox.post(.joined(Joining.ask(parameters), parameters, answer)) }
+        case .restore(let parameters): self.restore(parameters, answer)
         case .checkStorage(let lun) where !lun.isEmpty: StorageCheck.run(lun, answer)
         default:
             answer(
@@ -166,7 +189,7 @@ final class NodeLoop {
         }
     }
 
-    private func claimPreparation(_ answer: AdminAnswer) -> Bool {
+    func claimPreparation(_ answer: AdminAnswer) -> Bool {
         guard !self.isPreparing else {
             answer(.failed(AdminFailure(.unavailable, "another init or join is under way on this node: wait for it")))
             return false

@@ -19,6 +19,7 @@ final class StorageWorker: Sendable {
         case detach(Takeover.Operation, term: UInt32)
         case tearDown(Takeover.Operation)
         case prepare(InitializeParameters, AdminAnswer)
+        case prepareRestore(RestorePlan, AdminAnswer)
         /// The LUN may have another size.
         case grow(AdminAnswer)
         /// Answered with ``LoopEvent/foldersMade``, also where the LUN is not attached.
@@ -161,6 +162,12 @@ private final class StorageThread {
             self.tearDown()
             self.report(.finished(operation, []))
         case .prepare(let parameters, let answer): self.prepare(parameters, answer)
+        case .prepareRestore(let plan, let answer):
+            do throws(PlatformError) {
+                self.loop.post(.restorePrepared(.success(try self.prepared(plan)), plan, answer))
+            } catch {
+                self.loop.post(.restorePrepared(.failure(error), plan, answer))
+            }
         case .grow(let answer):
             guard let attachment = self.attachment else {
                 return answer(.failed(AdminFailure(.unavailable, "no node has the LUN at the moment: try again")))
@@ -398,6 +405,62 @@ private final class StorageThread {
         defer { last.logout() }
         try Fence.release(key, on: last)
         return filesystem
+    }
+
+    // MARK: A cluster that is brought back
+
+    /// The LUN with the cluster's file system on it. The keys of the old nodes stay until the first takeover, whose term is
+    /// beyond theirs: meanwhile nobody can write without one.
+    private func prepared(_ plan: RestorePlan) throws(PlatformError) -> RestoredLUN {
+        let parameters = plan.parameters
+        let address = try LUNAddress(plan.lun)
+        let session = try ISCSISession(
+            address, as: self.initiator(.fence, node: plan.node, name: parameters.nodeName), timeout: Self.timeout)
+        var found = try Fence.inspect(session)
+        found.keys.removeAll { TargetCheck.isScratch($0) }
+        let content = try LUNContent.probe(session)
+        session.logout()
+        if !parameters.forces {
+            if let newest = found.newest {
+                throw PlatformError(
+                    .foreignReservation,
+                    "\(address) carries the key of a Holdfast node (\(newest)): the old cluster runs, or left it there. When "
+                        + "all its nodes are off, repeat with --force")
+            }
+            guard found.foreignKeys.isEmpty else {
+                throw PlatformError(
+                    .foreignReservation,
+                    "\(address) carries a reservation that is not Holdfast's: another system uses this LUN. Check the "
+                        + "address; if that system is really gone, repeat with --force")
+            }
+        }
+        let newestTerm = found.newest?.term ?? 0
+        switch content {
+        case .xfs(let id, _):
+            guard id == plan.fileSystem else {
+                throw PlatformError(
+                    .notOurs,
+                    "\(address) holds the file system \(id), and the cluster's is \(plan.fileSystem): check the address"
+                )
+            }
+            return RestoredLUN(fileSystem: id, newestTerm: newestTerm)
+        case .empty where parameters.formats:
+            let id = try self.prepared(
+                InitializeParameters(
+                    clusterName: "", nodeName: parameters.nodeName, address: parameters.address, virtualIP: "",
+                    interface: parameters.interface, lun: plan.lun, formats: true, adopts: false,
+                    forces: parameters.forces, acceptsUnsafe: parameters.acceptsUnsafe))
+            return RestoredLUN(fileSystem: id, newestTerm: newestTerm)
+        case .empty:
+            throw PlatformError(
+                .notOurs,
+                "\(address) is empty: the files are not there. Check the address, or repeat with --format to begin without "
+                    + "them")
+        case .foreign(let what):
+            throw PlatformError(
+                .notOurs,
+                "\(address) holds \(what), which Holdfast never overwrites: check the address, or wipe the LUN by hand")
+        }
     }
 
     /// The terms of a new cluster begin anew: a key of the old one would be newer than all of its.

@@ -1,22 +1,34 @@
-import ArgumentParser
 import ClusterSimulation
 
 /// `clustersim --takeover`.
-struct TakeoverRuns {
+struct TakeoverRuns: Sendable {
     var seconds: UInt64
+    var without: Set<String>
     var isVerbose: Bool
 
+    private func options(_ seed: UInt64) -> TakeoverSimulation.Options {
+        var options = TakeoverSimulation.Options(seed: seed)
+        options.seconds = self.seconds
+        options.without = self.without
+        options.isVerbose = self.isVerbose
+        return options
+    }
+
+    private struct Result: Sendable {
+        var outcome: TakeoverSimulation.Outcome
+        var lines: [String]
+    }
+
     /// True when every invariant held.
-    func run(_ seeds: Range<UInt64>, isSingle: Bool) -> Bool {
-        var failures = 0
+    func run(_ seeds: Range<UInt64>, isSingle: Bool) async -> Bool {
+        var violations = Violations()
         var simulated: UInt64 = 0
         var sum = (fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0)
-        for seed in seeds {
-            var options = TakeoverSimulation.Options(seed: seed)
-            options.seconds = self.seconds
-            options.isVerbose = self.isVerbose
-            var simulation = TakeoverSimulation(options)
-            let outcome = simulation.run()
+        await runSeeds(seeds) { seed in
+            var simulation = TakeoverSimulation(self.options(seed))
+            return Result(outcome: simulation.run(), lines: simulation.trace.lines)
+        } take: { seed, result in
+            let outcome = result.outcome
             simulated += outcome.time
             sum.fences += outcome.fences
             sum.takeovers += outcome.takeovers
@@ -26,11 +38,9 @@ struct TakeoverRuns {
             sum.crashes += outcome.crashes
             sum.restarts += outcome.targetRestarts
             sum.paths += outcome.pathFailovers
-            for line in simulation.trace.lines { print(line) }
+            for line in result.lines { print(line) }
             if let violation = outcome.violation {
-                failures += 1
-                print("seed \(seed): VIOLATION \(violation)")
-                print("  replay: clustersim --takeover --seed \(seed) --seconds \(self.seconds) --trace")
+                self.report(violation, seed, &violations)
             } else if isSingle {
                 print(
                     "seed \(seed): all invariants held; trace \(String(outcome.traceHash, radix: 16)) "
@@ -39,25 +49,29 @@ struct TakeoverRuns {
         }
         print(
             """
-            \(seeds.count) seeds, \(failures) violations, \(simulated / 3_600_000_000) simulated hours
+            \(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours
               fences \(sum.fences), takeovers \(sum.takeovers), moves \(sum.moves), for want of a path \(sum.paths)
               crashes \(sum.crashes), target restarts \(sum.restarts)
               writes acknowledged \(sum.writes), refused by the reservation \(sum.conflicts)
             """)
-        return failures == 0
+        return violations.count == 0
+    }
+
+    private func report(_ violation: String, _ seed: UInt64, _ violations: inout Violations) {
+        violations.report(
+            violation, seed: seed, command: "clustersim --takeover --seed \(seed) --seconds \(self.seconds)",
+            kinds: TakeoverFaults.switches.map(\.name), without: self.without
+        ) { without in
+            var options = self.options(seed)
+            options.without = without
+            options.isVerbose = false
+            var simulation = TakeoverSimulation(options)
+            return simulation.run().violation
+        }
     }
 
     /// Switches safeguards off one by one. True when each was noticed.
     static func run(_ mutations: [TakeoverMutation]) -> Bool {
-        var missed = 0
-        for mutation in mutations {
-            if let (seed, violation) = mutation.hunt() {
-                print("\(mutation.name): seed \(seed): \(violation)")
-            } else {
-                missed += 1
-                print("\(mutation.name): NOT NOTICED within \(mutation.maximumSeeds) seeds")
-            }
-        }
-        return missed == 0
+        reportHunts(mutations.map { ($0.name, $0.maximumSeeds, $0.hunt) })
     }
 }

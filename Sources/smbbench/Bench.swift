@@ -5,22 +5,25 @@ import SMBClient
 
 /// What one request of the load is.
 enum Work: String, CaseIterable, ExpressibleByArgument {
-    case read, write, open, stat
+    case read, write, open
+    case openData = "open-data"
+    case persistent, stat
 }
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Loads a server and measures it.",
         discussion: """
-            Every connection works on a file of its own below PATH and keeps --queue requests under way. "open" is one CREATE and \
-            one CLOSE, "stat" a compound of CREATE, QUERY_INFO and CLOSE.
+            Every connection works on a file of its own below PATH and keeps --queue requests under way. "open" is one CREATE \
+            of the attributes and one CLOSE, "open-data" the same of the data, "persistent" that with a persistent handle, on a \
+            continuously available share, "stat" a compound of CREATE, QUERY_INFO and CLOSE.
             """)
 
     @Argument(help: "//HOST[:PORT]/SHARE[/DIRECTORY]")
     var target: Target
     @OptionGroup var login: Login
-    @Option(help: "read, write, open or stat; may be given several times.")
-    var work: [Work] = Work.allCases
+    @Option(help: "read, write, open, open-data, persistent or stat; may be given several times.")
+    var work: [Work] = [.read, .write, .open, .stat]
     @Option(help: "Bytes a request, with K or M; may be given several times.")
     var size: [ByteCount] = [ByteCount(1 << 20), ByteCount(64 << 10), ByteCount(4 << 10)]
     @Option(help: "Requests under way on each connection.")
@@ -70,7 +73,7 @@ struct Bench: ParsableCommand {
             Load(configuration, self.target, file: "bench-\(index).dat", fileByteCount: self.fileSize.value)
         }
         if !self.json {
-            writeLine("work   size     MB/s      op/s    p50 us    p99 us   CPU s/GB  CPU us/op")
+            writeLine("work       size     MB/s      op/s    p50 us    p99 us   CPU s/GB  CPU us/op")
         }
         for work in self.work {
             let sizes = work == .read || work == .write ? self.size.map(\.value) : [0]

@@ -15,6 +15,8 @@ final class Load: @unchecked Sendable {
 
     /// Nanoseconds of each finished request, capped at four seconds.
     private(set) var latencies: [UInt32] = []
+    /// Of the CREATEs that are followed by something, alone.
+    private(set) var openLatencies: [UInt32] = []
     private(set) var failure: ClientError?
 
     init(_ configuration: ClientConfiguration, _ target: Target, file: String, fileByteCount: Int) {
@@ -52,12 +54,13 @@ final class Load: @unchecked Sendable {
     /// Keeps `queue` requests under way until the deadline, then waits for the last of them.
     func run(_ work: Work, _ size: Int, queue: Int, until deadline: Instant) {
         self.latencies.removeAll(keepingCapacity: true)
+        self.openLatencies.removeAll(keepingCapacity: true)
         self.failure = nil
         do throws(ClientError) {
             guard let connection, let file else { throw .disconnected("not prepared") }
             switch work {
             case .read, .write: try self.transfer(connection, file, work, size, queue, deadline)
-            case .open: try self.openAndClose(connection, queue, deadline)
+            case .open, .openData, .persistent: try self.openAndClose(connection, work, queue, deadline)
             case .stat: try self.stat(connection, queue, deadline)
             }
         } catch {
@@ -98,14 +101,21 @@ final class Load: @unchecked Sendable {
         }
     }
 
-    private func openAndClose(_ connection: SMBConnection, _ queue: Int, _ deadline: Instant) throws(ClientError) {
-        let parameters = OpenParameters(self.path, access: [.readAttributes])
+    private func openAndClose(
+        _ connection: SMBConnection, _ work: Work, _ queue: Int, _ deadline: Instant
+    ) throws(ClientError) {
+        let isPersistent = work == .persistent
+        let parameters = OpenParameters(self.path, access: work == .open ? [.readAttributes] : [.genericRead])
         var starts: [UInt64: Instant] = [:]
         var closing: [UInt64: Instant] = [:]
         while true {
             let now = Instant.now
             while starts.count + closing.count < queue, now < deadline {
-                starts[try connection.postCreate(parameters)] = now
+                let request =
+                    isPersistent
+                    ? DurableHandle.request(parameters, try ClientConfiguration.freshGUID(), timeoutMilliseconds: 0)
+                    : parameters
+                starts[try connection.postCreate(request)] = now
             }
             guard !starts.isEmpty || !closing.isEmpty else { return }
             let messageID = try connection.nextAnswered()
@@ -114,6 +124,10 @@ final class Load: @unchecked Sendable {
                 try self.check(reply, .create)
                 let response: CreateResponse
                 do throws(WireError) { response = try CreateResponse(parsing: reply.span) } catch { throw .wire(error) }
+                guard !isPersistent || response.contexts.durableV2?.isPersistent == true else {
+                    throw .violation("the handle is not persistent: is the share continuously available?")
+                }
+                self.openLatencies.append(UInt32(clamping: Instant.now.nanoseconds(since: start)))
                 closing[try connection.postClose(response.fileID)] = start
             } else if let start = closing.removeValue(forKey: messageID) {
                 try self.check(reply, .close)

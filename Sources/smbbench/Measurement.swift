@@ -7,6 +7,8 @@ struct Measurement {
     var seconds: Double
     var byteCount: Int
     var latencies: [UInt32]
+    /// Of the CREATEs alone, where there are some.
+    var openLatencies: [UInt32]
 
     static func run(_ loads: [Load], _ work: Work, _ size: Int, queue: Int, seconds: Double) throws -> Measurement {
         for load in loads { try load.prepare(work, size) }
@@ -19,14 +21,18 @@ struct Measurement {
         let elapsed = Double(Instant.now.nanoseconds(since: start)) / 1e9
         for load in loads { if let failure = load.failure { throw failure } }
         let latencies = loads.flatMap(\.latencies).sorted()
-        return Measurement(seconds: elapsed, byteCount: latencies.count * size, latencies: latencies)
+        return Measurement(
+            seconds: elapsed, byteCount: latencies.count * size, latencies: latencies,
+            openLatencies: loads.flatMap(\.openLatencies).sorted())
     }
 
-    private func percentile(_ fraction: Double) -> Double {
-        guard !self.latencies.isEmpty else { return 0 }
-        let index = min(self.latencies.count - 1, Int(Double(self.latencies.count) * fraction))
-        return Double(self.latencies[index]) / 1000
+    /// Microseconds.
+    private static func percentile(_ fraction: Double, of sorted: [UInt32]) -> Double {
+        guard !sorted.isEmpty else { return 0 }
+        return Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * fraction))]) / 1000
     }
+
+    private func percentile(_ fraction: Double) -> Double { Self.percentile(fraction, of: self.latencies) }
 
     func print(_ work: Work, _ size: Int, cpuSeconds: Double?, json: Bool) {
         let megabytes = Double(self.byteCount) / 1e6 / self.seconds
@@ -39,13 +45,17 @@ struct Measurement {
                 "{\"work\": \"\(work.rawValue)\", \"size\": \(size), \"megabytesPerSecond\": \(fixed(megabytes, 2)), "
                 + "\"operationsPerSecond\": \(fixed(rate, 1)), \"p50Microseconds\": \(fixed(self.percentile(0.5), 1)), "
                 + "\"p99Microseconds\": \(fixed(self.percentile(0.99), 1))"
+            if !self.openLatencies.isEmpty {
+                line += ", \"openP50Microseconds\": \(fixed(Self.percentile(0.5, of: self.openLatencies), 1))"
+                line += ", \"openP99Microseconds\": \(fixed(Self.percentile(0.99, of: self.openLatencies), 1))"
+            }
             if let perGigabyte { line += ", \"cpuSecondsPerGigabyte\": \(fixed(perGigabyte, 3))" }
             if let perOperation { line += ", \"cpuMicrosecondsPerOperation\": \(fixed(perOperation, 2))" }
             writeLine(line + "}")
             return
         }
         writeLine(
-            padded(work.rawValue, 6, left: true) + " " + padded(label, 5, left: true)
+            padded(work.rawValue, 10, left: true) + " " + padded(label, 5, left: true)
                 + padded(size > 0 ? fixed(megabytes, 1) : "-", 9) + padded(fixed(rate, 0), 10)
                 + padded(fixed(self.percentile(0.5), 1), 10) + padded(fixed(self.percentile(0.99), 1), 10)
                 + padded(perGigabyte.map { fixed($0, 3) } ?? "-", 11)

@@ -94,3 +94,54 @@ import Testing
         #expect(mutation.hunt()?.violation == nil)
     }
 }
+
+@Suite struct MinimizationTests {
+    /// A seed that fails under some of everything fails, in the same way, under less; and that smaller run is one run, too.
+    @Test func aFailingSeedIsMadeSmaller() throws {
+        func run(_ seed: UInt64, _ without: Set<String>) -> Simulation.Outcome {
+            var options = Simulation.Options(seed: seed)
+            options.seconds = 10
+            options.defects = .skipLogUpToDateCheck
+            options.without = without
+            var simulation = Simulation(options)
+            return simulation.run()
+        }
+        let seed = try #require((0..<50).first { run($0, []).violation != nil })
+        let names = Faults.switches.map(\.name)
+        let smaller = try #require(minimized(names) { run(seed, $0).violation })
+        #expect(smaller.without.count > names.count / 2)
+        #expect(smaller.without.count < names.count, "what is left must be what the missing safeguard guards against")
+        let first = run(seed, smaller.without)
+        #expect(first.violation == smaller.violation)
+        #expect(first.violation?.prefix { $0 != ":" } == run(seed, []).violation?.prefix { $0 != ":" })
+        #expect(first == run(seed, smaller.without))
+    }
+
+    @Test func whatDoesNotFailHasNothingToMakeSmaller() {
+        #expect(minimized(["a", "b"]) { _ in nil } == nil)
+    }
+
+    /// Only the kinds that the failure needs are left, and a failure of another kind is none.
+    @Test func whatIsNotNeededGoes() throws {
+        let smaller = try #require(
+            minimized(["a", "b", "c", "d"]) { without in
+                if without.contains("b") { return "another: without b" }
+                return without.contains("d") ? nil : "safety: \(without.count)"
+            })
+        #expect(smaller.without == ["a", "c"])
+        #expect(smaller.violation == "safety: 2")
+    }
+
+    @Test func everyKindOfFaultHasASwitch() {
+        var random = Random(seed: 3)
+        for _ in 0..<200 {
+            var faults = Faults.swarm(&random)
+            faults.addDiskSwarm(&random)
+            faults.switchOff(Set(Faults.switches.map(\.name)))
+            #expect(faults == Faults())
+            var takeover = TakeoverFaults.swarm(&random)
+            takeover.switchOff(Set(TakeoverFaults.switches.map(\.name)))
+            #expect(takeover == TakeoverFaults())
+        }
+    }
+}

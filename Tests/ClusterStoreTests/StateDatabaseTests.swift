@@ -7,30 +7,6 @@ import Testing
 
 @testable import ClusterStore
 
-/// A folder that is gone with its test.
-private final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/holdfast-store-XXXXXX".utf8CString)
-        self.path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: self.path) }
-}
-
-private let founding = ClusterState(
-    founding: ClusterConfiguration(
-        name: "tshare", guid: GUID16(low: 1, high: 2), domain: [1, 2, 3], certificateAuthority: "secret",
-        nodes: [NodeRecord(id: 1, name: "node-a", address: "10.0.0.1:7420", role: .data, interface: "eth0")],
-        virtualIPs: ["10.0.0.10/24"], lun: "iscsi://u%p@h/t/1", fileSystem: Array(0..<16)),
-    membership: Configuration(voters: [1]))
-private let base = Snapshot(index: 1, term: 1, configuration: Configuration(voters: [1]))
-
-private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Entry {
-    Entry(index: index, term: term, payload: .command(Array(text.utf8)))
-}
-
 @Suite struct StateDatabaseTests {
     private let folder = TemporaryFolder()
     private var path: String { self.folder.path + "/state.db" }
@@ -165,14 +141,15 @@ private func entry(_ index: LogIndex, _ term: Term, _ text: String = "x") -> Ent
             Issue.record("damage went unnoticed")
         } catch {
             guard case .damaged(let what) = error else { throw error }
-            #expect(what.hasPrefix("state:"))
+            #expect(what == "state: the checksum is wrong")
         }
     }
 
     /// After one failure nothing is ever acknowledged again, although the disk works by then.
     @Test func theFirstFailurePoisonsTheStore() throws {
         let outcomes = Mailbox<ClusterStore.Outcome>()
-        let store = ClusterStore(try self.founded()) { outcomes.post($0) }
+        _ = try self.founded()
+        let store = try ClusterStore.open(StateFolder(path: self.folder.path)) { outcomes.post($0) }.store
         store.submit(.write(Write(sequence: 1, entries: [entry(2, 1)]), state: nil))
         outcomes.wait(milliseconds: 5000)
         guard case .persisted(1)? = outcomes.drain().first else {

@@ -27,6 +27,9 @@ private final class Recorder: TransportHandler {
     func peerDisconnected(_ node: UInt64) { self.seen.withLock { $0.disconnected.append(node) } }
     func request(_ payload: [UInt8], from requester: Requester, reply: @escaping @Sendable ([UInt8]) -> Void) {
         if case .joining = requester { self.seen.withLock { $0.joining += 1 } }
+        if case .administrator(let name, let fingerprint) = requester {
+            return reply(payload + Array(name.utf8) + fingerprint)
+        }
         reply(payload + [0xFF])
     }
 
@@ -73,6 +76,74 @@ private let anyPort = Endpoint(host: "127.0.0.1", port: 0)
         transport2.stop()
         #expect(try await first.wait { $0.disconnected == [2] })
         transport1.stop()
+    }
+
+    /// A node that shows a new certificate: links that stand go on, and the next ones carry it.
+    @Test func aRenewedCertificateIsShownFromThenOn() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, endpoint1) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        transport1.setPeers([2: endpoint2])
+        transport2.setPeers([1: endpoint1])
+        #expect(try await first.wait { $0.connected == [2] })
+        let old = try self.authority.issue(nodeName: "node-1", nodeID: 1, days: 10)
+        let new = try self.authority.issue(nodeName: "node-1", nodeID: 1)
+        let (oldLeft, newLeft) = (try old.daysLeft(), try new.daysLeft())
+        #expect((9...10).contains(oldLeft), "\(oldLeft)")
+        #expect(newLeft - oldLeft == CertificateAuthority.nodeDays - 10, "\(newLeft)")
+        #expect(try old.fingerprint() != new.fingerprint())
+        try transport1.show(new)
+        transport1.send([1], to: 2, class: .urgent)
+        #expect(try await second.wait { $0.messages == [[1]] })
+        #expect(first.now.disconnected.isEmpty)
+        // Of another cluster: now nobody takes it for a node any more. That the new ones are used is seen here.
+        try transport1.show(try CertificateAuthority(clusterName: "other").issue(nodeName: "node-1", nodeID: 1))
+        #expect(throws: TransportError.self) { try transport2.request([1], to: endpoint1, node: 1) }
+        #expect(throws: TransportError.self) { try transport1.request([1], to: endpoint2, node: 2) }
+        try transport1.show(new)
+        #expect(try transport2.request([1], to: endpoint1, node: 1) == [1, 0xFF])
+        transport1.stop()
+        transport2.stop()
+    }
+
+    @Test func aVoidCertificateIsRefused() async throws {
+        let recorder = Recorder()
+        let (transport, endpoint) = try self.node(1, recorder)
+        let void = try self.authority.issue(administrator: "anna", days: -1)
+        #expect(try void.daysLeft() < 0)
+        #expect(throws: TransportError.self) {
+            try Transport.administer([1], at: endpoint, credentials: void, timeout: .seconds(5))
+        }
+        transport.stop()
+    }
+
+    /// Who it is comes from the certificate; it asks, and is no node: no message of it is taken, and it is no server.
+    @Test func anAdministratorAsksFromAfar() async throws {
+        let recorder = Recorder()
+        let (transport, endpoint) = try self.node(1, recorder)
+        let anna = try self.authority.issue(administrator: "anna", days: 30)
+        let answer = try Transport.administer([7], at: endpoint, credentials: anna, timeout: .seconds(5))
+        #expect(answer == [7] + Array("anna".utf8) + (try anna.fingerprint()))
+        let stranger = try CertificateAuthority(clusterName: "tshare").issue(administrator: "anna", days: 30)
+        #expect(throws: TransportError.self) {
+            try Transport.administer([7], at: endpoint, credentials: stranger, timeout: .seconds(5))
+        }
+        transport.stop()
+
+        let impostor = try Transport(credentials: anna, ownID: 1, handler: recorder, logger: quiet)
+        try impostor.listen(on: anyPort)
+        let place = Endpoint(host: "127.0.0.1", port: try #require(impostor.listeningPort))
+        #expect(throws: TransportError.self) {
+            try Transport.administer([7], at: place, credentials: anna, timeout: .seconds(5))
+        }
+        let (victim, _) = try self.node(2, Recorder())
+        #expect(throws: TransportError.self) { try victim.request([7], to: place, node: nil) }
+        impostor.setPeers([2: Endpoint(host: "127.0.0.1", port: try #require(victim.listeningPort))])
+        impostor.send([1], to: 2, class: .urgent)
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(!impostor.isConnected(to: 2) || recorder.now.messages.isEmpty)
+        victim.stop()
+        impostor.stop()
     }
 
     @Test func aLinkComesBackByItself() async throws {

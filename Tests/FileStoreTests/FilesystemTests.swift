@@ -115,6 +115,21 @@ struct FilesystemTests {
         try image.leave()
     }
 
+    /// Chaos found this, too: the record says the new name, and the rename, and its mark, never came to the disk.
+    @Test func aRenameThatTheDiskForgotLeavesTheFileItsOldName() throws {
+        let image = try Image()
+        let volume = try image.mount()
+        let identity = try volume.open(
+            OpenRequest(path: try NTPath("old"), access: [.readData, .writeData, .delete], disposition: .create)
+        ).file.identity
+        let file = try volume.reopen(
+            identity, path: try NTPath("new"), formerPath: try NTPath("old"), access: [.readData, .delete])
+        #expect(try file.currentPath() == NTPath("old"))
+        try volume.rename(file, to: try NTPath("new"), replaceExisting: false, isMarked: true)
+        try volume.delete(file)
+        #expect(try volume.lookup(try NTPath("new")) == nil)
+    }
+
     /// A persistent handle's file on the node that took over: same identity, same bytes, whatever the device is called.
     @Test func identitiesSurviveATakeover() throws {
         let image = try Image()

@@ -42,6 +42,36 @@ check 'and set back' ctl node-b security set session-lifetime 0
 check_says 'no clusterd at the socket' 'cannot reach clusterd' "$binaries/clusterctl" status --socket "$work/none.sock"
 check_says 'the LUN without its password' '%\*\*\*@' ctl node-b status
 
+# Who did what, and what the state was.
+check_says 'an act is an event' 'administration on node-[ab]: uid 0 on witness: security set session-lifetime 3600: done' ctl node-a events
+check_says 'and so is one that was refused' "its administrator on node-[ab]: leave node-[ab]: not done: .*'clusterctl move' first" ctl node-b events
+check 'it is in the log of the node that was asked' grep -q 'audit: uid 0 on witness: security set session-lifetime 3600: done' "$folder/witness/log"
+check 'and in the leader'"'"'s' grep -q 'audit: uid 0 on witness: security set session-lifetime 3600: done' "$folder/$(active)/log"
+check_says 'events as JSON lines' '^\{"detail":.*"kind":"administration"' ctl node-a events --json --since 10m
+check 'none of them older than a second' bash -c "sleep 2; [[ -z \$(nsenter --target=\$(cat $folder/witness/init) --mount --net --pid -- \
+    $binaries/clusterctl events --since 1s --socket $folder/witness/state/admin.sock) ]]"
+(ctl node-b events --follow --since 1s >"$work/followed" 2>&1 &)
+sleep 2
+ctl witness limit set notifies 4711 >/dev/null
+check 'events that follow' wait_for 5 grep -q 'limit set notifies 4711: done' "$work/followed"
+ctl witness limit reset notifies >/dev/null
+check 'every line says where the node stands' bash -c \
+    "! grep ' clusterd' '$folder/node-a/log' | sed '1,/start 1/d' | grep -v 'index=[0-9]* node=node-a role=[a-zA-Z]* term=[0-9]*' | grep -v node-boot"
+check_says 'the configuration' '^limit notifies 65536$' ctl witness inspect configuration
+now=$(ctl witness inspect configuration | sed -n 's/^as of entry \([0-9]*\).*/\1/p')
+earlier() {
+    local index
+    for ((index = now; index > now - 8; index--)); do
+        ctl witness inspect configuration --index "$index" | grep -x 'limit notifies 4711' && return
+    done
+    return 1
+}
+check 'and as it was a moment ago' earlier
+check 'none of its secrets' bash -c "! nsenter --target=\$(cat $folder/witness/init) --mount --net --pid -- \
+    $binaries/clusterctl inspect configuration --socket $folder/witness/state/admin.sock | grep -E 'PRIVATE|$(cat "$folder/target/password")'"
+refuses 'an entry that is not there yet' 1 'is not kept: this node keeps the state of the entries [0-9]+ to [0-9]+' witness inspect opens --index 999999
+check_says 'no locks, as of now' '^no locks$' ctl node-a inspect locks
+
 # A machine as systemd/clusterd.service starts it, with nothing configured: its name is the host's.
 mkdir -p "$work/unit"
 command=$(sed -n 's,^ExecStart=/usr/sbin/,,p' "$here/../../systemd/clusterd.service")

@@ -137,7 +137,9 @@ final class MemoryFileSystem: FileSystem {
         try handle.facts()
     }
 
-    func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
+    func reopenFile(
+        _ key: FileKey, path: String, formerPath: String, access: AccessMask
+    ) throws(SMBError) -> any FileHandle {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         let found = self.contents.withLock { contents in
             contents.nodes.values.first { Handle($0, stream: key.stream).fileKey == key }

@@ -52,6 +52,24 @@ import Testing
         }
     }
 
+    /// The record of a renamed open may be committed before the rename is on the disk: the next node looks at both names.
+    @Test func aRenameIsRecordedWithTheNameBefore() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server, share: "ca")
+        let file = try #require(
+            try client.create("a", access: [.genericRead, .delete], contexts: self.request()).create
+        ).fileID
+        for name in ["b", "c"] {
+            var rename = WireWriter()
+            RenameInformation(replaceIfExists: false).encode(into: &rename, name: name)
+            #expect(try client.setFile(file, .rename, Array(rename.bytes)).status == .success)
+        }
+        let paths = server.journal.compactMap { mutation in
+            if case .putOpen(let record) = mutation { [record.formerPath, record.path] } else { nil }
+        }
+        #expect(paths == [["", "a"], ["a", "b"], ["b", "c"]])
+    }
+
     /// A client that watches a folder keeps its handle, and is told to read the folder anew: what happened in it while nobody
     /// looked, or was told on the connection that broke, it would never hear of. Once.
     @Test(arguments: [true, false]) func aFolderIsReadAnewAfterAReclaim(onTheNextNode: Bool) throws {

@@ -89,6 +89,16 @@ enum Sample {
         #expect(record.encoded == bytes, "no lease, no other bytes")
     }
 
+    /// Of an open that was renamed: what it adds is behind all that a version without it reads.
+    @Test func anOpenWithAFormerPath() throws {
+        var record = Sample.open
+        record.formerPath = "before"
+        #expect(try OpenRecord(decoding: record.encoded) == record)
+        #expect(record.encoded.first == 2)
+        #expect(Sample.open.encoded.first == 1)
+        #expect(record.encoded[5..<Sample.open.encoded.count].elementsEqual(Sample.open.encoded[5...]))
+    }
+
     /// The layout on disk and between versions: a change of these bytes is a change of the format.
     @Test func goldenBytes() throws {
         #expect(Mutation.removeOpen(persistentID: 0x1122).encoded == [2, 0x22, 0x11, 0, 0, 0, 0, 0, 0])

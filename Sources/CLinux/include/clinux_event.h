@@ -9,6 +9,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+// The user at the other end of a Unix socket (SO_PEERCRED, unix(7)). Returns 0, or -errno.
+int clinux_peer_user(int connection, uid_t *user);
+
 // accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC. Returns the descriptor, or -errno.
 int clinux_accept(int listener, struct sockaddr_storage *address);
 // epoll_ctl. Returns 0 or -errno.

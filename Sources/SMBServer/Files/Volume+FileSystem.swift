@@ -125,13 +125,16 @@ extension Volume: FileSystem {
         return try files { () throws(FileError) in FileFacts(try self.overwrite(file, request)) }
     }
 
-    package func reopenFile(_ key: FileKey, path: String, access: AccessMask) throws(SMBError) -> any FileHandle {
+    package func reopenFile(
+        _ key: FileKey, path: String, formerPath: String, access: AccessMask
+    ) throws(SMBError) -> any FileHandle {
         let (volume, path) = try self.place(of: path)
+        let former = formerPath.isEmpty ? nil : try self.place(of: formerPath).path
         return try files { () throws(FileError) in
             let identity = FileStore.FileIdentity(
                 filesystem: GUID(key.identity.fileSystem), handleType: key.identity.handleType,
                 handle: key.identity.handle)
-            return try volume.reopen(identity, path: path, access: access)
+            return try volume.reopen(identity, path: path, formerPath: former, access: access)
         }
     }
 

@@ -26,9 +26,16 @@ extension ServerState {
             self.moveOpens(beneath: open.path, to: target, in: open.share)
         }
         for other in self.files[open.file]?.opens ?? [] {
-            self.opens[other]?.path = target
-            self.persist(other, awaited: true)
+            self.move(other, to: target)
         }
+    }
+
+    /// An open's file is at `path` now.
+    mutating func move(_ key: UInt64, to path: String) {
+        let former = self.opens[key]?.path ?? ""
+        self.opens[key]?.formerPath = former
+        self.opens[key]?.path = path
+        self.persist(key, awaited: true)
     }
 
     mutating func link(

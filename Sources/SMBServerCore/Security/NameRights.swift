@@ -19,7 +19,7 @@ extension ServerState {
             throw SMBError(.accessDenied, nil)
         }
         guard let replaced, !granted.contains(.deleteChild) else { return }
-        let existing = try fileSystem.reopenFile(replaced, path: target, access: .readControl)
+        let existing = try fileSystem.reopenFile(replaced, path: target, formerPath: "", access: .readControl)
         guard AccessCheck.granted(.delete, by: try existing.effectiveSecurity(), to: token) == .delete else {
             throw SMBError(.accessDenied, nil)
         }

@@ -134,7 +134,7 @@ def restart(laboratory, words):
 def bench(laboratory, words):
     from . import bench as comparison
 
-    return comparison.play(laboratory.record.identity, laboratory.binaries, words)
+    return comparison.play(laboratory, words, say)
 
 
 def torture(laboratory, words):

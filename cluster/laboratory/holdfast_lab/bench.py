@@ -207,14 +207,20 @@ class Bench:
         self.record.clean()
 
 
-def play(identity, binaries, words):
+def play(laboratory, words, say):
     parser = argparse.ArgumentParser(prog="cluster/lab bench")
+    parser.add_argument("--cluster", action="store_true", help="what replicating a handle costs, instead")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     options = parser.parse_args(words)
     if os.geteuid() != 0:
         raise LabError("this needs root for a mount of its own: run it with sudo")
-    bench = Bench(f"{identity}-bench", binaries)
+    if options.cluster:
+        from . import bench_cluster  # it stands on this module
+
+        laboratory.record.lock()
+        return bench_cluster.play(laboratory, options.seconds, say)
+    bench = Bench(f"{laboratory.record.identity}-bench", laboratory.binaries)
     bench.record.lock()
     try:
         bench.prepare()

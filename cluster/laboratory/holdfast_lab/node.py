@@ -30,6 +30,7 @@ class Node:
     # Power
 
     def power_on(self, environment=None):
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.state_disk and not os.path.ismount(self.state):
             self.mount_state()
@@ -39,7 +40,7 @@ class Node:
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
                 "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
-                "--role", self.role),
+                "--role", self.role, *os.environ.get("HOLDFAST_CLUSTERD_OPTIONS", "").split()),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
 
