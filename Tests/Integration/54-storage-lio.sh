@@ -3,14 +3,14 @@
 # that was flushed is lost.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/library.sh"
-HOLDFAST_TARGET=lio
-source "$(dirname "$0")/lib/target.sh"
-source "$(dirname "$0")/lib/storage.sh"
 
 if ((EUID != 0)) || [[ ! -e /dev/fuse ]]; then
     skipped 'LIO: needs root and /dev/fuse'
     exit 0
 fi
+HOLDFAST_TARGET=lio
+source "$(dirname "$0")/lib/target.sh"
+source "$(dirname "$0")/lib/storage.sh"
 trap clean_up_storage EXIT
 
 node=$work/node
