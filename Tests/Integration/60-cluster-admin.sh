@@ -8,33 +8,21 @@ export HOLDFAST_LAB_ID=admin$$
 # shellcheck source=lib/cluster.sh
 source "$(dirname "$0")/lib/cluster.sh"
 
-# refuses NAME STATUS PATTERN NODE WORDS...: clusterctl there ends with that status and says so.
-refuses() {
-    local name=$1 status=$2 pattern=$3 node=$4 output got=0
-    shift 4
-    output=$(ctl "$node" "$@" 2>&1) || got=$?
-    if ((got == status)) && grep -qE -- "$pattern" <<<"$output"; then
-        passed "$name"
-    else
-        failed "$name" "exit $got instead of $status, or no '$pattern' from: $*" "$output"
-    fi
-}
-
 follows() { ctl "$1" status --json | grep -q '"hasQuorum" : true'; }
 idle() { (ctl "$1" status 2>&1 || true) | grep -q 'in no cluster'; }
 
-refuses 'a move to a witness' 1 'never serves' node-a move witness
-refuses 'a leave of the node that serves' 1 "'clusterctl move' first" "$(active)" leave
-refuses 'an empty password' 64 'empty password' witness user add zoe --password-stdin <<<''
-refuses 'a limit that nobody knows' 64 'no limit printers: they are connections' node-a limit set printers 5
-refuses 'a limit out of its bounds' 64 'opens must be a number from 1 to 4194304' node-a limit set opens 0
+refuses 'a move to a witness' 1 'never serves' ctl node-a move witness
+refuses 'a leave of the node that serves' 1 "'clusterctl move' first" ctl "$(active)" leave
+refuses 'an empty password' 64 'empty password' ctl witness user add zoe --password-stdin <<<''
+refuses 'a limit that nobody knows' 64 'no limit printers: they are connections' ctl node-a limit set printers 5
+refuses 'a limit out of its bounds' 64 'opens must be a number from 1 to 4194304' ctl node-a limit set opens 0
 check 'a limit is set' ctl witness limit set notifies 777
 check_says 'and shown on every node' 'notifies [0-9]+/777' ctl node-a status
 check_says 'as JSON too' '"limit" : 777' ctl node-b status --json
 check 'a limit is reset' ctl node-b limit reset notifies
 check_says 'to what it was' '^notifies [0-9]+/65536' ctl witness limit list
-refuses 'a security setting that nobody knows' 64 'no security setting guests: they are signing' node-a security set guests on
-refuses 'a cipher that is none' 64 'each of these at most once: aes-128-gcm' node-a security set ciphers rot13
+refuses 'a security setting that nobody knows' 64 'no security setting guests: they are signing' ctl node-a security set guests on
+refuses 'a cipher that is none' 64 'each of these at most once: aes-128-gcm' ctl node-a security set ciphers rot13
 check 'a security setting is set' ctl witness security set session-lifetime 3600
 check_says 'and shown on every node' 'session-lifetime 3600' ctl node-a status
 check_says 'by itself' '^ciphers aes-128-gcm,aes-128-ccm,aes-256-gcm,aes-256-ccm$' ctl node-b security show
@@ -69,7 +57,7 @@ earlier() {
 check 'and as it was a moment ago' earlier
 check 'none of its secrets' bash -c "! nsenter --target=\$(cat $folder/witness/init) --mount --net --pid -- \
     $binaries/clusterctl inspect configuration --socket $folder/witness/state/admin.sock | grep -E 'PRIVATE|$(cat "$folder/target/password")'"
-refuses 'an entry that is not there yet' 1 'is not kept: this node keeps the state of the entries [0-9]+ to [0-9]+' witness inspect opens --index 999999
+refuses 'an entry that is not there yet' 1 'is not kept: this node keeps the state of the entries [0-9]+ to [0-9]+' ctl witness inspect opens --index 999999
 check_says 'no locks, as of now' '^no locks$' ctl node-a inspect locks
 
 # A machine as systemd/clusterd.service starts it, with nothing configured: its name is the host's.
@@ -121,8 +109,8 @@ check 'the witness leaves' ctl witness leave
 check 'its clusterd starts empty' wait_for 10 idle witness
 join=(join 10.77.0.11:7420 --node-name witness --address 10.77.0.13:7420 --role witness)
 token=$(ctl node-b token)
-refuses 'a node outside' 4 'in no cluster' witness share list
-refuses 'the address of another node' 1 'node-b with the address' witness join 10.77.0.11:7420 --node-name witness \
+refuses 'a node outside' 4 'in no cluster' ctl witness share list
+refuses 'the address of another node' 1 'node-b with the address' ctl witness join 10.77.0.11:7420 --node-name witness \
     --address 10.77.0.12:7420 --role witness --token "$token"
 check 'it joins again, with the token that the refusal did not use up' ctl witness "${join[@]}" --token "$token"
 check 'the cluster has its witness again' wait_for 10 follows witness

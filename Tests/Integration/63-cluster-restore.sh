@@ -7,18 +7,6 @@ export HOLDFAST_LAB_ID=restore$$
 # shellcheck source=lib/cluster.sh
 source "$(dirname "$0")/lib/cluster.sh"
 
-# refuses NAME STATUS PATTERN COMMAND...: ends with that status and says so.
-refuses() {
-    local name=$1 status=$2 pattern=$3 output got=0
-    shift 3
-    output=$("$@" 2>&1) || got=$?
-    if ((got == status)) && grep -qE -- "$pattern" <<<"$output"; then
-        passed "$name"
-    else
-        failed "$name" "exit $got instead of $status, or no '$pattern' from: $*" "$output"
-    fi
-}
-
 share() {
     on "$1" timeout 30 smbclient //10.77.0.10/test -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c "$2"
 }
