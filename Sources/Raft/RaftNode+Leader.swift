@@ -82,6 +82,11 @@ extension RaftNode {
     }
 
     /// Sends what the peer lacks, as far as its window allows. `evenEmpty`: asks even where there is nothing new.
+    ///
+    /// That commands are committed is no news worth a message of its own: it goes with the next append, or with the next
+    /// heartbeat. Nobody waits for it at a follower, which serves nobody, and no promise rests on it: a new leader commits
+    /// whatever is in its log with its own term's no-op (Raft §5.4.2), told or not. What a follower applies is late by one
+    /// heartbeat at most. No-ops and configurations are told at once: a joining node and its administrator wait for these.
     mutating func sendAppend(to peer: NodeID, evenEmpty: Bool = false) {
         guard var known = self.progress[peer] else { return }
         defer { self.progress[peer] = known }
@@ -100,7 +105,7 @@ extension RaftNode {
             let entries = self.log.entries(
                 from: known.nextIndex, through: isHeldBack ? self.stableIndex : self.log.lastIndex,
                 maximumCount: self.limits.maximumAppendEntries, maximumByteCount: self.limits.maximumAppendByteCount)
-            let knowsCommit = known.sentCommitIndex >= min(self.commitIndex, previousIndex)
+            let knowsCommit = known.sentCommitIndex >= min(self.toldAtOnceIndex, previousIndex)
             if entries.isEmpty, knowsCommit, !evenEmpty { return }
             evenEmpty = false
             let append = Message.Append(
@@ -171,10 +176,20 @@ extension RaftNode {
         guard index > self.commitIndex,
             self.log.term(at: index) == self.term || self.defects.contains(.commitOldTermByCounting)
         else { return }
+        self.noteToldAtOnce(through: index)
         self.commit(through: index)
         self.resolveReads()
         self.broadcastAppends()
         if !configuration.isVoter(self.id), self.configurationIsCommitted { self.leaveAsRemoved() }
+    }
+
+    /// Of what is about to be committed, the last entry that is no command.
+    private mutating func noteToldAtOnce(through index: LogIndex) {
+        var position = index
+        while position > self.commitIndex, let entry = self.log.entry(at: position) {
+            guard case .command = entry.payload else { return self.toldAtOnceIndex = position }
+            position -= 1
+        }
     }
 
     /// Raft §6: a leader that is no longer a voter steps down once that is committed; the best voter takes over at once.

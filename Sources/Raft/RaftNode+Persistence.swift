@@ -94,15 +94,28 @@ extension RaftNode {
         if self.isLeader, let disk = self.configuration.disk { self.sendAppend(to: disk) }
     }
 
-    /// Messages of an earlier term are of no use to anyone any more.
+    /// Messages of an earlier term are of no use to anyone any more. Appends that became stable together are acknowledged
+    /// together: an acknowledgement says "everything up to here", so the highest says what the others would.
     private mutating func releaseHeld() {
         var waiting: [HeldMessage] = []
+        /// Where among the messages of this step each leader's acknowledgement is.
+        var acknowledgements: [NodeID: Int] = [:]
         for entry in self.held {
-            if entry.sequence > self.persistedSequence {
+            guard entry.sequence <= self.persistedSequence else {
                 waiting.append(entry)
-            } else if entry.message.term == self.term {
-                self.effects.messages.append(entry.message)
+                continue
             }
+            guard entry.message.term == self.term else { continue }
+            if case .appendAccepted(let index) = entry.message.body {
+                if let place = acknowledgements[entry.message.to],
+                    case .appendAccepted(let earlier) = self.effects.messages[place].body
+                {
+                    self.effects.messages[place].body = .appendAccepted(matchIndex: max(earlier, index))
+                    continue
+                }
+                acknowledgements[entry.message.to] = self.effects.messages.count
+            }
+            self.effects.messages.append(entry.message)
         }
         self.held = waiting
     }

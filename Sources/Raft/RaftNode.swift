@@ -60,6 +60,8 @@ package struct RaftNode: Sendable {
     var leaderSince: Tick = 0
     /// The no-op of this term.
     var ownTermIndex: LogIndex = 0
+    /// The last committed entry of which peers are told without waiting for the next append or heartbeat.
+    var toldAtOnceIndex: LogIndex = 0
     var heartbeatRound: UInt64 = 0
     var heartbeatSent: [UInt64: Tick] = [:]
     var uncommittedByteCount = 0
@@ -227,6 +229,7 @@ package struct RaftNode: Sendable {
         self.heartbeatSent = [:]
         self.progress = [:]
         self.leaseBlock = nil
+        self.toldAtOnceIndex = 0
         self.uncommittedByteCount = self.log.entries(
             from: self.commitIndex + 1, through: self.log.lastIndex, maximumCount: .max, maximumByteCount: .max
         ).reduce(0) { $0 + $1.byteCount }

@@ -202,6 +202,7 @@ import Testing
         cluster.propose("a", to: 1)
         cluster.propose("b", to: 1)
         cluster.settle()
+        cluster.pass(100)
         for id in [NodeID(1), 2, 3] { #expect(cluster.commands(id) == ["a", "b"]) }
     }
 

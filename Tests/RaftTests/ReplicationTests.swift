@@ -40,18 +40,72 @@ import Testing
         cluster.elect(1)
         cluster.pass(100)
         cluster.propose("x", to: 1)
+        cluster.settle()
+        cluster.propose("y", to: 1)
         // What carries the commit index to 3 is lost.
         while !cluster.queue.isEmpty {
             let message = cluster.queue.removeFirst()
             if message.to == 3, case .append(let append) = message.body, append.commitIndex > 1 { continue }
             cluster.step(message.to, .receive(message))
         }
-        #expect(cluster[1].commitIndex == 2)
+        #expect(cluster[1].commitIndex == 3)
         #expect(cluster[2].commitIndex == 2)
         #expect(cluster[3].commitIndex == 1)
         #expect(cluster[3].lastIndex == 2)
-        cluster.pass(125)
-        #expect(cluster[3].commitIndex == 2)
+        // The heartbeat, and what its answer lets the leader send again.
+        cluster.pass(100)
+        #expect(cluster[3].commitIndex == 3)
+    }
+
+    /// A commit of commands alone is no message: the next append says it, or the next heartbeat.
+    @Test func aCommitIsToldWithWhatIsSaidNext() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.propose("x", to: 1)
+        var appends = 0
+        while !cluster.queue.isEmpty {
+            let message = cluster.queue.removeFirst()
+            if case .append = message.body { appends += 1 }
+            cluster.step(message.to, .receive(message))
+        }
+        #expect(appends == 2, "one to each peer")
+        #expect(cluster.proposals[0] == .committed(2))
+        #expect(cluster[2].commitIndex == 1)
+        cluster.propose("y", to: 1)
+        cluster.settle()
+        #expect(cluster[2].commitIndex == 2)
+        #expect(cluster.commands(2) == ["x"])
+        cluster.pass(100)
+        #expect(cluster.commands(2) == ["x", "y"])
+        #expect(cluster.commands(3) == ["x", "y"])
+    }
+
+    /// A joining node, and its administrator, wait for these.
+    @Test func noOpsAndConfigurationsAreToldAtOnce() {
+        var cluster = Lockstep(voters: [1, 2, 3], outsiders: [4])
+        cluster.elect(1)
+        for id in [NodeID(1), 2, 3] { #expect(cluster[id].commitIndex == 1) }
+        cluster.propose("x", to: 1)
+        cluster.step(1, .changeConfiguration(token: 7, .addLearner(4)))
+        cluster.settle()
+        for id in [NodeID(1), 2, 3] { #expect(cluster[id].commitIndex == 3) }
+    }
+
+    /// What a peer's disk took in one go is acknowledged in one message, whatever it came in.
+    @Test func appendsThatBecomeStableTogetherAreAcknowledgedOnce() {
+        var node = Lockstep.node()
+        var last: UInt64 = 0
+        for index in LogIndex(0)..<5 {
+            let effects = node.receive(append(index, index == 0 ? 0 : 1, [1]), from: 2, term: 1)
+            #expect(effects.messages.isEmpty)
+            last = effects.write!.sequence
+        }
+        // Its place in the log is behind what it repeats.
+        let repeated = node.receive(append(0, 0, [1]), from: 2, term: 1)
+        #expect(repeated.messages.isEmpty)
+        let done = node.step(.persisted(sequence: last), at: later)
+        #expect(done.messages.map(\.body) == [.appendAccepted(matchIndex: 5)])
     }
 
     /// etcd `heartbeat_resp_recovers_from_probing`: a lost probe is repeated when a heartbeat is answered.
@@ -114,7 +168,7 @@ import Testing
         #expect(cluster[3].appliedIndex == 9)
         #expect(cluster[3].configuration == Configuration(voters: [1, 2, 3]))
         cluster.propose("next", to: 1)
-        cluster.settle()
+        cluster.pass(100)
         #expect(cluster.commands(3).last == "next")
     }
 
