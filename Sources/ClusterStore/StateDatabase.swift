@@ -82,6 +82,8 @@ package struct StateDatabase: ~Copyable {
     /// Below the shortest election time-out.
     private static let busyMilliseconds = 1000
 
+    private let begin: Statement
+    private let end: Statement
     private let putMeta: Statement
     private let putHardState: Statement
     private let putEntry: Statement
@@ -111,6 +113,8 @@ package struct StateDatabase: ~Copyable {
     }
 
     private init(_ database: consuming Database) throws(SQLiteError) {
+        let begin = try database.prepare("BEGIN IMMEDIATE")
+        let end = try database.prepare("COMMIT")
         let putMeta = try database.prepare("INSERT OR REPLACE INTO meta(key, value, sum) VALUES(?1, ?2, ?3)")
         let putHardState = try database.prepare(
             "INSERT OR REPLACE INTO hard_state(id, term, voted_for, commit_index, sum) VALUES(1, ?1, ?2, ?3, ?4)")
@@ -120,6 +124,8 @@ package struct StateDatabase: ~Copyable {
         let putState = try database.prepare(
             "INSERT OR REPLACE INTO state(id, applied_index, value, sum) VALUES(1, ?1, ?2, ?3)")
         // All at once: a value that cannot be copied cannot be left half made.
+        self.begin = begin
+        self.end = end
         self.putMeta = putMeta
         self.putHardState = putHardState
         self.putEntry = putEntry
@@ -300,10 +306,13 @@ package struct StateDatabase: ~Copyable {
     /// All or none; on return it is on stable storage.
     package borrowing func commit(_ jobs: [StoreJob]) throws(StoreError) {
         do throws(SQLiteError) {
-            try self.database.execute("BEGIN IMMEDIATE")
+            try self.begin.run()
             do throws(SQLiteError) {
-                for job in jobs { try self.perform(job) }
-                try self.database.execute("COMMIT")
+                var hardState: HardState?
+                for job in jobs { try self.perform(job, &hardState) }
+                // The last one stands for all of the transaction.
+                if let hardState { try self.put(hardState) }
+                try self.end.run()
             } catch {
                 try? self.database.execute("ROLLBACK")
                 throw error
@@ -313,17 +322,17 @@ package struct StateDatabase: ~Copyable {
         }
     }
 
-    private borrowing func perform(_ job: StoreJob) throws(SQLiteError) {
+    private borrowing func perform(_ job: StoreJob, _ last: inout HardState?) throws(SQLiteError) {
         switch job {
         case .identity(let identity): try self.put("identity", identity.encoded)
         case .quorumMemory(let bytes): try self.put("quorum_disk", bytes)
         case .lost: break
         case .found(let base, let hardState, let state):
             try self.put("base", base.encoded)
-            try self.put(hardState)
+            last = hardState
             try self.put(state)
         case .write(let write, let state):
-            if let hardState = write.hardState { try self.put(hardState) }
+            last = write.hardState ?? last
             if let snapshot = write.snapshot {
                 try Self.cut(self.cutFrom, 0)
                 try self.put("base", snapshot.encoded)

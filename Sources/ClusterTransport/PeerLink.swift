@@ -20,13 +20,15 @@ final class PeerLink: Sendable {
     private let handler: any TransportHandler
     private let logger: Logger
     private let state = Mutex(State())
-    /// Bytes handed to the channel and not yet taken by the kernel.
-    private let queuedBytes = Atomic<Int>(0)
 
     private struct State {
         var channel: (any Channel)?
         var isUp = false
         var isStopped = false
+        /// Not yet handed to the channel, whose thread has been told of the first of them.
+        var waiting: [TransportFrame] = []
+        /// Of these, and of what the channel has and the kernel has not taken yet.
+        var queuedByteCount = 0
     }
 
     init(
@@ -57,7 +59,6 @@ final class PeerLink: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let sync = channel.pipeline.syncOperations
                     try sync.addHandler(NIOSSLClientHandler(context: self.context(), serverHostname: nil))
-                    try sync.addHandler(MessageToByteHandler(TransportFrameEncoder()))
                     try sync.addHandler(PeerLinkHandler(link: self, node: self.node))
                 }
             }
@@ -73,17 +74,37 @@ final class PeerLink: Sendable {
         channel?.close(promise: nil)
     }
 
+    /// What is said while the channel's thread has not come to it yet goes out together: one record of TLS, one write.
     func send(_ frame: TransportFrame) {
-        let channel = self.state.withLock { $0.isUp ? $0.channel : nil }
         let limit =
             switch self.messageClass {
             case .urgent: TransportLimits.queuedBytesUrgent
             case .bulk: TransportLimits.queuedBytesBulk
             }
         let byteCount = frame.byteCount
-        guard let channel, self.queuedBytes.load(ordering: .relaxed) + byteCount <= limit else { return }
-        self.queuedBytes.add(byteCount, ordering: .relaxed)
-        channel.writeAndFlush(frame).whenComplete { _ in self.queuedBytes.subtract(byteCount, ordering: .relaxed) }
+        let channel: (any Channel)? = self.state.withLock { state in
+            guard state.isUp, state.queuedByteCount + byteCount <= limit else { return nil }
+            state.queuedByteCount += byteCount
+            state.waiting.append(frame)
+            return state.waiting.count == 1 ? state.channel : nil
+        }
+        guard let channel else { return }
+        channel.eventLoop.execute { self.write(to: channel) }
+    }
+
+    private func write(to channel: any Channel) {
+        let frames = self.state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        // The link broke meanwhile.
+        guard !frames.isEmpty else { return }
+        let byteCount = frames.reduce(0) { $0 + $1.byteCount }
+        var buffer = channel.allocator.buffer(capacity: byteCount)
+        for frame in frames { frame.encode(into: &buffer) }
+        channel.writeAndFlush(buffer).whenComplete { _ in
+            self.state.withLock { $0.queuedByteCount -= byteCount }
+        }
     }
 
     fileprivate func isUp(_ channel: any Channel) {
@@ -102,6 +123,8 @@ final class PeerLink: Sendable {
             defer {
                 state.channel = nil
                 state.isUp = false
+                state.queuedByteCount -= state.waiting.reduce(0) { $0 + $1.byteCount }
+                state.waiting = []
             }
             return (state.isUp, state.isStopped)
         }

@@ -10,7 +10,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     case load(opens: [OpenRecord])
     /// All is loaded and mounted: accept. `nextPersistentID` is above every id that was ever given out.
     case serve(epoch: UInt64, nextPersistentID: UInt64)
-    /// The batch with this sequence number is committed by a majority and on its disks.
+    /// All batches up to this sequence number are committed by a majority and on its disks.
     case appended(sequence: UInt64)
     /// The batch will not be committed by this node: it no longer leads. What waits for it must never be answered.
     case refused(sequence: UInt64)

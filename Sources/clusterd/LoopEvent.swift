@@ -20,8 +20,7 @@ enum LoopEvent: Sendable {
     /// The portal over which the LUN is in use by this node.
     case usedPath(String?)
     case foldersMade
-    /// The epoch is the one that this server was told to serve in.
-    case journal(generation: UInt64, epoch: UInt64, ServerToCluster)
+    case journal(JournalBatch)
     case serverStatus(ServerStatus?)
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
     /// Of the quorum disk with that number; nil: some of the batch failed.

@@ -7,9 +7,6 @@ import StateRecords
 
 /// The shell of the consensus core.
 extension Member {
-    /// An append beyond this goes over the bulk link, so that no heartbeat waits behind it.
-    private static let urgentBytes = 16 << 10
-
     /// Lets the core take an event and does what it says. What that leads to is taken up in turn, not nested.
     func step(_ event: Raft.Event) {
         self.raftEvents.append(event)
@@ -25,6 +22,9 @@ extension Member {
     }
 
     private func perform(_ effects: Effects) {
+        // The peers' way is the longer one: what is to be on their disks and on this one goes to them first (Raft's
+        // dissertation §10.2.1: a leader's own write and its peers' run side by side).
+        for message in effects.messages where !self.isDeaf { self.send(message) }
         if let write = effects.write { self.persist(write) }
         if let leadership = effects.leadership { self.leadershipChanged(leadership) }
         if !effects.committed.isEmpty { self.apply(effects.committed) }
@@ -41,16 +41,6 @@ extension Member {
             guard let answer = self.reads.removeValue(forKey: result.token) else { continue }
             if case .ready = result.outcome { answer(true) } else { answer(false) }
         }
-        for message in effects.messages where !self.isDeaf {
-            if isDisk(message.to) {
-                if self.disk?.number == message.to {
-                    self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
-                }
-                continue
-            }
-            let bytes = PeerMessage.raft(message).encoded
-            self.transport.send(bytes, to: message.to, class: bytes.count > Self.urgentBytes ? .bulk : .urgent)
-        }
         for node in effects.snapshotsToSend where !self.isDeaf { self.sendSnapshot(to: node) }
         if let reason = effects.stopped {
             self.logger.critical("consensus stopped: \(reason)")
@@ -60,6 +50,19 @@ extension Member {
                 self.fatal = self.fatal ?? Self.text(reason)
             }
             self.decide(.leadership(isLeader: false, term: self.raft.term))
+        }
+    }
+
+    /// Appends keep to one link, so that they stay in their order: one that overtakes another is refused and sent again. No
+    /// heartbeat or answer waits behind them on the other.
+    private func send(_ message: Message) {
+        guard isDisk(message.to) else {
+            let isAppend = if case .append = message.body { true } else { false }
+            return self.transport.send(
+                PeerMessage.raft(message).encoded, to: message.to, class: isAppend ? .bulk : .urgent)
+        }
+        if self.disk?.number == message.to {
+            self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
         }
     }
 

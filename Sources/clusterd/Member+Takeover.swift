@@ -141,47 +141,11 @@ extension Member {
         return said.reach
     }
 
-    // MARK: The journal
-
-    /// A batch of the server becomes an entry of the log. The epoch is the term that the server was told to serve in: a
-    /// batch that was late must not slip into a later term.
-    func journal(generation: UInt64, epoch: Term, sequence: UInt64, _ mutations: [Mutation]) {
-        guard generation > self.refusedGeneration, self.raft.isLeader, self.raft.term == epoch,
-            self.takeover.term == epoch
-        else {
-            self.server?.tell(.refused(generation: generation, sequence: sequence))
-            return
-        }
-        for case .putClient(let client) in mutations { self.connectedClients.insert(client) }
-        if self.journals.epoch != epoch { self.journals = (epoch, 0) }
-        self.journals.underWay += 1
-        self.propose(.mutate(epoch: epoch, mutations)) { [weak self] outcome in
-            guard let self else { return }
-            if self.journals.epoch == epoch { self.journals.underWay -= 1 }
-            defer { self.serveWhenSettled() }
-            let problem: String
-            switch outcome {
-            case .applied(.done), .applied(.added):
-                self.server?.tell(.appended(generation: generation, sequence: sequence))
-                return
-            case .applied(.refused(let refusal)): problem = "\(refusal)"
-            case .dropped(let reason): problem = "\(reason)"
-            }
-            self.logger.error("journal: batch \(sequence) is not in the log: \(problem)")
-            self.server?.tell(.refused(generation: generation, sequence: sequence))
-            // What came after it may be in the log: the server's memory and the log differ from here on. A new server
-            // starts from the log. Once: whatever else this one has under way is refused, too.
-            guard generation > self.refusedGeneration else { return }
-            self.refusedGeneration = generation
-            if self.raft.isLeader, self.raft.term == epoch {
-                self.decide(.serverExited("its journal was refused: \(problem)"))
-            }
-        }
-    }
+    // MARK: The next server
 
     /// Loads the records into the next server once all that the one before it appended in this term is applied or dropped:
     /// an open or a tombstone that comes into the state afterwards would never reach the server.
-    private func serveWhenSettled() {
+    func serveWhenSettled() {
         guard let (operation, epoch) = self.waitingServe,
             self.journals.epoch != epoch || self.journals.underWay == 0
         else { return }

@@ -88,6 +88,8 @@ final class Member {
     var lease = false
     /// The end of the lease that the server was told, in ticks.
     private var toldLeaseEnd: Tick = 0
+    /// The last one that the core was told of.
+    private var lastTick = Tick.max
     var heirs: [NodeID] = []
     var reaching: [NodeID] = []
     /// This node's ways to the LUN, as its configuration lists them.
@@ -107,6 +109,8 @@ final class Member {
     var tickleList: [ClientRecord] = []
     /// Those that the present one accepted.
     var connectedClients: Set<ClientRecord> = []
+    /// What the server recorded and no entry was made of.
+    var journalQueue = JournalQueue()
     /// Batches of the term's servers that are neither applied nor dropped.
     var journals: (epoch: Term, underWay: Int) = (0, 0)
     /// Waits for these.
@@ -212,6 +216,9 @@ final class Member {
             self.decide(.lease(held))
         }
         self.extendServersLease(now)
+        // Turns follow each other faster than the core's clock.
+        guard now != self.lastTick else { return }
+        self.lastTick = now
         self.step(.tick(random: .random(in: .min ... .max)))
         self.stepDisk(.tick)
     }
@@ -264,9 +271,7 @@ final class Member {
         case .probed(let path, let reach): self.probed(path, reach)
         case .usedPath(let portal): self.usedPath = portal
         case .foldersMade: self.configureServer()
-        case .journal(let generation, let epoch, .append(let sequence, _, let mutations)):
-            self.journal(generation: generation, epoch: epoch, sequence: sequence, mutations)
-        case .journal: break
+        case .journal(let batch): self.journal(batch)
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
         case .administered(let administrator, let request, let answer):
@@ -283,6 +288,7 @@ final class Member {
     func settle() {
         self.noteForLog()
         defer { self.noteForLog() }
+        self.proposeJournal()
         self.lookAtSuspects()
         if self.raft.isEstablishedLeader, let state = self.state, state.appliedTerm == self.raft.term,
             self.establishedTerm != self.raft.term

@@ -16,8 +16,8 @@ final class ServerWorker: Sendable {
         case freeze(Takeover.Operation)
         case silence
         case end(Takeover.Operation)
-        case appended(generation: UInt64, sequence: UInt64)
-        case refused(generation: UInt64, sequence: UInt64)
+        /// Something was left over by `answer`.
+        case flush
         case askStatus
         /// Microseconds of CLOCK_BOOTTIME.
         case lease(until: UInt64)
@@ -26,15 +26,25 @@ final class ServerWorker: Sendable {
     }
 
     private let orders = Mailbox<Order>()
+    private let output = ServerOutput()
 
     init(binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
-        startThread("server") { [orders] in
+        startThread("server") { [orders, output] in
             setNiceness(0)  // and so the children that it starts
-            ServerThread(orders: orders, executable: "\(binaries)/smbserverd", loop: loop, logger: logger).run()
+            ServerThread(
+                orders: orders, output: output, executable: "\(binaries)/smbserverd", loop: loop, logger: logger
+            ).run()
         }
     }
 
     func tell(_ order: Order) { self.orders.post(order) }
+
+    /// To that start of the server, from the caller's own thread: clients wait for it, and a wake-up of the worker's thread
+    /// costs more than the sending. Never blocks.
+    func answer(_ message: ClusterToServer, generation: UInt64) {
+        guard self.output.add(message, generation: generation) else { return }
+        if self.output.flush() != .empty { self.orders.post(.flush) }
+    }
 }
 
 private final class ServerThread {
@@ -46,8 +56,6 @@ private final class ServerThread {
     private static let restartDelay = Duration.milliseconds(200)
     /// Between attempts to listen where somebody else does.
     private static let listenDelay = Duration.seconds(1)
-    /// Bytes that wait for the server to read them; beyond it it is taken for hung.
-    private static let outputLimit = 256 << 20
     /// Of the thread that has nothing to do but to answer.
     private static let silenceLimit = Duration.seconds(5)
 
@@ -71,6 +79,7 @@ private final class ServerThread {
     }
 
     private let orders: Mailbox<ServerWorker.Order>
+    private let output: ServerOutput
     private let executable: String
     private let loop: Mailbox<LoopEvent>
     private let logger: Logger
@@ -91,8 +100,7 @@ private final class ServerThread {
     /// Loaded or loading: cannot be loaded again.
     private var isUsed = false
     private var reader = FrameReader()
-    private var output: [UInt8] = []
-    private var outputStart = 0
+    private var input = [UInt8](repeating: 0, count: 256 << 10)
     private var serve: Serve?
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
@@ -103,8 +111,12 @@ private final class ServerThread {
         [:]
     private var nextSnapshot: UInt64 = 1
 
-    init(orders: Mailbox<ServerWorker.Order>, executable: String, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(
+        orders: Mailbox<ServerWorker.Order>, output: ServerOutput, executable: String, loop: Mailbox<LoopEvent>,
+        logger: Logger
+    ) {
         self.orders = orders
+        self.output = output
         self.executable = executable
         self.loop = loop
         self.logger = logger
@@ -112,7 +124,7 @@ private final class ServerThread {
 
     func run() -> Never {
         while true {
-            let events = Int16(POLLIN) | (self.outputStart < self.output.count ? Int16(POLLOUT) : 0)
+            let events = Int16(POLLIN) | (self.output.isEmpty ? 0 : Int16(POLLOUT))
             let others = self.socket >= 0 ? [pollfd(fd: self.socket, events: events, revents: 0)] : []
             let waits = self.configuration != nil && (self.child == nil || self.serve != nil || self.listenAgain != nil)
             self.orders.wait(milliseconds: waits || !self.snapshots.isEmpty ? 50 : -1, others: others)
@@ -160,10 +172,7 @@ private final class ServerThread {
                 self.end()
             }
             self.loop.post(.takeover(.finished(operation, [])))
-        case .appended(let generation, let sequence):
-            if generation == self.generation { self.send(.appended(sequence: sequence)) }
-        case .refused(let generation, let sequence):
-            if generation == self.generation { self.send(.refused(sequence: sequence)) }
+        case .flush: break  // as after every order
         case .lease(let until):
             self.leaseEnd = until
             if self.child != nil { self.send(.lease(until: until)) }
@@ -281,8 +290,7 @@ private final class ServerThread {
         self.isUsed = false
         self.pingedAt = nil
         self.reader = FrameReader()
-        self.output = []
-        self.outputStart = 0
+        self.output.open(self.socket, generation: self.generation)
         self.send(.configure(configuration))
         self.send(.lease(until: self.leaseEnd))
     }
@@ -294,6 +302,7 @@ private final class ServerThread {
         child.kill(SIGKILL)
         _ = child.wait(timeout: .seconds(5))
         self.child = nil
+        self.output.close()
         close(self.socket)
         self.socket = -1
         self.isUsed = false
@@ -332,43 +341,21 @@ private final class ServerThread {
         self.send(.serve(epoch: serve.epoch, nextPersistentID: serve.nextPersistentID))
     }
 
-    private func send(_ message: ClusterToServer) {
-        guard self.socket >= 0 else { return }
-        self.output += FrameReader.frame(message)
-    }
+    private func send(_ message: ClusterToServer) { self.output.add(message, generation: self.generation) }
 
     private func flush() {
-        while self.socket >= 0, self.outputStart < self.output.count {
-            let count = self.output.withUnsafeBytes { bytes in
-                Glibc.send(
-                    self.socket, bytes.baseAddress?.advanced(by: self.outputStart), bytes.count - self.outputStart,
-                    Int32(MSG_NOSIGNAL))
-            }
-            if count > 0 {
-                self.outputStart += count
-            } else if count < 0, errno == EINTR {
-                continue
-            } else {
-                break  // full, or broken: the reading side tells
-            }
-        }
-        if self.outputStart == self.output.count {
-            self.output.removeAll(keepingCapacity: true)
-            self.outputStart = 0
-        } else if self.output.count - self.outputStart > Self.outputLimit {
-            self.ended("it does not read its journal")
-        }
+        if self.output.flush() == .tooMuch { self.ended("it does not read its journal") }
     }
 
     private func receive() {
         guard self.socket >= 0 else { return }
-        var buffer = [UInt8](repeating: 0, count: 256 << 10)
         while self.socket >= 0 {
-            let count = read(self.socket, &buffer, buffer.count)
+            let room = self.input.count
+            let count = read(self.socket, &self.input, room)
             if count > 0 {
-                self.reader.append(buffer[..<count])
+                self.reader.append(self.input[..<count])
                 guard self.parse() else { return }
-                if count < buffer.count { return }
+                if count < room { return }
             } else if count < 0, errno == EINTR {
                 continue
             } else if count < 0, errno == EAGAIN {
@@ -383,7 +370,9 @@ private final class ServerThread {
     /// False when the server was given up.
     private func parse() -> Bool {
         do throws(RecordError) {
-            while let frame = try self.reader.next() { self.received(try ServerToCluster(decoding: frame)) }
+            while let frame = try self.reader.next() {
+                self.received(try ServerToCluster(decoding: frame), byteCount: frame.count)
+            }
             return true
         } catch {
             self.ended("it wrote what no server writes: \(error)")
@@ -391,7 +380,7 @@ private final class ServerThread {
         }
     }
 
-    private func received(_ message: ServerToCluster) {
+    private func received(_ message: ServerToCluster, byteCount: Int) {
         switch message {
         case .ready:
             self.isReady = true
@@ -416,7 +405,12 @@ private final class ServerThread {
         case .snapshotDone(let id, let outcome): self.snapshots.removeValue(forKey: id)?.answer(outcome)
         case .pong: self.pingedAt = nil
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
-        case .append: self.loop.post(.journal(generation: self.generation, epoch: self.epoch, message))
+        case .append(let sequence, _, let mutations):
+            self.loop.post(
+                .journal(
+                    JournalBatch(
+                        generation: self.generation, epoch: self.epoch, sequence: sequence, mutations: mutations,
+                        byteCount: byteCount)))
         }
     }
 }
