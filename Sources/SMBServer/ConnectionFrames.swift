@@ -278,6 +278,7 @@ extension ClientConnection {
         frame.precedences = precedences
         self.nextFrame += 1
         self.held.append(frame)
+        if ticket > self.loop.journaled { self.loop.awaitJournal(ticket) }
         for precedence in precedences { precedence.tell(self.loop, self.id) }
         for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
     }
@@ -394,6 +395,7 @@ extension ClientConnection {
         frame.needsDelivery = completion.needsDelivery
         self.nextFrame += 1
         self.held.append(frame)
+        if mail.ticket > self.loop.journaled { self.loop.awaitJournal(mail.ticket) }
         if let precedence = mail.precedence, !precedence.isOver {
             frame.precedences = [precedence]
             precedence.tell(self.loop, self.id)

@@ -15,8 +15,8 @@ enum LoopMessage: Sendable {
     case copied(FrameWaiter, CopyJob.Answer, CopyResult)
     /// What a READ waited for, or why it cannot be had.
     case fetched(FrameWaiter, MissingRead, bytes: [UInt8], NTStatus)
-    /// All mutations up to this ticket are on stable storage.
-    case journaled(upTo: UInt64)
+    /// More mutations are on stable storage than when frames began to wait for them.
+    case journaled
     case send(Mail)
     /// What a held frame waited for may be over.
     case release(Connection.ID)
@@ -53,8 +53,10 @@ final class Loop: @unchecked Sendable {
     private var slots: [Connection.ID: Int] = [:]
     private var listeners: [Int32] = []
     private var isListening = false
-    /// The highest ticket that is known to be stable.
-    private(set) var journaled: UInt64 = 0
+    /// The highest ticket that some frame waits for.
+    private var awaitedTicket: UInt64 = 0
+    /// Nobody is woken for what it does not wait for.
+    private let awaitsJournal = Atomic<Bool>(false)
     private(set) var isFrozen = false
     /// Some connection has sent what must arrive; see `ClientConnection.checkDelivery`.
     var deliveryIsWatched = false
@@ -81,6 +83,22 @@ final class Loop: @unchecked Sendable {
         Thread.start("smb-loop-\(self.index)") { [self] in self.run() }
     }
 
+    /// The highest ticket that is known to be stable.
+    var journaled: UInt64 { self.server.stableTicket.load(ordering: .sequentiallyConsistent) }
+
+    /// A frame is held until this ticket is stable.
+    func awaitJournal(_ ticket: UInt64) {
+        self.awaitedTicket = max(self.awaitedTicket, ticket)
+        self.awaitsJournal.store(true, ordering: .sequentiallyConsistent)
+        // It may have become stable just before.
+        if ticket <= self.journaled { self.tellJournaled() }
+    }
+
+    /// From any thread: a ticket was stored.
+    func tellJournaled() {
+        if self.awaitsJournal.exchange(false, ordering: .sequentiallyConsistent) { self.post(.journaled) }
+    }
+
     /// From any thread.
     func post(_ message: LoopMessage) {
         let wasEmpty = self.mailbox.withLock {
@@ -97,12 +115,17 @@ final class Loop: @unchecked Sendable {
         var nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
         while self.isRunning {
             var count = self.poller.wait(&events, &tokens, timeoutMilliseconds: 0)
-            if count == 0, Clock.microseconds - lastActive > Self.spinMicroseconds {
+            // The journal takes longer than that, and may need this core for it.
+            let mayWait = self.awaitedTicket > self.journaled
+            if count == 0, mayWait || Clock.microseconds - lastActive > Self.spinMicroseconds {
                 let ticks = self.index == 0 || self.deliveryIsWatched
                 count = self.poller.wait(&events, &tokens, timeoutMilliseconds: ticks ? Self.tickMilliseconds : -1)
             }
             for index in 0..<count { self.handle(tokens[index], events[index]) }
-            if count > 0 { lastActive = Clock.microseconds }
+            if count > 0 {
+                self.server.flushJournal()
+                lastActive = Clock.microseconds
+            }
             guard self.index == 0 || self.deliveryIsWatched, Clock.milliseconds >= nextTick else { continue }
             nextTick = Clock.milliseconds + UInt64(Self.tickMilliseconds)
             guard !self.isFrozen else { continue }
@@ -110,8 +133,10 @@ final class Loop: @unchecked Sendable {
             guard self.index == 0 else { continue }
             self.startListening()
             self.server.withState(from: self) { $0.tick() }
+            self.server.flushJournal()
         }
         for connection in self.connections { connection?.close(nil) }
+        self.server.flushJournal()
         for listener in self.listeners { Glibc.close(listener) }
         self.ended.withLock {
             self.hasEnded = true
@@ -174,8 +199,9 @@ final class Loop: @unchecked Sendable {
             self.connection(waiter.connection)?.copied(waiter, answer, result)
         case .fetched(let waiter, let missing, let bytes, let status):
             self.connection(waiter.connection)?.fetched(waiter, missing, bytes: bytes, status)
-        case .journaled(let ticket):
-            self.journaled = max(self.journaled, ticket)
+        case .journaled:
+            // Before the frames look: what becomes stable while they do is told again.
+            if self.awaitedTicket > self.journaled { self.awaitJournal(self.awaitedTicket) }
             for connection in self.connections { connection?.journaled() }
         case .send(let mail): self.connection(mail.completion.connection)?.send(mail)
         case .release(let id): self.connection(id)?.release()

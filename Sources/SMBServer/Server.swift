@@ -19,6 +19,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let fenced = Atomic<Bool>(false)
     private let anonymous = Atomic<Bool>(false)
     private let nextLoop = Atomic<Int>(0)
+    /// All mutations up to this ticket are on stable storage. Written by the journal's one reporter, which only goes up.
+    let stableTicket = Atomic<UInt64>(0)
     /// Addresses at which clients have come, whose interfaces were looked up.
     private let knownAddresses = Mutex<Set<[UInt8]>>([])
     private let quietLoops = Mutex<Set<Int>>([])
@@ -100,14 +102,25 @@ package final class Server: JournalObserver, @unchecked Sendable {
     ///
     /// - Parameter requester: the connection whose request it is, if it is one's.
     func withTicket<Result: Sendable>(
-        of requester: Connection.ID? = nil, _ body: (inout ServerState) -> Result
+        of requester: Connection.ID, _ body: (inout ServerState) -> Result
+    ) -> (Result, Conditions) { self.run(requester, isFlushed: true, body) }
+
+    /// Where `loop` is nil, which thread it is does not matter.
+    @discardableResult
+    func withState<Result: Sendable>(from loop: Loop?, _ body: (inout ServerState) -> Result) -> Result {
+        self.run(nil, isFlushed: loop != nil, body).0
+    }
+
+    /// `isFlushed`: on a loop's thread, which has the journal's batches of a turn sent together.
+    private func run<Result: Sendable>(
+        _ requester: Connection.ID?, isFlushed: Bool, _ body: (inout ServerState) -> Result
     ) -> (Result, Conditions) {
         var effects: Effects?
         let result = self.state.withLock { state in
             state.now = Clock.milliseconds
             state.wallClock = Clock.wall
             let result = body(&state)
-            if state.hasEffects { effects = self.takeEffects(&state, requester) }
+            if state.hasEffects { effects = self.takeEffects(&state, requester, isFlushed: isFlushed) }
             return result
         }
         guard let effects else { return (result, Conditions()) }
@@ -118,16 +131,12 @@ package final class Server: JournalObserver, @unchecked Sendable {
         return (result, conditions)
     }
 
-    @discardableResult
-    func withState<Result: Sendable>(from loop: Loop?, _ body: (inout ServerState) -> Result) -> Result {
-        self.withTicket(body).0
-    }
-
-    private func takeEffects(_ state: inout ServerState, _ requester: Connection.ID?) -> Effects {
+    private func takeEffects(_ state: inout ServerState, _ requester: Connection.ID?, isFlushed: Bool) -> Effects {
         var effects = Effects()
         if !state.mutations.isEmpty || state.mutationsAwaited {
             // Under the lock: the journal's order is the order of the changes.
-            let ticket = self.journal.append(state.mutations, isAwaited: state.mutationsAwaited)
+            let ticket = self.journal.append(
+                state.mutations, isAwaited: state.mutationsAwaited, isFlushed: isFlushed)
             if state.mutationsAwaited { effects.ticket = ticket }
             state.mutations.removeAll(keepingCapacity: true)
             state.mutationsAwaited = false
@@ -303,8 +312,12 @@ package final class Server: JournalObserver, @unchecked Sendable {
     // MARK: Journal
 
     func journaled(upTo ticket: UInt64) {
-        for loop in self.loops { loop.post(.journaled(upTo: ticket)) }
+        self.stableTicket.store(ticket, ordering: .sequentiallyConsistent)
+        for loop in self.loops { loop.tellJournaled() }
     }
+
+    /// At the end of a loop's turn.
+    func flushJournal() { self.journal.flush() }
 
     func journalFailed(_ reason: String) {
         Log.write("nothing can be made durable any more, no client is answered: \(reason)")

@@ -72,7 +72,7 @@ package final class StandaloneServer: Sendable {
         journal.start(self.server)
         try self.server.configure(record)
         let (reopened, lost) = try self.server.load(opens, nextPersistentID: next)
-        _ = journal.append([.reserveIDs(below: next + Self.idsPerRun)], isAwaited: false)
+        _ = journal.append([.reserveIDs(below: next + Self.idsPerRun)], isAwaited: false, isFlushed: false)
         if reopened > 0 || lost > 0 { Log.write("\(reopened) handles wait for their clients, \(lost) are lost") }
         self.server.listen(on: listener)
     }

@@ -16,7 +16,12 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     private let signal = Signal()
     // Guarded by the signal's lock.
     private var queue: [UInt8] = []
+    /// Some thread sends what it took out of the queue: what is in there now waits for it.
+    private var isSending = false
+    private var waitersForRoom = 0
     private var lastSequence: UInt64 = 0
+    /// Something was appended that nobody was woken for.
+    private let wantsFlush = Atomic<Bool>(false)
 
     // Confined to the reading thread.
     private var server: Server?
@@ -32,13 +37,37 @@ package final class ClusterLink: Journal, @unchecked Sendable {
 
     // MARK: Journal
 
-    func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
+    func append(_ mutations: [Mutation], isAwaited: Bool, isFlushed: Bool) -> UInt64 {
         self.signal.withLock {
             // The order of the sequence numbers is the order in the queue: there must be room before one is taken.
             self.waitForRoom()
             self.lastSequence += 1
             self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations))
+            if isFlushed { self.wantsFlush.store(true, ordering: .relaxed) } else { self.signal.wakeAll() }
             return self.lastSequence
+        }
+    }
+
+    /// On the caller's own thread as far as the socket takes it: a wake-up of the writing thread costs more than the sending.
+    func flush() {
+        guard self.wantsFlush.exchange(false, ordering: .relaxed) else { return }
+        while true {
+            let bytes: [UInt8] = self.signal.withLock {
+                // Whoever sends now looks into the queue again.
+                guard !self.isSending, !self.queue.isEmpty else { return [] }
+                return self.takeQueue()
+            }
+            guard !bytes.isEmpty else { return }
+            let sent = self.send(bytes, flags: Int32(MSG_DONTWAIT))
+            let isDone = self.signal.withLock {
+                self.isSending = false
+                guard sent < bytes.count else { return self.queue.isEmpty }
+                // The writing thread may wait for the socket.
+                self.queue.insert(contentsOf: bytes[sent...], at: 0)
+                self.signal.wakeAll()
+                return true
+            }
+            if isDone { return }
         }
     }
 
@@ -46,20 +75,48 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     func drain() {}
 
     private func send(_ message: ServerToCluster) {
-        self.signal.withLock { self.enqueue(message) }
+        self.signal.withLock {
+            self.waitForRoom()
+            self.enqueue(message)
+            self.signal.wakeAll()
+        }
     }
 
     /// Within the signal's lock, which is given up meanwhile. A `clusterd` that never reads again ends this process, or the
     /// lease that it no longer extends silences it.
     private func waitForRoom() {
-        while self.queue.count >= self.queueLimit { self.signal.wait() }
+        while self.queue.count >= self.queueLimit {
+            self.waitersForRoom += 1
+            self.signal.wakeAll()
+            self.signal.wait()
+            self.waitersForRoom -= 1
+        }
     }
 
     /// Within the signal's lock.
-    private func enqueue(_ message: ServerToCluster) {
-        self.waitForRoom()
-        self.queue.append(contentsOf: FrameReader.frame(message))
-        self.signal.wakeAll()
+    private func enqueue(_ message: ServerToCluster) { self.queue.append(contentsOf: FrameReader.frame(message)) }
+
+    /// Within the signal's lock.
+    private func takeQueue() -> [UInt8] {
+        defer { self.queue = [] }
+        self.isSending = true
+        if self.waitersForRoom > 0 { self.signal.wakeAll() }
+        return self.queue
+    }
+
+    /// How many bytes the socket took: all, or it is full where `flags` say not to wait, or it is broken.
+    private func send(_ bytes: [UInt8], flags: Int32) -> Int {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(
+                    self.descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, Int32(MSG_NOSIGNAL) | flags)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            done += count
+        }
+        return done
     }
 
     // MARK: Threads
@@ -83,23 +140,12 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     private func writeAll() {
         while true {
             let bytes = self.signal.withLock {
-                while self.queue.isEmpty { self.signal.wait() }
-                defer {
-                    self.queue.removeAll(keepingCapacity: true)
-                    self.signal.wakeAll()
-                }
-                return self.queue
+                while self.queue.isEmpty || self.isSending { self.signal.wait() }
+                return self.takeQueue()
             }
-            var done = 0
-            while done < bytes.count {
-                let count = bytes.withUnsafeBytes {
-                    Glibc.send(self.descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, Int32(MSG_NOSIGNAL))
-                }
-                if count < 0, errno == EINTR { continue }
-                // The reading thread sees the same end.
-                guard count > 0 else { return }
-                done += count
-            }
+            // The reading thread sees the same end.
+            guard self.send(bytes, flags: 0) == bytes.count else { return }
+            self.signal.withLock { self.isSending = false }
         }
     }
 

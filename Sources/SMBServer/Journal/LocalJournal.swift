@@ -48,7 +48,7 @@ final class LocalJournal: Journal, @unchecked Sendable {
         Thread.start("smb-journal") { [self] in self.run() }
     }
 
-    func append(_ mutations: [Mutation], isAwaited: Bool) -> UInt64 {
+    func append(_ mutations: [Mutation], isAwaited: Bool, isFlushed: Bool) -> UInt64 {
         self.signal.withLock {
             self.lastTicket += 1
             // Clients are of interest to a cluster only: nobody else tells them of a move.
@@ -58,6 +58,9 @@ final class LocalJournal: Journal, @unchecked Sendable {
             return self.lastTicket
         }
     }
+
+    /// The writer is at it already.
+    func flush() {}
 
     func drain() {
         self.signal.withLock {
