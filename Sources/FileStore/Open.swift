@@ -307,30 +307,32 @@ extension Volume {
     /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is looked for
     /// where it was before (a node died before the rename was on the disk), then where it was last being renamed to (it died
     /// before the record said so); else it is opened by its handle alone, and can be read and written, but not renamed or deleted
-    /// until someone looks it up again.
+    /// until someone looks it up again. Whether it was at `path`, ``OpenFile/isElsewhere`` says.
     package func reopen(
         _ identity: FileIdentity, path: NTPath, formerPath: NTPath? = nil, access: AccessMask,
         options: CreateOptions = []
     ) throws(FileError) -> OpenFile {
         let request = OpenRequest(path: path, access: access, disposition: .open, options: options)
-        let target = try self.findIdentity(identity, path, formerPath)
-        let status = try FileStatus(target)
-        if let stream = path.stream {
-            guard let spelling = try self.streamSpelling(of: stream, on: target.number) else {
-                throw FileError(.objectNameNotFound, "a stream that is gone")
-            }
-            return try OpenFile(
-                volume: self, handle: target, identity: identity, status: status, request: request,
-                streamName: spelling)
-        }
-        return try OpenFile(
-            volume: self, handle: target, identity: identity, status: status, request: request, streamName: nil)
+        if let target = try self.find(path, identity) { return try self.open(target, identity, request) }
+        let file = try self.open(try self.findElsewhere(identity, formerPath), identity, request)
+        file.markElsewhere()
+        return file
     }
 
-    private func findIdentity(
-        _ identity: FileIdentity, _ path: NTPath, _ formerPath: NTPath?
-    ) throws(FileError) -> Descriptor {
-        if let found = try self.find(path, identity) { return found }
+    private func open(
+        _ target: consuming Descriptor, _ identity: FileIdentity, _ request: OpenRequest
+    ) throws(FileError) -> OpenFile {
+        let status = try FileStatus(target)
+        var spelling: [UInt8]?
+        if let stream = request.path.stream {
+            spelling = try self.streamSpelling(of: stream, on: target.number)
+            guard spelling != nil else { throw FileError(.objectNameNotFound, "a stream that is gone") }
+        }
+        return try OpenFile(
+            volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
+    }
+
+    private func findElsewhere(_ identity: FileIdentity, _ formerPath: NTPath?) throws(FileError) -> Descriptor {
         if let formerPath, let found = try self.find(formerPath, identity) { return found }
         let unnamed = try self.openByHandle(identity)
         guard let renamed = try RenameMark.read(unnamed.number), let found = try self.find(renamed, identity) else {

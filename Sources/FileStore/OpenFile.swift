@@ -25,6 +25,7 @@ package final class OpenFile: Sendable {
     /// Directories from which this open took a name away since `flushName` last ran.
     let changedDirectories = Mutex<[NTPath]>([])
     private let deleted = Atomic(false)
+    private let elsewhere = Atomic(false)
     private let posix: Atomic<Bool>
     private let stream: Mutex<[UInt8]?>
 
@@ -38,6 +39,9 @@ package final class OpenFile: Sendable {
     /// A POSIX open, or one that is taken back as such after a failover.
     package var isPOSIX: Bool { self.posix.load(ordering: .relaxed) }
     package func actAsPOSIX() { self.posix.store(true, ordering: .relaxed) }
+    /// It was taken back after a failover, and not found at the path where it was said to be.
+    package var isElsewhere: Bool { self.elsewhere.load(ordering: .relaxed) }
+    func markElsewhere() { self.elsewhere.store(true, ordering: .relaxed) }
     func markDeleted() { self.deleted.store(true, ordering: .releasing) }
 
     init(

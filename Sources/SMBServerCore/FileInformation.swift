@@ -76,6 +76,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError)
     /// The path within the share as it is spelled on disk, backslashes between its components.
     func normalizedName() throws(SMBError) -> String
+    /// Taken back after a failover where its record says it is: nothing has to be asked about its name.
+    var isAtRecordedPath: Bool { get }
     func listStreams() throws(SMBError) -> [StreamInformation]
     /// Self-relative.
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8]

@@ -108,6 +108,10 @@ struct FilesystemTests {
             let file = try volume.reopen(
                 try #require(FileIdentity(encoded: record)), path: try NTPath("old"), access: [.readData, .delete])
             #expect(try file.currentPath() == NTPath("new"))
+            #expect(file.isElsewhere)
+            let known = try volume.reopen(
+                try #require(FileIdentity(encoded: record)), path: try NTPath("NEW"), access: [.readData, .delete])
+            #expect(!known.isElsewhere, "found by its name, however it is spelled")
             try volume.rename(file, to: try NTPath("newer"), replaceExisting: false)
             try volume.delete(file)
             #expect(try volume.lookup(try NTPath("newer")) == nil)
@@ -125,6 +129,7 @@ struct FilesystemTests {
         let file = try volume.reopen(
             identity, path: try NTPath("new"), formerPath: try NTPath("old"), access: [.readData, .delete])
         #expect(try file.currentPath() == NTPath("old"))
+        #expect(file.isElsewhere)
         try volume.rename(file, to: try NTPath("new"), replaceExisting: false, isMarked: true)
         try volume.delete(file)
         #expect(try volume.lookup(try NTPath("new")) == nil)

@@ -42,7 +42,10 @@ extension MemoryFileSystem.Handle {
     func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute] { [] }
     func extendedAttributeSize() throws(SMBError) -> UInt32 { 0 }
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError) { throw SMBError(.notSupported) }
-    func normalizedName() throws(SMBError) -> String { throw SMBError(.notSupported) }
+    func normalizedName() throws(SMBError) -> String {
+        guard let elsewhere = self.elsewhere else { throw SMBError(.notSupported) }
+        return elsewhere
+    }
     func listStreams() throws(SMBError) -> [StreamInformation] { [] }
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8] { throw SMBError(.notSupported) }
     func setSecurityDescriptor(_ bytes: [UInt8], _ parts: SecurityInformation) throws(SMBError) {

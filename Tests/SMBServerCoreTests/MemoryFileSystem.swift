@@ -46,10 +46,14 @@ final class MemoryFileSystem: FileSystem {
         let posixChanges = Mutex<[String]>([])
         let fileKey: FileKey
         let parent: SecurityDescriptor?
+        /// Where it is, of one that was reopened elsewhere than was said.
+        let elsewhere: String?
+        var isAtRecordedPath: Bool { self.elsewhere == nil }
 
-        init(_ node: Node, stream: String, parent: SecurityDescriptor? = nil) {
+        init(_ node: Node, stream: String, parent: SecurityDescriptor? = nil, elsewhere: String? = nil) {
             self.node = node
             self.parent = parent
+            self.elsewhere = elsewhere
             let number = node.number
             self.fileKey = FileKey(
                 identity: FileIdentity(
@@ -142,10 +146,11 @@ final class MemoryFileSystem: FileSystem {
     ) throws(SMBError) -> any FileHandle {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         let found = self.contents.withLock { contents in
-            contents.nodes.values.first { Handle($0, stream: key.stream).fileKey == key }
+            contents.nodes.first { Handle($0.value, stream: key.stream).fileKey == key }
         }
         guard let found else { throw SMBError(.objectNameNotFound) }
-        return Handle(found, stream: key.stream)
+        return Handle(
+            found.value, stream: key.stream, elsewhere: found.key == path.lowercased() ? nil : found.key)
     }
 
     func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }

@@ -70,6 +70,26 @@ import Testing
         #expect(paths == [["", "a"], ["a", "b"], ["b", "c"]])
     }
 
+    /// The node died between the rename and its record: the disk is right.
+    @Test func aFileThatIsElsewhereThanItsRecordSaysKeepsItsOwnName() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server, share: "ca")
+        var files: [FileID] = []
+        for name in ["moved", "stays"] {
+            let created = try client.create(
+                name, access: [.genericRead, .delete], contexts: self.request(guid: GUID(low: 1 + UInt64(files.count), high: 7))
+            ).create
+            files.append(try #require(created).fileID)
+        }
+        client.disconnect()
+        server.files.contents.withLock { $0.nodes["b"] = $0.nodes.removeValue(forKey: "moved") }
+        let next = self.successor(of: server)
+        let paths = try files.map { file in
+            next.state.opens[try #require(next.state.durableOpens[file.persistent])]?.path
+        }
+        #expect(paths == ["b", "stays"])
+    }
+
     /// A client that watches a folder keeps its handle, and is told to read the folder anew: what happened in it while nobody
     /// looked, or was told on the connection that broke, it would never hear of. Once.
     @Test(arguments: [true, false]) func aFolderIsReadAnewAfterAReclaim(onTheNextNode: Bool) throws {

@@ -43,6 +43,8 @@ extension OpenFile {
         try files { () throws(FileError) in try self.currentPath().shownString }
     }
 
+    package var isAtRecordedPath: Bool { !self.isElsewhere }
+
     package func listStreams() throws(SMBError) -> [SMB2Wire.StreamInformation] {
         return try files { () throws(FileError) in try self.streams() }.map {
             SMB2Wire.StreamInformation(name: $0.name, size: $0.size, allocationSize: $0.allocationSize)
