@@ -7,7 +7,7 @@ struct Smbbench: ParsableCommand {
         commandName: "smbbench",
         abstract:
             "Loads an SMB server, holds files through its failovers, takes them away, and breaks it in the middle of things.",
-        subcommands: [Bench.self, Hold.self, Rival.self, Interrupt.self, Chaos.self])
+        subcommands: [Bench.self, Hold.self, Handles.self, Rival.self, Interrupt.self, Chaos.self])
 }
 
 /// Ends with `code` after everything was printed; for outcomes that are no misuse of the command line.

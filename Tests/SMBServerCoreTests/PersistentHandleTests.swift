@@ -76,8 +76,9 @@ import Testing
         let client = try TestClient.ready(server, share: "ca")
         var files: [FileID] = []
         for name in ["moved", "stays"] {
+            let guid = GUID(low: 1 + UInt64(files.count), high: 7)
             let created = try client.create(
-                name, access: [.genericRead, .delete], contexts: self.request(guid: GUID(low: 1 + UInt64(files.count), high: 7))
+                name, access: [.genericRead, .delete], contexts: self.request(guid: guid)
             ).create
             files.append(try #require(created).fileID)
         }
