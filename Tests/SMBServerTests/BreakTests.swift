@@ -109,4 +109,46 @@ import Testing
         #expect(try OplockBreak(parsing: last.span).level == .none)
         try holder.close(first.fileID)
     }
+
+    /// Who breaks a lease by a rename hears nothing until that is done: neither that it waits, nor of the CREATE before it in
+    /// its compound. The break may be the same client's to acknowledge, over the same connection.
+    @Test(arguments: [false, true], [false, true])
+    func aCompoundWaitsWithItsRename(isEncrypted: Bool, isOwn: Bool) throws {
+        let server = try RunningServer()
+        let holder = try server.connect()
+        let other = isOwn ? holder : try server.connect()
+        for client in [holder, other] { client.isEncrypting = isEncrypted }
+        let key = GUID(low: 9, high: 9)
+        var leased = OpenParameters("a", access: .readData, disposition: .openIf)
+        leased.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching])
+        leased.oplock = .lease
+        let held = try holder.create(leased)
+        try #require(held.contexts.lease?.state == [.readCaching, .handleCaching])
+
+        let create = CreateRequest(desiredAccess: [.readData, .delete], shareAccess: .all, disposition: .open)
+        var name = WireWriter(capacity: 64)
+        RenameInformation(replaceIfExists: false).encode(into: &name, name: "b")
+        let set = SetInfoRequest(
+            infoType: .file, informationClass: FileInformationClass.rename.rawValue, fileID: .related)
+        let ids = try other.postCompound([
+            .init(.create) { create.encode(into: &$0, name: "a") },
+            .init(.setInfo) { set.encode(into: &$0, buffer: name.span) },
+            .init(.close) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ])
+        try other.flush()
+        let notice = try LeaseBreakNotification(parsing: try holder.nextNotification().span)
+        #expect(notice.leaseKey == key && notice.newState == .readCaching)
+        try other.echo()
+        for id in ids { #expect(!other.isAnswered(id) && other.pending[id] == nil) }
+
+        let acknowledgement = try holder.post(.oplockBreak) {
+            LeaseBreakAcknowledgement(leaseKey: key, state: .readCaching).encode(into: &$0)
+        }
+        _ = try holder.gather(acknowledgement, .oplockBreak)
+        let answers = try ids.map { try other.gather($0) }
+        #expect(answers.map { $0.header.status } == [.success, .success, .success])
+        #expect(answers.allSatisfy { !$0.header.isAsync })
+        try holder.close(held.fileID)
+        try other.delete("b")
+    }
 }
