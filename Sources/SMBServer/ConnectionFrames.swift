@@ -160,6 +160,8 @@ extension ClientConnection {
         }
         guard let last = replies.last else {
             writer.truncate(to: frameStart)
+            // What the client sends next may already be answered in the knowledge of it.
+            if isAnnounced { self.loop.deliverMail() }
             return nil
         }
         writer.truncate(to: last.end)

@@ -53,6 +53,34 @@ import Testing
         }
     }
 
+    /// A rename says nothing while it waits; the break that it waits for stands before the answer to the next request all the same
+    /// (smb2.lease.rename_wait).
+    @Test func aBreakIsThereThoughItsCauseIsSilent() throws {
+        let server = try RunningServer()
+        let client = try server.connect()
+        let key = GUID(low: 9, high: 9)
+        for round in 0..<100 {
+            var leased = OpenParameters("a", access: .readData, disposition: .openIf, oplock: .lease)
+            leased.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching])
+            let held = try client.create(leased)
+            let file = try client.create(OpenParameters("a", access: [.readData, .delete])).fileID
+            var name = WireWriter(capacity: 64)
+            RenameInformation(replaceIfExists: false).encode(into: &name, name: "b")
+            let rename = try client.postSetInfo(
+                file, informationClass: FileInformationClass.rename.rawValue, name.bytes)
+            try client.echo()
+            #expect(!client.notifications.isEmpty, "round \(round)")
+            let notice = try LeaseBreakNotification(parsing: try client.nextNotification().span)
+            let acknowledgement = try client.post(.oplockBreak) {
+                LeaseBreakAcknowledgement(leaseKey: key, state: notice.newState).encode(into: &$0)
+            }
+            _ = try client.gather(acknowledgement, .oplockBreak)
+            _ = try client.gather(rename, .setInfo)
+            for file in [held.fileID, file] { try client.close(file) }
+            try client.delete("b")
+        }
+    }
+
     /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
     @Test(arguments: [false, true])
     func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {
