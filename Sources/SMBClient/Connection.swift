@@ -336,6 +336,9 @@ package final class SMBConnection {
         }
     }
 
+    /// Whether the final answer is here, as far as packets were taken.
+    package func isAnswered(_ messageID: UInt64) -> Bool { self.replies[messageID] != nil }
+
     /// Waits until `messageID` got its interim answer.
     package func waitUntilPending(_ messageID: UInt64) throws(ClientError) {
         while self.pending[messageID] == nil {

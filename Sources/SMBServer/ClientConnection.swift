@@ -58,8 +58,9 @@ final class ClientConnection {
     /// All that was to leave is in the kernel.
     var hasSentAll: Bool { !self.isBlocked }
 
-    /// Nothing waits for a disk or the journal, and all replies are in the kernel.
-    var isQuiet: Bool { self.held.isEmpty && !self.isBlocked }
+    /// Nothing waits for a disk or the journal, and all replies are in the kernel. What waits for a break does not count: it
+    /// may take as long as a client lets it.
+    var isQuiet: Bool { self.held.allSatisfy { $0.awaited != nil } && !self.isBlocked }
 
     private var isFull: Bool { self.held.count >= Self.heldLimit || self.missingBytes >= Self.missingByteLimit }
 

@@ -18,6 +18,8 @@ final class HeldFrame {
     var precedences: [Precedence] = []
     /// It is what others are told.
     var announcement: Announcement?
+    /// A later message of the same compound waits silently, and the replies here with it: see `Outcome.waiting`.
+    var awaited: UInt64?
     /// Flushes, copies and reads that are under way.
     var tasks: Int
     /// It must not overtake what was to be sent before it.
@@ -100,6 +102,7 @@ extension ClientConnection {
         var ticket: UInt64 = 0
         var precedences: [Precedence] = []
         var isAnnounced = false
+        var awaited: UInt64?
         var at = 0
         while true {
             let rest = UnsafeMutableRawBufferPointer(rebasing: packet[at...])
@@ -148,6 +151,7 @@ extension ClientConnection {
                     return "replies to a compound that no frame can hold"
                 }
             case .silent: break
+            case .waiting(let id): awaited = id
             case .authenticate: return "an authentication that leads to another"
             case .disconnect(let reason): return reason
             }
@@ -156,6 +160,8 @@ extension ClientConnection {
         }
         guard let last = replies.last else {
             writer.truncate(to: frameStart)
+            // What the client sends next may already be answered in the knowledge of it.
+            if isAnnounced { self.loop.deliverMail() }
             return nil
         }
         writer.truncate(to: last.end)
@@ -169,10 +175,10 @@ extension ClientConnection {
             self.loop.deliverMail()
             precedences.removeAll { $0.isOver }
         }
-        guard ticket > self.loop.journaled || !tasks.isEmpty || !precedences.isEmpty else {
+        guard ticket > self.loop.journaled || !tasks.isEmpty || !precedences.isEmpty || awaited != nil else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, precedences, tasks, &writer)
+        self.hold(frameStart, replies, encryptedFor, ticket, precedences, awaited, tasks, &writer)
         return nil
     }
 
@@ -262,7 +268,7 @@ extension ClientConnection {
 
     private func hold(
         _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ precedences: [Precedence],
-        _ tasks: [WantedTask], _ writer: inout WireWriter
+        _ awaited: UInt64?, _ tasks: [WantedTask], _ writer: inout WireWriter
     ) {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
@@ -276,6 +282,7 @@ extension ClientConnection {
             },
             encryptedFor: encryptedFor, ticket: ticket, tasks: tasks.count)
         frame.precedences = precedences
+        frame.awaited = awaited
         self.nextFrame += 1
         self.held.append(frame)
         if ticket > self.loop.journaled { self.loop.awaitJournal(ticket) }
@@ -338,11 +345,18 @@ extension ClientConnection {
         }
         var ready: [HeldFrame] = []
         var waiting: [HeldFrame] = []
+        // One that waits for a break is in nobody's way: that very break may go over this connection.
+        var isBehindAnother = false
         for frame in self.held {
             let isReady =
-                frame.tasks == 0 && frame.ticket <= self.loop.journaled
+                frame.awaited == nil && frame.tasks == 0 && frame.ticket <= self.loop.journaled
                 && frame.precedences.allSatisfy { $0.isOver }
-            if isReady, waiting.isEmpty || !frame.isOrdered { ready.append(frame) } else { waiting.append(frame) }
+            guard isReady, !isBehindAnother || !frame.isOrdered else {
+                waiting.append(frame)
+                isBehindAnother = isBehindAnother || frame.awaited == nil
+                continue
+            }
+            ready.append(frame)
         }
         guard !ready.isEmpty else { return }
         self.held = waiting
@@ -368,6 +382,9 @@ extension ClientConnection {
     /// An asynchronous request ends, or the server speaks by itself.
     func send(_ mail: Mail) {
         let completion = mail.completion
+        if let id = completion.answers {
+            for frame in self.held where frame.awaited == id { frame.awaited = nil }
+        }
         var encryptedFor: UInt64?
         if case .encrypt(let session) = completion.protection { encryptedFor = session }
         var own = WireWriter(capacity: completion.message.count + 64)

@@ -72,7 +72,7 @@ extension ClientConnection {
                 DirectTCP.header(length: writer.count - start - DirectTCP.headerByteCount), at: start)
             return nil
         case .disconnect(let reason): return reason
-        case .silent, .authenticate: return "an SMB1 negotiation that leads nowhere"
+        case .silent, .waiting, .authenticate: return "an SMB1 negotiation that leads nowhere"
         }
     }
 

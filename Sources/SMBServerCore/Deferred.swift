@@ -52,7 +52,7 @@ extension SMBError {
 }
 
 extension ServerState {
-    /// Makes a request wait for a break. Its interim response is the returned reply.
+    /// Makes a request wait for a break. Its interim response is the returned reply, where it is told.
     mutating func deferOperation(
         _ message: RawSpan, _ request: Request, _ frame: inout RequestFrame, file: UInt64, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
@@ -179,16 +179,20 @@ extension ServerState {
         var header = self.replyHeader(request, status: NTStatus(rawValue: writer.span.load(UInt32.self, at: 8)))
         let status = header.status
         header.flags.remove(.related)
-        header.flags.insert(.async)
-        header.asyncID = id
-        // The credits were granted with the interim response.
-        header.credits = 0
+        if pending.isSilent {
+            header.credits = self.connections[pending.connection]?.window.grant(pending.header.credits) ?? 0
+        } else {
+            header.flags.insert(.async)
+            header.asyncID = id
+            // The credits were granted with the interim response.
+            header.credits = 0
+        }
         header.store(into: &writer, at: 0)
         self.completions.append(
             Completion(
                 connection: pending.connection, message: writer.bytes, protection: pending.protection, work: reply.work,
-                request: operation.message, isOrdered: pending.isOrdered,
-                outstanding: reply.outstanding))
+                request: operation.message, answers: pending.isSilent ? id : nil,
+                isOrdered: pending.isOrdered || pending.isSilent, outstanding: reply.outstanding))
 
         var frame = operation.frame
         frame.advance(past: request, status: status, isRelated: true)
@@ -222,7 +226,7 @@ extension ServerState {
                     return
                 }
                 self.completions.append(completion)
-            case .silent: break
+            case .silent, .waiting: break
             case .authenticate, .disconnect:
                 // Nobody authenticates behind an operation on a file.
                 self.disconnects.append(frame.connection)

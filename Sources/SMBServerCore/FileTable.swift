@@ -87,14 +87,15 @@ extension ServerState {
         guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil
         else { return }
         self.fileIndex[file.key] = nil
-        if !file.key.stream.isEmpty {
-            self.streamIndex[file.key.identity]?.removeAll { $0 == entry }
-            if self.streamIndex[file.key.identity]?.isEmpty == true {
-                self.streamIndex[file.key.identity] = nil
-            }
-        }
+        if !file.key.stream.isEmpty { self.dropStream(entry, of: file.key.identity) }
         self.files.remove(entry)
         if !file.key.stream.isEmpty { self.finishDeletion(of: file.key.identity) }
+    }
+
+    /// The entry is no named stream's any more.
+    mutating func dropStream(_ entry: UInt64, of identity: FileIdentity) {
+        self.streamIndex[identity]?.removeAll { $0 == entry }
+        if self.streamIndex[identity]?.isEmpty == true { self.streamIndex[identity] = nil }
     }
 
     /// Whether the file (any of its streams) is to be deleted. The mark sits on the unnamed stream's entry; a marked

@@ -76,6 +76,9 @@ package enum Outcome: Sendable {
     case reply(Reply)
     /// Nothing is to be sent (CANCEL).
     case silent
+    /// Nothing is to be sent yet: it waits as this pending request. The replies that stand before it in its frame wait with
+    /// it, until its own is there (`Completion.answers`).
+    case waiting(UInt64)
     case authenticate(Authentication)
     /// The client broke the protocol, or must not go on.
     case disconnect(String)
@@ -90,6 +93,8 @@ package struct Completion: Sendable {
     /// To be done before it leaves, and the request's message, which it may take its bytes from.
     package var work: Work = .none
     package var request: [UInt8] = []
+    /// The pending request that it answers and that was not told to wait: see `Outcome.waiting`.
+    package var answers: UInt64?
     /// When the work is done the shell calls `ServerState.continueCompound`: more of its compound follows.
     package var continuation: UInt64?
     /// Not before what the connection's client was to be sent earlier, whatever that waits for: the server speaks by itself,

@@ -1,6 +1,7 @@
 import SMB2Wire
 
-/// A request that is answered later; its client got an interim response with an AsyncId. [MS-SMB2] 3.3.4.2.
+/// A request that is answered later; its client got an interim response with an AsyncId, unless it `isSilent`.
+/// [MS-SMB2] 3.3.4.2.
 package struct PendingRequest: Sendable {
     package enum Kind: Sendable {
         /// Waits for a byte range. 3.3.5.14.2.
@@ -28,12 +29,15 @@ package struct PendingRequest: Sendable {
     package var kind: Kind
     /// Its interim response was sent by itself, and must not be overtaken.
     package var isOrdered = false
+    /// SET_INFO: a rename or a deletion that waits for a break, of which Windows says nothing until it is done. Its answer is
+    /// like that of a request that did not wait.
+    package var isSilent: Bool { self.header.command == .setInfo }
     /// The channel over which it came has ended, and nobody waits for the answer: it is carried out for its repetition.
     package var isOrphaned = false
 }
 
 extension ServerState {
-    /// Makes a request wait. Its interim response is the returned reply.
+    /// Makes a request wait. Its interim response is the returned reply, where it is told.
     mutating func pend(
         _ request: Request, open: UInt64, kind: PendingRequest.Kind, into writer: inout WireWriter
     ) throws(SMBError) -> (id: UInt64, outcome: Outcome) {
@@ -48,14 +52,18 @@ extension ServerState {
             throw SMBError(.insufficientResources, "change notifications")
         }
         let protection = self.protection(of: request)
-        guard
-            let id = self.pending.insert(
-                PendingRequest(
-                    header: request.header, connection: request.connection, session: request.session,
-                    treeID: request.treeID, protection: protection, open: open, kind: kind))
-        else { throw SMBError(.insufficientResources, "table of pending requests") }
+        let pending = PendingRequest(
+            header: request.header, connection: request.connection, session: request.session, treeID: request.treeID,
+            protection: protection, open: open, kind: kind)
+        guard let id = self.pending.insert(pending) else {
+            throw SMBError(.insufficientResources, "table of pending requests")
+        }
         self.connections[request.connection]?.asyncCount += 1
         if case .notify = kind { self.usage.notifies += 1 }
+        if pending.isSilent {
+            writer.truncate(to: request.replyStart)
+            return (id, .waiting(id))
+        }
 
         writer.truncate(to: request.replyStart + SMB2Header.byteCount)
         var header = self.replyHeader(request, status: .pending)

@@ -107,6 +107,18 @@ struct LargeStreamTests {
         }
     }
 
+    @Test func aStreamBecomesTheFile() throws {
+        try self.withVolume { volume, image in
+            let stream = try self.open(volume, "f:s")
+            try self.write(stream, self.bytes(self.size))
+            try volume.makeStreamUnnamed(stream, replaceExisting: true)
+            #expect(self.kept(image).isEmpty)
+            let base = try self.open(volume, "f", .open)
+            #expect(try self.contents(base) == self.bytes(self.size))
+            #expect(try base.streams().map(\.name) == ["::$DATA"])
+        }
+    }
+
     @Test func aStreamIsRenamedAndCopied() throws {
         try self.withVolume { volume, image in
             let stream = try self.open(volume, "f:old")

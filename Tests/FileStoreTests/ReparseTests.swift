@@ -117,6 +117,27 @@ import Testing
         #expect(try one.text() == "Contents")
     }
 
+    /// [MS-FSA] 2.1.5.15.11.1, with contents in an attribute.
+    @Test func aStreamBecomesTheFile() throws {
+        let scratch = try Scratch()
+        let volume = scratch.volume
+        scratch.makeDirectory("d")
+        let ofDirectory = try scratch.open("d:s", .create).file
+        #expect(
+            scratch.status { try volume.makeStreamUnnamed(ofDirectory, replaceExisting: true) } == .invalidParameter)
+        let stream = try scratch.open("f:s", .create).file
+        try stream.write("contents")
+        #expect(scratch.status { try volume.makeStreamUnnamed(stream, replaceExisting: false) } == .objectNameCollision)
+        let base = try scratch.open("f").file
+        try base.write("x")
+        #expect(scratch.status { try volume.makeStreamUnnamed(stream, replaceExisting: true) } == .objectNameCollision)
+        #expect(try stream.text() == "contents")
+        try base.setEndOfFile(0)
+        #expect(scratch.status { try volume.makeStreamUnnamed(stream, replaceExisting: true) } == .success)
+        #expect(try base.text() == "contents")
+        #expect(try base.streams().map(\.name) == ["::$DATA"])
+    }
+
     @Test func theUnnamedStreamByItsName() throws {
         let scratch = try Scratch()
         try scratch.open("f", .create)

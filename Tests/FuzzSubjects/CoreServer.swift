@@ -154,7 +154,7 @@ package final class CoreServer {
             self.takeEffects()
             switch outcome {
             case .reply: replies.append(writer.bytes)
-            case .silent: break
+            case .silent, .waiting: break
             case .disconnect, .authenticate: return replies
             }
         }

@@ -288,17 +288,53 @@ import Testing
         let first = try #require(
             try alice.create("a", contexts: Self.lease("RH")).create)
         let mine = try bob.open("a", access: [.delete, .readData])
-        var rename = WireWriter()
-        RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
-        let set = SetInfoRequest(
-            infoType: .file, informationClass: FileInformationClass.rename.rawValue, fileID: mine)
-        let message = bob.message(.setInfo) { set.encode(into: &$0, buffer: rename.span) }
-        let waiting = try self.pending(bob, message)
+        let waiting = try bob.sendWaiting(bob.setFileMessage(mine, .rename, self.renaming(to: "b")))
         #expect(try self.breakNotice(alice).newState == .readCaching)
         #expect(server.files.names == ["a"])
         #expect(try alice.close(first.fileID) == .success)
+        let answer = try #require(server.completions.last)
+        let header = try SMB2Header(parsing: answer.message.span.bytes)
+        #expect(!header.isAsync && header.credits > 0, "like the answer to a request that did not wait")
+        #expect(answer.answers != nil)
         #expect(bob.received() == [.answer(.setInfo, messageID: waiting, .success)])
         #expect(server.files.names == ["b"])
+    }
+
+    /// As Windows does: nothing is said while a rename waits, and what stands before it in its compound waits with it.
+    @Test func aCompoundWaitsWithItsRename() throws {
+        let (server, alice, bob) = try self.two()
+        _ = try #require(try alice.create("a", contexts: Self.lease("RH")).create)
+        let messages = [
+            bob.createMessage("a", access: [.delete, .readData]),
+            bob.setFileMessage(.related, .rename, self.renaming(to: "b"), related: true),
+            bob.message(.close, related: true) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ]
+        let ids = try messages.map { try SMB2Header(parsing: $0.span.bytes).messageID }
+        let replies = server.exchange(bob.connection, messages)
+        #expect(replies.map { $0.header?.command } == [.create])
+        #expect(try self.breakNotice(alice).newState == .readCaching)
+        #expect(bob.received().isEmpty)
+        #expect(try alice.acknowledge(Self.key, .readCaching).status == .success)
+        #expect(server.completions.map { $0.answers != nil } == [true, false])
+        #expect(
+            bob.received() == [
+                .answer(.setInfo, messageID: ids[1], .success), .answer(.close, messageID: ids[2], .success),
+            ])
+        #expect(server.files.names == ["b"])
+    }
+
+    /// It has no AsyncId to be cancelled by. [MS-SMB2] 3.3.5.16.
+    @Test func aRenameThatWaitsIsCancelledByItsMessageID() throws {
+        let (server, alice, bob) = try self.two()
+        _ = try #require(try alice.create("a", contexts: Self.lease("RH")).create)
+        let mine = try bob.open("a", access: [.delete, .readData])
+        let waiting = try bob.sendWaiting(bob.setFileMessage(mine, .rename, self.renaming(to: "b")))
+        _ = alice.received()
+        #expect(
+            server.exchange(bob.connection, [bob.message(.cancel, id: waiting) { CancelRequest().encode(into: &$0) }])
+                .isEmpty)
+        #expect(bob.received() == [.answer(.setInfo, messageID: waiting, .cancelled)])
+        #expect(server.files.names == ["a"])
     }
 
     // MARK: Leases
@@ -417,7 +453,7 @@ import Testing
         let (_, alice, bob) = try self.two()
         let held = try alice.open("b", contexts: Self.lease("RWH"))
         let file = try bob.open("a", access: [.readData, .delete])
-        #expect(try bob.setFile(file, .rename, self.renaming(to: "b", replaces: true)).status == .pending)
+        _ = try bob.sendWaiting(bob.setFileMessage(file, .rename, self.renaming(to: "b", replaces: true)))
         #expect(try self.breakNotice(alice).newState == OplocksTests.state("RW"))
         #expect(try alice.close(held) == .success)
         guard case .answer(.setInfo, _, let status)? = bob.received().first else {
@@ -432,7 +468,7 @@ import Testing
         let (_, alice, bob) = try self.two()
         let directory = try bob.open("d", access: [.readData, .delete], options: .directoryFile)
         let held = try alice.open("d\\a", contexts: Self.lease("RH"))
-        #expect(try bob.setFile(directory, .rename, self.renaming(to: "e")).status == .pending)
+        _ = try bob.sendWaiting(bob.setFileMessage(directory, .rename, self.renaming(to: "e")))
         #expect(try self.breakNotice(alice).leaseKey == Self.key)
         _ = try alice.open("d\\b", contexts: Self.lease("RH", key: Self.otherKey))
         #expect(try alice.close(held) == .success)

@@ -283,7 +283,7 @@ import Testing
         let held = try #require(try holder.create("a", contexts: contexts).create).fileID
         var rename = WireWriter()
         RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
-        #expect(try first.setFile(file, .rename, rename.bytes).status == .pending)
+        _ = try first.sendWaiting(first.setFileMessage(file, .rename, rename.bytes))
         second.channelSequence = 1
         #expect(try second.write(file, replay: true).status == .fileNotAvailable)
         #expect(try holder.close(held) == .success)

@@ -28,6 +28,10 @@ extension MemoryFileSystem {
         throw SMBError(.notSupported)
     }
 
+    func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError) {
+        throw SMBError(.notSupported)
+    }
+
     func streamName(_ path: String) throws(SMBError) -> String? { nil }
 
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {

@@ -216,7 +216,7 @@ import Testing
         RenameInformation(replaceIfExists: false).encode(into: &rename, name: "b")
         let name = Array(rename.bytes)
         let mine = try bob.open("a", access: .delete)
-        _ = try bob.setFile(mine, .rename, name)
+        _ = try bob.sendWaiting(bob.setFileMessage(mine, .rename, name))
         #expect(try alice.acknowledge(CachingTests.key, .readCaching).status == .success)
         #expect(server.files.names == ["b"])
         let next = self.successor(of: server)

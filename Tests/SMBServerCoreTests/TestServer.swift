@@ -78,7 +78,7 @@ final class TestServer {
             self.takeEffects()
             switch outcome {
             case .reply(let reply): replies.append(TestReply(bytes: writer.bytes, reply: reply))
-            case .silent: break
+            case .silent, .waiting: break
             case .disconnect(let reason): replies.append(TestReply(disconnect: reason))
             case .authenticate: replies.append(TestReply(disconnect: "authentication twice"))
             }
@@ -173,6 +173,12 @@ final class TestClient {
             self.server.exchange(
                 self.connection, [message], signature: signature, encryptedFor: self.isEncrypting ? self.session : nil
             ).first)
+    }
+
+    /// Sends what waits without a word. Its message id, by which its answer is found.
+    func sendWaiting(_ message: [UInt8]) throws -> UInt64 {
+        #expect(self.server.exchange(self.connection, [message]).isEmpty)
+        return try SMB2Header(parsing: message.span.bytes).messageID
     }
 
     private var dialect = Dialect.smb202
@@ -321,9 +327,15 @@ final class TestClient {
         return try self.send(self.message(.lock) { request.encode(into: &$0) })
     }
 
-    func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
+    func setFileMessage(
+        _ file: FileID, _ level: FileInformationClass, _ data: [UInt8], related: Bool = false
+    ) -> [UInt8] {
         let request = SetInfoRequest(infoType: .file, informationClass: level.rawValue, fileID: file)
-        return try self.send(self.message(.setInfo) { request.encode(into: &$0, buffer: data.span.bytes) })
+        return self.message(.setInfo, related: related) { request.encode(into: &$0, buffer: data.span.bytes) }
+    }
+
+    func setFile(_ file: FileID, _ level: FileInformationClass, _ data: [UInt8]) throws -> TestReply {
+        try self.send(self.setFileMessage(file, level, data))
     }
 
     func control(_ file: FileID, _ code: ControlCode, _ input: [UInt8] = [], replay: Bool = false) throws -> TestReply {

@@ -53,6 +53,34 @@ import Testing
         }
     }
 
+    /// A rename says nothing while it waits; the break that it waits for stands before the answer to the next request all the same
+    /// (smb2.lease.rename_wait).
+    @Test func aBreakIsThereThoughItsCauseIsSilent() throws {
+        let server = try RunningServer()
+        let client = try server.connect()
+        let key = GUID(low: 9, high: 9)
+        for round in 0..<100 {
+            var leased = OpenParameters("a", access: .readData, disposition: .openIf, oplock: .lease)
+            leased.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching])
+            let held = try client.create(leased)
+            let file = try client.create(OpenParameters("a", access: [.readData, .delete])).fileID
+            var name = WireWriter(capacity: 64)
+            RenameInformation(replaceIfExists: false).encode(into: &name, name: "b")
+            let rename = try client.postSetInfo(
+                file, informationClass: FileInformationClass.rename.rawValue, name.bytes)
+            try client.echo()
+            #expect(!client.notifications.isEmpty, "round \(round)")
+            let notice = try LeaseBreakNotification(parsing: try client.nextNotification().span)
+            let acknowledgement = try client.post(.oplockBreak) {
+                LeaseBreakAcknowledgement(leaseKey: key, state: notice.newState).encode(into: &$0)
+            }
+            _ = try client.gather(acknowledgement, .oplockBreak)
+            _ = try client.gather(rename, .setInfo)
+            for file in [held.fileID, file] { try client.close(file) }
+            try client.delete("b")
+        }
+    }
+
     /// A compound that waits is carried out to its last byte: signed or sealed, message by message, on the disk.
     @Test(arguments: [false, true])
     func aCompoundThatWaitedIsCarriedOut(isEncrypted: Bool) throws {
@@ -108,5 +136,47 @@ import Testing
         let last = try holder.nextNotification()
         #expect(try OplockBreak(parsing: last.span).level == .none)
         try holder.close(first.fileID)
+    }
+
+    /// Who breaks a lease by a rename hears nothing until that is done: neither that it waits, nor of the CREATE before it in
+    /// its compound. The break may be the same client's to acknowledge, over the same connection.
+    @Test(arguments: [false, true], [false, true])
+    func aCompoundWaitsWithItsRename(isEncrypted: Bool, isOwn: Bool) throws {
+        let server = try RunningServer()
+        let holder = try server.connect()
+        let other = isOwn ? holder : try server.connect()
+        for client in [holder, other] { client.isEncrypting = isEncrypted }
+        let key = GUID(low: 9, high: 9)
+        var leased = OpenParameters("a", access: .readData, disposition: .openIf)
+        leased.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching])
+        leased.oplock = .lease
+        let held = try holder.create(leased)
+        try #require(held.contexts.lease?.state == [.readCaching, .handleCaching])
+
+        let create = CreateRequest(desiredAccess: [.readData, .delete], shareAccess: .all, disposition: .open)
+        var name = WireWriter(capacity: 64)
+        RenameInformation(replaceIfExists: false).encode(into: &name, name: "b")
+        let set = SetInfoRequest(
+            infoType: .file, informationClass: FileInformationClass.rename.rawValue, fileID: .related)
+        let ids = try other.postCompound([
+            .init(.create) { create.encode(into: &$0, name: "a") },
+            .init(.setInfo) { set.encode(into: &$0, buffer: name.span) },
+            .init(.close) { CloseRequest(fileID: .related).encode(into: &$0) },
+        ])
+        try other.flush()
+        let notice = try LeaseBreakNotification(parsing: try holder.nextNotification().span)
+        #expect(notice.leaseKey == key && notice.newState == .readCaching)
+        try other.echo()
+        for id in ids { #expect(!other.isAnswered(id) && other.pending[id] == nil) }
+
+        let acknowledgement = try holder.post(.oplockBreak) {
+            LeaseBreakAcknowledgement(leaseKey: key, state: .readCaching).encode(into: &$0)
+        }
+        _ = try holder.gather(acknowledgement, .oplockBreak)
+        let answers = try ids.map { try other.gather($0) }
+        #expect(answers.map { $0.header.status } == [.success, .success, .success])
+        #expect(answers.allSatisfy { !$0.header.isAsync })
+        try holder.close(held.fileID)
+        try other.delete("b")
     }
 }

@@ -96,4 +96,29 @@ import Testing
         try client.close(closed.fileID)
         #expect(status { _ = try client.open("f", access: [.delete], .open) } == .success)
     }
+
+    /// Whoever had it open has the file open then: reads, writes, locks and share modes are the file's. [MS-FSA] 2.1.5.15.11.1.
+    @Test func aStreamBecomesItsFile() throws {
+        let server = try XFSServer()
+        let client = try server.connect()
+        let stream = try client.open("file:stream", access: [.readData, .writeData, .delete])
+        let reader = try client.open("file:STREAM", access: [.readData], .open)
+        try client.write(stream, at: 0, [1, 2, 3])
+        let base = try client.open("file", .open)
+        #expect(status { try client.rename(stream, to: "::$DATA", replaceIfExists: true) } == .accessDenied)
+        try client.close(base)
+        #expect(status { try client.rename(stream, to: ":") } == .objectNameInvalid)
+        #expect(status { try client.rename(stream, to: "::$DATA") } == .objectNameCollision)
+        try client.rename(stream, to: "::$DATA", replaceIfExists: true)
+        try client.write(stream, at: 3, [4])
+        #expect(try client.read(reader, at: 0, count: 8) == [1, 2, 3, 4])
+        #expect(status { _ = try client.open("file:stream", .open) } == .objectNameNotFound)
+        let again = try client.open("file", access: [.readData], .open)
+        #expect(try client.read(again, at: 0, count: 8) == [1, 2, 3, 4])
+        #expect(
+            status { _ = try client.create(OpenParameters("file", access: .readData, share: [.read])) }
+                == .sharingViolation, "the first open writes")
+        for file in [stream, reader, again] { try client.close(file) }
+        #expect(try client.create(OpenParameters("file", access: .readData, share: [])).fileID != .related)
+    }
 }

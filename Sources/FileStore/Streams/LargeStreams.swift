@@ -166,16 +166,21 @@ extension Volume {
     func copyLargeStream(_ stream: [UInt8], from file: Int32, to target: Int32) throws(FileError) -> Bool {
         guard let source = try self.openLargeStream(stream, of: file) else { return false }
         try self.makeLargeStream(stream, of: target) { made throws(FileError) in
-            let size = Int64(try FileStatus(source).size)
-            guard failed(clinux_clone_range(source.number, 0, made, 0, 0), EOPNOTSUPP) else { return }
-            var done: Int64 = 0
-            while done < size {
-                let copied = clinux_copy_range(source.number, done, made, done, Int(size - done))
-                guard try check(copied, "copy a large stream") > 0 else { break }
-                done += Int64(copied)
-            }
+            try Self.copyContents(of: source, to: made)
         }
         return true
+    }
+
+    /// All of a large stream's bytes, into an empty file.
+    static func copyContents(of source: borrowing Descriptor, to target: Int32) throws(FileError) {
+        let size = Int64(try FileStatus(source).size)
+        guard failed(clinux_clone_range(source.number, 0, target, 0, 0), EOPNOTSUPP) else { return }
+        var done: Int64 = 0
+        while done < size {
+            let copied = clinux_copy_range(source.number, done, target, done, Int(size - done))
+            guard try check(copied, "copy a large stream") > 0 else { break }
+            done += Int64(copied)
+        }
     }
 
     /// What goes with a file whose last name goes: its large streams, to be given to `removeLargeStreams` afterwards.

@@ -49,9 +49,18 @@ extension Volume {
         }
     }
 
+    package func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError) {
+        let stream = try self.own(handle, otherwise: .mediaWriteProtected)
+        try files { () throws(FileError) in
+            try self.makeStreamUnnamed(stream, replaceExisting: replacesExisting)
+        }
+    }
+
     package func streamName(_ path: String) throws(SMBError) -> String? {
         try files { () throws(FileError) in
-            try NTPath(path).stream.map { String(decoding: $0, as: UTF8.self) }
+            let path = try NTPath(path)
+            guard path.stream != nil || path.namesData else { throw FileError(.invalidParameter, "no stream's name") }
+            return path.stream.map { String(decoding: $0, as: UTF8.self) }
         }
     }
 

@@ -1,7 +1,7 @@
 import SMB2Wire
 import StateRecords
 
-// Named streams: their names, and what they have to say when their file goes. [MS-FSA] 2.1.5.15.12, 2.1.5.1.2.2.
+// Named streams: their names, and what they have to say when their file goes. [MS-FSA] 2.1.5.15.11.1, 2.1.5.1.2.2.
 
 extension ServerState {
     /// FileRenameInformation through an open of a stream. The new name begins with a colon: a stream stays in its file.
@@ -12,26 +12,48 @@ extension ServerState {
         // As Windows answers: the file that the path begins with is open.
         guard target.hasPrefix(":") else { throw SMBError(.sharingViolation, "a stream does not leave its file") }
         guard !old.stream.isEmpty else { throw SMBError(.notSupported, "renaming the unnamed stream") }
-        guard let name = try fileSystem.streamName(target) else {
-            throw SMBError(.objectNameInvalid, "the unnamed stream as a new name")
-        }
-        let new = FileKey(identity: old.identity, stream: name.uppercased())
-        if new != old, let other = self.fileIndex[new], self.files[other]?.opens.isEmpty == false {
+        let name = try fileSystem.streamName(target)
+        let new = FileKey(identity: old.identity, stream: name?.uppercased() ?? "")
+        if new != old, self.fileIndex[new] != nil {
             throw SMBError(replaces ? .accessDenied : .objectNameCollision, "the stream to be replaced is open")
         }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         let opens = self.files[open.file]?.opens ?? []
-        let others = opens.filter { $0 != open.key }.compactMap { self.opens[$0]?.handle }
-        try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces)
-        self.files[open.file]?.key = new
-        self.fileIndex[old] = nil
-        self.fileIndex[new] = open.file
         let base = open.path.firstIndex(of: ":").map { String(open.path[..<$0]) } ?? open.path
+        if let name {
+            let others = opens.filter { $0 != open.key }.compactMap { self.opens[$0]?.handle }
+            try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces)
+        } else {
+            try self.makeStreamUnnamed(handle, replaces, new, base, opens, fileSystem)
+        }
+        self.rekey(open.file, old, as: new)
         for key in opens {
-            self.opens[key]?.path = base + ":" + name
+            self.opens[key]?.path = name.map { base + ":" + $0 } ?? base
             self.persist(key, awaited: true)
         }
         self.directoryChanged(at: base, by: open)
+    }
+
+    /// What had the stream open has the file's own data open afterwards.
+    private mutating func makeStreamUnnamed(
+        _ handle: any FileHandle, _ replaces: Bool, _ new: FileKey, _ base: String, _ opens: [UInt64],
+        _ fileSystem: any FileSystem
+    ) throws(SMBError) {
+        var handles: [(key: UInt64, handle: any FileHandle)] = []
+        for key in opens {
+            guard let open = self.opens[key] else { continue }
+            let other = try fileSystem.reopenFile(new, path: base, formerPath: "", access: open.grantedAccess)
+            handles.append((key, other))
+        }
+        try fileSystem.makeStreamUnnamed(handle, replacesExisting: replaces)
+        for (key, handle) in handles { self.opens[key]?.object = .file(handle) }
+    }
+
+    private mutating func rekey(_ entry: UInt64, _ old: FileKey, as new: FileKey) {
+        self.files[entry]?.key = new
+        self.fileIndex[old] = nil
+        self.fileIndex[new] = entry
+        if new.stream.isEmpty { self.dropStream(entry, of: old.identity) }
     }
 
     /// A file that is to be deleted waits for the opens of its streams; afterwards nobody else has it.
