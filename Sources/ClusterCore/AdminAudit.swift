@@ -19,6 +19,7 @@ extension AdminRequest {
             "user set \(name) --\(isAdministrator ? "" : "no-")administrator"
         case .move(let node): node.isEmpty ? "move" : "move \(node)"
         case .leave(let node): node.isEmpty ? "leave" : "leave \(node)"
+        case .changeNode(let change): "node set \(change.description)"
         case .setLimit(let name, let value): "limit set \(name) \(value)"
         case .setSecurity(let name, let value): "security set \(name) \(value)"
         case .snapshot(.create(let share)): "snapshot create \(share)"

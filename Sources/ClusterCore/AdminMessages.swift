@@ -21,6 +21,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    case changeNode(NodeChange)
     /// A `ServerLimit` by its name.
     case setLimit(name: String, value: UInt64)
     case changeShare(ShareChange)
@@ -101,6 +102,9 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .changeNode(let change):
+            writer.write(UInt8(80))
+            writer.write(change)
         case .setSecurity(let name, let value):
             writer.write(UInt8(21))
             writer.write(name)
@@ -192,6 +196,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 80: self = .changeNode(try reader.read())
         case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 14: self = .changeShare(try reader.read())

@@ -17,7 +17,7 @@ struct Clusterctl: ParsableCommand {
             Security.self,
             Credentials.self, CertificateCommand.self,
             Move.self,
-            Leave.self, Quorum.self, Backup.self, Restore.self,
+            Leave.self, Nodes.self, Quorum.self, Backup.self, Restore.self,
             Drill.self, Events.self, Inspect.self, Storage.self,
         ])
 }

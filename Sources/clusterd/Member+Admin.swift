@@ -163,8 +163,8 @@ extension Member {
                 answer)
         case .listSnapshotSchedules: answer(.snapshotSchedules(state.configuration.snapshotSchedules))
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))
-        case .nodeStarted(let record):
-            self.perform(.updateNode(record), "noted", answer)
+        case .nodeStarted(let record): self.nodeStarted(record, state, answer)
+        case .changeNode(let change): self.changeNode(change, state, answer)
         case .setSecurity(let name, let value):
             var security = state.configuration.settings.security
             do throws(SecuritySettingError) { try security.set(name, to: value) } catch {

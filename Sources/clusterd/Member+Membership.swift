@@ -146,21 +146,6 @@ extension Member {
         }
     }
 
-    /// Once in a life, when there is a leader: the others should know the present address and interface.
-    func tellStart() {
-        guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
-        else { return }
-        record.incarnation = self.identity.incarnation
-        record.interface = self.options.interface ?? record.interface
-        guard record != self.state?.configuration.node(self.identity.id) else {
-            self.hasToldStart = true
-            return
-        }
-        guard self.raft.isLeader ? self.raft.isEstablishedLeader : true else { return }
-        self.hasToldStart = true
-        self.administer(.nodeStarted(record)) { _ in }
-    }
-
     // MARK: A node leaves
 
     /// This node itself.

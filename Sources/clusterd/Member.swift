@@ -98,6 +98,8 @@ final class Member {
     var tearingDown: Takeover.Operation?
     var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
+    /// As leader: what is proposed of a node and not applied yet.
+    var proposedRecords: [NodeID: NodeRecord] = [:]
     private var announcedInterface: String?
     /// Members that joined after the state that this node has, as they introduced themselves.
     var newcomers: [NodeID: Endpoint] = [:]
@@ -332,6 +334,7 @@ final class Member {
     /// Tells everything that works by the configuration what it is now.
     func announceConfiguration() {
         let configuration = self.state?.configuration
+        if let configuration { self.adoptOwnRecord(configuration) }
         let nodes = configuration?.nodes ?? self.identity.peers
         if configuration == nil || configuration?.nodes != self.announcedConfiguration?.nodes {
             var peers: [NodeID: Endpoint] = [:]

@@ -77,11 +77,14 @@ final class NodeLoop {
     }
 
     func check(_ identity: NodeIdentity) throws(StartError) {
-        guard identity.name == self.options.name else {
+        guard identity.name != self.options.name else { return }
+        guard identity.formerName == self.options.name else {
             throw StartError(
                 message: "this state directory belongs to node \(identity.name), not \(self.options.name): give the "
-                    + "right --name or another --state-dir")
+                    + "right --name or another --state-dir. A node gets another name by 'clusterctl node set'")
         }
+        self.logger.warning(
+            "this node was renamed from \(self.options.name) to \(identity.name): give its machine that name, or clusterd --name")
     }
 
     func run() throws(StartError) {

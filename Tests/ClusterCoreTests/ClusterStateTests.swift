@@ -416,6 +416,7 @@ private struct Cluster {
             .token(validMilliseconds: 1), .status, .addShare(ShareRecord(name: "a", path: "b")),
             .removeShare(name: "a"), .putUser(name: "a", ntHash: [1], replaces: true), .removeUser(name: "a"),
             .listUsers, .move(node: "a"), .leave(node: ""), .inspectOpens, .nodeStarted(nodeA),
+            .changeNode(NodeChange(node: "a", name: "b", address: "c:1")),
             .setLimit(name: "opens", value: 9), .growStorage, .setStorageAddress(lun: "l"),
             .changeShare(
                 ShareChange(

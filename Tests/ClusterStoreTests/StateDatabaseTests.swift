@@ -57,6 +57,20 @@ import Testing
         #expect(found.state == founding)
     }
 
+    /// A file of a version that knew no names before this one.
+    @Test func anIdentityWithoutAFormerNameIsRead() throws {
+        var renamed = identity
+        renamed.rename(to: "other")
+        #expect(renamed.formerName == identity.name)
+        #expect(try NodeIdentity(decoding: renamed.encoded) == renamed)
+        // A section: its version, its length, and now the length of no name as the last four bytes.
+        let present = identity.encoded
+        #expect(present[0] == 2)
+        var old = BinaryWriter()
+        old.section(version: 1) { writer in for byte in present[5..<(present.count - 4)] { writer.write(byte) } }
+        #expect(try NodeIdentity(decoding: old.bytes) == identity)
+    }
+
     @Test func aCompactionKeepsTheStateThatReplacesTheEntries() throws {
         var state = founding
         do {
