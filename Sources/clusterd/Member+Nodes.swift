@@ -62,7 +62,8 @@ extension Member {
         guard let record = configuration.node(self.identity.id) else { return }
         if record.name != self.identity.name {
             self.logger.notice(
-                "this node is \(record.name) from now on, no longer \(self.identity.name): start clusterd with that name")
+                "this node is \(record.name) from now on, no longer \(self.identity.name): start clusterd with that name"
+            )
             self.identity.rename(to: record.name)
         }
         self.identity.address = record.address

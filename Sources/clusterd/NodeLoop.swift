@@ -84,7 +84,8 @@ final class NodeLoop {
                     + "right --name or another --state-dir. A node gets another name by 'clusterctl node set'")
         }
         self.logger.warning(
-            "this node was renamed from \(self.options.name) to \(identity.name): give its machine that name, or clusterd --name")
+            "this node was renamed from \(self.options.name) to \(identity.name): give its machine that name, or clusterd --name"
+        )
     }
 
     func run() throws(StartError) {

@@ -15,12 +15,14 @@ import threading
 import time
 
 from .chaos_faults import FAULTS, ActivePowerLoss, WayCut
+from .chaos_membership import CHANGES
 from .laboratory import SHARE
 from .network import VIRTUAL_IP
 from .record import LabError, run as command, start_time
 from .scenario import wait_for_follower
 from .view import table
 
+KINDS = (*FAULTS, *CHANGES)
 USER = "holder"
 STATE_DISK = 192 << 20  # bytes for what clusterd keeps; so that it can be full
 WHOLE_LIMIT = 60  # seconds until the cluster is whole again after a fault was taken back
@@ -107,10 +109,11 @@ class Chaos:
         self.options = options
         ways = laboratory.network.paths
         self.kinds = [
-            kind for kind in FAULTS
-            if (not options.only or kind.name in options.only) and (kind is not WayCut or ways > 1)]
+            kind for kind in KINDS
+            if (not options.only or kind.name in options.only) and (kind is not WayCut or ways > 1)
+            and (not kind.needs_witness or "witness" in laboratory.nodes)]
         if not self.kinds:
-            raise LabError("way-cut takes two ways to the target: --paths 2")
+            raise LabError("way-cut takes two ways to the target (--paths 2), what is done with the witness takes one")
         self.rows = {kind.name: Row(kind) for kind in self.kinds}
         self.takeovers = []  # the cluster's own account of each power loss of the active node
         self.say = say
@@ -119,6 +122,8 @@ class Chaos:
         # A file system of its own: the state's disk can be full, and its fsync is a disk's.
         for node in self.laboratory.nodes.values():
             node.state_disk = STATE_DISK
+            node.listen = "0.0.0.0"  # it may come to live at another address
+        self.laboratory.offers_quorum_lun = True
         self.laboratory.up(self.say)
 
     def play(self):
@@ -266,7 +271,7 @@ def run(laboratory, words, say):
     parser.add_argument("--seed", type=int, default=None, help="repeat the choices of another run")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument(
-        "--only", action="append", choices=[kind.name for kind in FAULTS], help="this kind of fault (repeatable)")
+        "--only", action="append", choices=[kind.name for kind in KINDS], help="this kind of fault (repeatable)")
     options = parser.parse_args(words)
     if options.seed is None:
         options.seed = secrets.randbelow(1 << 31)

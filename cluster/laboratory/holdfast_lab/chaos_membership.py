@@ -2,6 +2,7 @@
 and live elsewhere; the third vote goes from a machine to a disk and back. None of it may be seen by a client."""
 
 import shutil
+import signal
 import time
 
 from .chaos_faults import Fault
@@ -9,6 +10,7 @@ from .node import PEER_PORT
 from .record import LabError, run
 
 SETTLED = 60  # seconds until a change is through
+UNREACHABLE = 2  # clusterctl's exit status where no clusterd listens
 
 
 def wait_for(what, holds, timeout=SETTLED):
@@ -37,11 +39,36 @@ class Change(Fault):
     def record(self, name):
         return next((node for node in self.laboratory.status()["nodes"] if node["name"] == name), None)
 
+    def known(self, node, otherwise=None):
+        """The node's number."""
+        return (self.record(node.name) or {"id": otherwise})["id"]
+
+    @staticmethod
+    def leave(node):
+        """clusterd ends when it has left, and the laboratory's machine with it: clusterctl may not live to say so."""
+        done = node.control("leave", check=False, timeout=60)
+        if done.returncode not in (0, -signal.SIGKILL):
+            raise LabError(f"{node.name} does not leave: {(done.stderr or done.stdout).strip()}")
+
     def join(self, node):
         token = self.active.control("token").stdout.split()[-1]
         words = ["join", f"{self.active.address}:{PEER_PORT}", "--token", token, "--node-name", node.name,
                  "--address", f"{node.address}:{PEER_PORT}", "--interface", "eth0"]
-        node.control(*words, *(["--role", "witness"] if node.role == "witness" else []), timeout=60)
+        words += ["--role", "witness"] if node.role == "witness" else []
+        deadline = time.monotonic() + SETTLED
+        while True:
+            # Its clusterd ends when it has left, and is started again: until then nobody is behind its socket.
+            said = f"{node.name} is not started again"
+            if node.init() is not None:
+                done = node.control(*words, check=False, timeout=60)
+                if done.returncode == 0:
+                    return
+                said = f"{node.name} does not join: {(done.stderr or done.stdout).strip()}"
+                if done.returncode != UNREACHABLE:
+                    raise LabError(said)
+            if time.monotonic() > deadline:
+                raise LabError(said)
+            time.sleep(0.2)
 
     def wipe(self, node):
         """A new disk in a machine that is off."""
@@ -62,9 +89,8 @@ class Leaves(Change):
 
     def strike(self):
         node = self.node()
-        node.control("leave", timeout=60)
+        self.leave(node)
         wait_for(f"{node.name} is out", lambda: self.record(node.name) is None)
-        node.wait_for_socket()
         self.join(node)
         return node.name
 
@@ -78,6 +104,7 @@ class StandbyLeaves(Leaves):
 
 class WitnessLeaves(Leaves):
     name, title = "leave-witness", "the witness leaves and joins"
+    needs_witness = True
 
     def node(self):
         return self.witness
@@ -106,12 +133,12 @@ class StateLost(Change):
 
     def strike(self):
         node = self.chance.choice([node for node in (self.standby, self.witness) if node is not None])
-        before = self.record(node.name)["id"]
+        before = self.known(node)
         node.power_off()
         for name in ("state.db", "state.db-wal", "state.db-shm"):
             (node.state / name).unlink(missing_ok=True)
         node.power_on()
-        wait_for(f"{node.name} has another number", lambda: self.record(node.name)["id"] != before)
+        wait_for(f"{node.name} has another number", lambda: self.known(node, before) != before)
         return node.name
 
 
@@ -158,16 +185,16 @@ class QuorumDisk(Change):
     """The third vote goes to a disk while the witness is away, and back to the witness."""
 
     name, title = "quorum-disk", "the witness replaced by a disk and back"
+    needs_witness = True
 
     def strike(self):
         self.active.control("quorum", "replace", self.laboratory.target.quorum_url, "--force", timeout=90)
         wait_for("the disk votes", lambda: (self.laboratory.status().get("quorumDisk") or {}).get("role") == "voter")
-        self.witness.control("leave", timeout=60)
+        self.leave(self.witness)
         wait_for("the witness is out", lambda: self.record(self.witness.name) is None)
         return "witness, quorum disk"
 
     def heal(self):
-        self.witness.wait_for_socket()
         self.join(self.witness)
         self.active.control("quorum", "remove", timeout=60)
         wait_for("the disk is out", lambda: not self.laboratory.status().get("quorumDisk"))

@@ -30,6 +30,7 @@ class Laboratory:
         self.use_target(kind, int(paths))
         self.nodes = {name: Node(self.record, self.network, name, binaries) for name in ("node-a", "node-b", "witness")}
         self.has_quorum_lun = False
+        self.offers_quorum_lun = False
         if self.quorum_mark.exists():
             self.use_quorum_lun()
         self.guest = None
@@ -78,7 +79,7 @@ class Laboratory:
         say("network: bridge with " + ", ".join(f"{name} {address}" for name, address in ADDRESSES.items()))
         if self.has_quorum_lun:
             self.quorum_mark.touch()
-        self.target.up(LUN_SIZE, self.has_quorum_lun)
+        self.target.up(LUN_SIZE, self.has_quorum_lun or self.offers_quorum_lun)
         ways = ", two ways to it" if self.network.paths == 2 else ""
         say(f"target: {self.target.description} with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP{ways}")
         for node in self.nodes.values():

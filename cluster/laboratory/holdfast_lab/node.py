@@ -25,6 +25,7 @@ class Node:
         self.frozen = False
         self.role = "witness" if name == "witness" else "data"
         self.called = name  # what clusterd is told that its name is
+        self.listen = self.address  # of all its addresses: 0.0.0.0
         self.state_disk = 0  # bytes of a file system of its own for the state; 0: it lies in the directory
 
     # Power
@@ -39,7 +40,7 @@ class Node:
             self.name,
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
-                "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
+                "--state-dir", self.state, "--name", self.called, "--listen", f"{self.listen}:{PEER_PORT}",
                 "--role", self.role, *os.environ.get("HOLDFAST_CLUSTERD_OPTIONS", "").split()),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
