@@ -73,6 +73,11 @@ extension Member {
         {
             return reply(.refused(AdminFailure(.refused, problem)))
         }
+        let versions = request.node.program?.versions ?? .unstated
+        if let refusal = versions.refusal(ofJoining: request.node.name, to: state.version) {
+            self.logger.warning("refused \(request.node.name) at \(request.node.address): \(refusal.message)")
+            return reply(.refused(refusal))
+        }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
             self.logger.warning(
@@ -151,6 +156,8 @@ extension Member {
         guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
         else { return }
         record.incarnation = self.identity.incarnation
+        // Programs of version 1 would leave it out.
+        record.program = self.version >= 2 ? self.options.program : nil
         record.interface = self.options.interface ?? record.interface
         guard record != self.state?.configuration.node(self.identity.id) else {
             self.hasToldStart = true
