@@ -37,9 +37,10 @@ extension AdminRequest {
         case .revokeCredentials(let name): "credentials revoke \(name)"
         case .certificate(let renews): renews ? "certificate renew" : nil
         case .audited(let request, _): request.audit
+        case .finishUpgrade: "upgrade finish"
         case .snapshot(.list), .status, .listUsers, .inspectOpens, .nodeStarted, .listSnapshotSchedules, .rejoin,
             .events, .inspect, .listCredentials, .reissueCertificate,
-            .drilled:
+            .drilled, .rejoinStating:
             nil
         }
     }
@@ -47,7 +48,7 @@ extension AdminRequest {
     /// What nodes say to each other and no administrator does.
     package var isForNodes: Bool {
         switch self {
-        case .nodeStarted, .rejoin, .audited, .reissueCertificate: true
+        case .nodeStarted, .rejoin, .rejoinStating, .audited, .reissueCertificate: true
         default: false
         }
     }

@@ -43,7 +43,7 @@ package struct NodeIdentity: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        writer.section(version: self.formerName.isEmpty ? 1 : 2) { writer in
             writer.write(self.id)
             writer.write(self.name)
             writer.write(self.clusterName)
@@ -54,7 +54,7 @@ package struct NodeIdentity: Equatable, BinaryRecord {
             writer.write(self.authorityPEM)
             writer.write(self.incarnation)
             writer.write(self.peers)
-            writer.write(self.formerName)
+            if !self.formerName.isEmpty { writer.write(self.formerName) }
         }
     }
 

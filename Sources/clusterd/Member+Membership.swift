@@ -73,6 +73,11 @@ extension Member {
         {
             return reply(.refused(AdminFailure(.refused, problem)))
         }
+        let versions = request.node.program?.versions ?? .unstated
+        if let refusal = versions.refusal(ofJoining: request.node.name, to: state.version) {
+            self.logger.warning("refused \(request.node.name) at \(request.node.address): \(refusal.message)")
+            return reply(.refused(refusal))
+        }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
             self.logger.warning(

@@ -6,6 +6,10 @@ import StateRecords
 extension Member {
     /// As leader. What was proposed of a node and is not applied yet is built upon: two changes at once must not undo each other.
     func changeNode(_ change: NodeChange, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
+        // The command is an old one: the node that is renamed has to know what to do with it.
+        if !change.name.isEmpty, let hold = self.hold(on: AdminRequest.changeNode(change).since) {
+            return answer(.failed(AdminFailure(.refused, "\(hold)")))
+        }
         do throws(AdminFailure) {
             let known = state.configuration.node(named: change.node)
             let record = try change.record(in: state, present: known.flatMap { self.proposedRecords[$0.id] })
@@ -25,6 +29,7 @@ extension Member {
             return answer(.failed(AdminFailure(.refused, "there is no node with the id \(started.id)")))
         }
         record.incarnation = started.incarnation
+        record.program = started.program
         record.interface = started.interface
         self.proposeRecord(record, "noted", answer)
     }
@@ -47,6 +52,8 @@ extension Member {
         guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
         else { return }
         record.incarnation = self.identity.incarnation
+        // Programs of version 1 would leave it out.
+        record.program = self.version >= 2 ? self.options.program : nil
         record.interface = self.options.interface ?? record.interface
         guard record != self.state?.configuration.node(self.identity.id) else {
             self.hasToldStart = true

@@ -155,7 +155,7 @@ extension Member {
         for case .putClient(let client) in mutations { self.connectedClients.insert(client) }
         if self.journals.epoch != epoch { self.journals = (epoch, 0) }
         self.journals.underWay += 1
-        self.propose(.mutate(epoch: epoch, mutations)) { [weak self] outcome in
+        self.propose(.mutate(epoch: epoch, mutations), isJournal: true) { [weak self] outcome in
             guard let self else { return }
             if self.journals.epoch == epoch { self.journals.underWay -= 1 }
             defer { self.serveWhenSettled() }

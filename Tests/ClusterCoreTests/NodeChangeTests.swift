@@ -13,7 +13,7 @@ import Testing
                 NodeRecord(id: $0, name: "node-\($0)", address: "10.0.0.\($0):7420", role: .data, interface: "eth0")
             }, virtualIPs: ["10.0.0.10/24"], lun: "iscsi://user%password@h/iqn/1", fileSystem: Array(0..<16))
         var state = ClusterState(founding: configuration, membership: Configuration(voters: [1, 2, 3]))
-        state.apply(
+        _ = try? state.apply(
             Entry(
                 index: state.appliedIndex + 1, term: 7,
                 payload: .command(

@@ -79,6 +79,20 @@ class Workload:
         stall, self.stall = self.stall, 0.0
         return stall
 
+    def finish(self, laboratory):
+        """Everything is verified on another node than the one that wrote it: it comes from the LUN, not from a memory."""
+        if self.process.poll() is None:
+            self.tell("stop")
+            if not self.stopped.wait(VERIFY_LIMIT):
+                self.findings.append(f"the clients did not pause within {VERIFY_LIMIT} s")
+            try:
+                active = laboratory.active()
+                active.control("move", timeout=60)
+                wait_for_follower(laboratory, active)
+            except LabError as error:
+                self.findings.append(f"the move before everything is verified: {error}")
+        return self.end()
+
     def end(self):
         self.tell("verify")
         try:
@@ -173,7 +187,7 @@ class Chaos:
             time.sleep(fault.lasts)
             fault.heal()
             healed = True
-            self.whole()
+            self.laboratory.wait_until_whole(WHOLE_LIMIT)
         except LabError as error:
             row.wrong.append(f"{met}: {error}")
             self.say(f"FAILED  {kind.title}, {met}: {error}")
@@ -185,19 +199,6 @@ class Chaos:
             self.wake()
         return met
 
-    def whole(self):
-        """Every node on, one of them serving, the others following it."""
-        deadline = time.monotonic() + WHOLE_LIMIT
-        self.laboratory.wait_until_serving(WHOLE_LIMIT)
-        for node in self.laboratory.nodes.values():
-            while True:
-                status = self.laboratory.status()
-                if status.get("leader") == node.name or self.laboratory.is_ready_follower(node.name):
-                    break
-                if time.monotonic() > deadline:
-                    raise LabError(f"{node.name} does not follow {WHOLE_LIMIT} s after the fault was taken back")
-                time.sleep(0.2)
-
     def wake(self):
         """After a fault that went wrong: everything on, whatever state it was left in."""
         for node in self.laboratory.nodes.values():
@@ -208,18 +209,7 @@ class Chaos:
                 node.power_on()
 
     def finish(self, workload, done):
-        if workload.process.poll() is None:
-            workload.tell("stop")
-            if not workload.stopped.wait(VERIFY_LIMIT):
-                workload.findings.append(f"the clients did not pause within {VERIFY_LIMIT} s")
-            # What is verified comes from the LUN, not from the memory of the node that wrote it.
-            try:
-                active = self.laboratory.active()
-                active.control("move", timeout=60)
-                wait_for_follower(self.laboratory, active)
-            except LabError as error:
-                workload.findings.append(f"the move before everything is verified: {error}")
-        status = workload.end()
+        status = workload.finish(self.laboratory)
         return self.report(workload, status, done)
 
     def report(self, workload, status, done):

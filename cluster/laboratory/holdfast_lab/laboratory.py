@@ -199,6 +199,16 @@ class Laboratory:
             "sh", "-c", script, "sh", f"{mounted}/{SHARE}/{path}", timeout=60)
         return done.stdout.split()[0]
 
+    def wait_until_whole(self, timeout):
+        """Every node on, one of them serving, the others following it."""
+        deadline = time.monotonic() + timeout
+        self.wait_until_serving(timeout)
+        for node in self.nodes.values():
+            while self.status().get("leader") != node.name and not self.is_ready_follower(node.name):
+                if time.monotonic() > deadline:
+                    raise LabError(f"{node.name} does not follow after {timeout} s")
+                time.sleep(0.2)
+
     def wait_until_serving(self, timeout):
         deadline = time.monotonic() + timeout
         problem = None
