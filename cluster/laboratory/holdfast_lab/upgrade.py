@@ -5,10 +5,12 @@ import argparse
 import os
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 
 from .chaos import COUNTED, STALL_LIMIT, Workload
+from .node import PEER_PORT
 from .record import LabError
 from .view import table
 
@@ -42,8 +44,10 @@ class Upgrade:
                 ("old programs everywhere", self.all_old),
                 ("standby node-b replaced", lambda: self.replace("node-b")),
                 ("mixed: finish and old commands, old leader", self.mixed),
+                *self.of_witness("new program, old leader", self.new),
                 ("crash of active node-a: old to new", lambda: self.crash("node-a", "node-b")),
                 ("mixed: finish and old commands, new leader", self.mixed),
+                *self.of_witness("old program, new leader", self.old),
                 ("crash of active node-b: new to old", lambda: self.crash("node-b", "node-a")),
                 *([("witness replaced", lambda: self.replace("witness"))] if "witness" in lab.nodes else []),
                 ("move: old to new", lambda: self.move("node-b")),
@@ -90,6 +94,54 @@ class Upgrade:
             raise LabError(f"{name} serves: it is moved away first")
         self.restart(node, self.new)
         return f"{name} runs the new programs"
+
+    def of_witness(self, which, binaries):
+        """Joining, and being taken back, between the two programs."""
+        if "witness" not in self.laboratory.nodes:
+            return []
+        return [
+            (f"witness joins anew: {which}", lambda: self.join_anew("witness", binaries)),
+            (f"witness loses its state: {which}", lambda: self.lose_state("witness"))]
+
+    def leader(self):
+        name = self.laboratory.status().get("leader")
+        if name not in self.laboratory.nodes:
+            raise LabError("no node leads")
+        return self.laboratory.nodes[name]
+
+    def join_anew(self, name, binaries):
+        """Taken out, emptied, and let in with a token by whoever leads."""
+        lab = self.laboratory
+        node, leader = lab.nodes[name], self.leader()
+        node.shut_down()
+        leader.control("leave", name, timeout=60)
+        shutil.rmtree(node.state)
+        node.binaries = binaries
+        node.power_on()
+        node.wait_for_socket()
+        token = leader.control("token").stdout.split()[-1]
+        node.control(
+            "join", f"{leader.address}:{PEER_PORT}", "--token", token, "--node-name", name,
+            "--address", f"{node.address}:{PEER_PORT}", "--interface", "eth0", "--role", node.role, timeout=60)
+        lab.wait_until_whole(WHOLE_LIMIT)
+        return f"{leader.name} let {name} in"
+
+    def lose_state(self, name):
+        """Its state.db is gone: the others take it back under a new number."""
+        node = self.laboratory.nodes[name]
+        before = self.laboratory.recorded("state-lost")
+        node.power_off()
+        for file in node.state.glob("state.db*"):
+            file.unlink()
+        node.power_on()
+        node.wait_for_socket()
+        deadline = time.monotonic() + WHOLE_LIMIT
+        while self.laboratory.recorded("state-lost") == before:
+            if time.monotonic() > deadline:
+                raise LabError(f"{name} was not taken back after {WHOLE_LIMIT} s")
+            time.sleep(0.2)
+        self.laboratory.wait_until_whole(WHOLE_LIMIT)
+        return f"{self.leader().name} took {name} back"
 
     def restart(self, node, binaries):
         """As the package manager does it: stopped in order, other programs, started."""
