@@ -145,6 +145,9 @@ let package = Package(
                 "GoldenMessages", "SMBCompression",
             ]),
         tests("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CSQLite"]),
+        .testTarget(
+            name: "EncodingTests", dependencies: ["StateRecords", "Raft", "ClusterCore", "ClusterStore", "QuorumDisk"],
+            exclude: ["Golden"], swiftSettings: settings),
         tests("ClusterPlatform", ["CLinux"]),
         tests("ClusterTransport", ["StateRecords"]),
     ]

@@ -19,6 +19,7 @@ extension AdminRequest {
             "user set \(name) --\(isAdministrator ? "" : "no-")administrator"
         case .move(let node): node.isEmpty ? "move" : "move \(node)"
         case .leave(let node): node.isEmpty ? "leave" : "leave \(node)"
+        case .changeNode(let change): "node set \(change.description)"
         case .setLimit(let name, let value): "limit set \(name) \(value)"
         case .setSecurity(let name, let value): "security set \(name) \(value)"
         case .snapshot(.create(let share)): "snapshot create \(share)"
@@ -36,9 +37,10 @@ extension AdminRequest {
         case .revokeCredentials(let name): "credentials revoke \(name)"
         case .certificate(let renews): renews ? "certificate renew" : nil
         case .audited(let request, _): request.audit
+        case .finishUpgrade: "upgrade finish"
         case .snapshot(.list), .status, .listUsers, .inspectOpens, .nodeStarted, .listSnapshotSchedules, .rejoin,
             .events, .inspect, .listCredentials, .reissueCertificate,
-            .drilled:
+            .drilled, .rejoinStating:
             nil
         }
     }
@@ -46,7 +48,7 @@ extension AdminRequest {
     /// What nodes say to each other and no administrator does.
     package var isForNodes: Bool {
         switch self {
-        case .nodeStarted, .rejoin, .audited, .reissueCertificate: true
+        case .nodeStarted, .rejoin, .rejoinStating, .audited, .reissueCertificate: true
         default: false
         }
     }

@@ -21,6 +21,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case inspectOpens
     /// From a node to the leader: it started, with these properties.
     case nodeStarted(NodeRecord)
+    case changeNode(NodeChange)
     /// A `ServerLimit` by its name.
     case setLimit(name: String, value: UInt64)
     case changeShare(ShareChange)
@@ -63,6 +64,10 @@ package enum AdminRequest: Equatable, BinaryRecord {
     case drilled(DrillReport)
     /// From a node to the leader: what its administrator asks, and who that is.
     indirect case audited(AdminRequest, by: String)
+    /// Raises the cluster to the newest version that all nodes can run. Since version 2, as what follows.
+    case finishUpgrade
+    /// `rejoin`, with what the node's program can run.
+    case rejoinStating(reason: String, NodeProgram)
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -101,6 +106,9 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case .nodeStarted(let node):
             writer.write(UInt8(13))
             writer.write(node)
+        case .changeNode(let change):
+            writer.write(UInt8(82))
+            writer.write(change)
         case .setSecurity(let name, let value):
             writer.write(UInt8(21))
             writer.write(name)
@@ -173,6 +181,11 @@ package enum AdminRequest: Equatable, BinaryRecord {
             writer.write(UInt8(55))
             writer.write(who)
             writer.write(request)
+        case .finishUpgrade: writer.write(UInt8(80))
+        case .rejoinStating(let reason, let program):
+            writer.write(UInt8(81))
+            writer.write(reason)
+            writer.write(program)
         }
     }
 
@@ -192,6 +205,7 @@ package enum AdminRequest: Equatable, BinaryRecord {
         case 11: self = .leave(node: try reader.read())
         case 12: self = .inspectOpens
         case 13: self = .nodeStarted(try reader.read())
+        case 82: self = .changeNode(try reader.read())
         case 21: self = .setSecurity(name: try reader.read(), value: try reader.read())
         case 20: self = .setLimit(name: try reader.read(), value: try reader.read())
         case 14: self = .changeShare(try reader.read())
@@ -228,6 +242,8 @@ package enum AdminRequest: Equatable, BinaryRecord {
             var ahead = reader
             guard try ahead.read(UInt8.self) != tag else { throw .unknownTag(kind: "audited request", value: tag) }
             self = .audited(try reader.read(), by: who)
+        case 80: self = .finishUpgrade
+        case 81: self = .rejoinStating(reason: try reader.read(), try reader.read())
         default: throw .unknownTag(kind: "admin request", value: tag)
         }
     }
@@ -245,6 +261,10 @@ package struct AdminFailure: Error, Equatable, BinaryRecord {
         /// Storage: unreachable, foreign, reserved by another. Exit status 5.
         case storage = 5
     }
+
+    /// What the programs of before version 2 say of a request that they do not know.
+    package static let otherVersion = AdminFailure(
+        .refused, "the leader runs another version: upgrade the nodes to one version")
 
     package var code: Code
     /// What happened and what to do next.

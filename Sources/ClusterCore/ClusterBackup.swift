@@ -26,13 +26,16 @@ package struct ClusterBackup: Equatable, Sendable {
     }
 
     private static let magic: [UInt8] = Array("HFBACKUP".utf8)
-    private static let version: UInt8 = 1
+    /// Of a cluster of version 1, which the programs of before version 2 read, and of any later one.
+    private static let firstVersion: UInt8 = 1
+    private static let version: UInt8 = 2
     /// Bytes of a backup file at most: `RecordLimits.blobBytes`, which a section may have.
     package static let longest = RecordLimits.blobBytes
 
     package enum Unreadable: Error, Equatable, Sendable, CustomStringConvertible {
         case notABackup
         case newer(UInt8)
+        case newerCluster(ClusterVersion)
         case damaged(String)
 
         package var description: String {
@@ -40,6 +43,9 @@ package struct ClusterBackup: Equatable, Sendable {
             case .notABackup: "this is not a backup of a Holdfast cluster"
             case .newer(let version):
                 "this backup was made by a newer version (format \(version)): install that version first"
+            case .newerCluster(let version):
+                "this backup is of a cluster that runs version \(version), and this program can run "
+                    + "\(ClusterVersionRange.program): install that cluster's program first"
             case .damaged(let what): "this backup is damaged (\(what)): take another one"
             }
         }
@@ -48,7 +54,7 @@ package struct ClusterBackup: Equatable, Sendable {
     package var bytes: [UInt8] {
         var writer = BinaryWriter()
         for byte in Self.magic { writer.write(byte) }
-        writer.section(version: Self.version) { writer in
+        writer.section(version: self.state.version == 1 ? Self.firstVersion : Self.version) { writer in
             writer.write(self.unixMilliseconds)
             writer.write(self.node)
             writer.write(self.isConfirmed)
@@ -82,6 +88,7 @@ package struct ClusterBackup: Equatable, Sendable {
                 return backup
             }
         } catch {
+            if case .newer(let version) = error { throw .newerCluster(version) }
             throw .damaged("\(error)")
         }
     }

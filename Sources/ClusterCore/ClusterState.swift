@@ -48,6 +48,8 @@ package struct ActiveNode: Equatable, BinaryRecord {
 
 /// The replicated state machine: the same entries give the same state on every node.
 package struct ClusterState: Equatable, Sendable {
+    /// What the cluster runs: never lower than it was.
+    package private(set) var version: ClusterVersion
     package private(set) var configuration: ClusterConfiguration
     /// Raft's own, as of the last applied configuration entry.
     package private(set) var membership: Configuration
@@ -65,7 +67,10 @@ package struct ClusterState: Equatable, Sendable {
 
     /// A cluster as `init` makes it: one node, and a state that stands for the log's first entry, so that a node that
     /// joins (with an empty log) is sent the state and not entries that do not hold it.
-    package init(founding configuration: ClusterConfiguration, membership: Configuration) {
+    package init(
+        founding configuration: ClusterConfiguration, membership: Configuration, version: ClusterVersion = .newest
+    ) {
+        self.version = version
         self.configuration = configuration
         self.membership = membership
         self.handles = HandleState()
@@ -88,28 +93,38 @@ package struct ClusterState: Equatable, Sendable {
     package static let foundingIndex: LogIndex = 1
     package static let foundingTerm: Term = 1
 
-    /// Entries come in the order of their indices, each once.
+    /// Entries come in the order of their indices, each once. One that cannot be read leaves the state as it was, and is never
+    /// skipped: the other nodes may have applied it.
+    /// - Parameter program: what this program can run.
     @discardableResult
-    package mutating func apply(_ entry: Entry) -> CommandResult {
+    package mutating func apply(
+        _ entry: Entry, program: ClusterVersionRange = .program
+    ) throws(VersionProblem) -> CommandResult {
         precondition(entry.index == self.appliedIndex + 1, "an entry was skipped or repeated")
+        var result = CommandResult.done
+        switch entry.payload {
+        case .empty: break
+        case .configuration(let membership): self.membership = membership
+        case .command(let bytes):
+            let command: Command
+            do throws(RecordError) { command = try Command(decoding: bytes) } catch {
+                throw .unreadable(entry.index, "\(error)", program: program)
+            }
+            if case .raiseVersion(let version, _) = command, version > program.newest {
+                throw .tooNew(version, from: entry.index, program: program)
+            }
+            result = self.apply(command, term: entry.term)
+        }
         self.appliedIndex = entry.index
         self.appliedTerm = entry.term
-        switch entry.payload {
-        case .empty: return .done
-        case .configuration(let membership):
-            self.membership = membership
-            return .done
-        case .command(let bytes):
-            do throws(RecordError) {
-                return self.apply(try Command(decoding: bytes), term: entry.term)
-            } catch {
-                // Every node refuses it alike. It can only come from a newer version's leader.
-                return .refused(.damaged("\(error)"))
-            }
-        }
+        return result
     }
 
     private mutating func apply(_ command: Command, term: Term) -> CommandResult {
+        if case .raiseVersion(let version, let stated) = command { return self.raise(to: version, stated) }
+        guard command.since <= self.version else {
+            return .refused(.heldBack(VersionHold(needed: command.since, active: self.version, holders: [])))
+        }
         switch command {
         case .mutate(let epoch, let mutations):
             guard epoch == term else { return .refused(.staleEpoch(epoch, now: term)) }
@@ -187,7 +202,30 @@ package struct ClusterState: Equatable, Sendable {
             self.configuration.snapshotSchedules.remove(at: index)
         case .setQuorumDisk(let record): return self.setQuorumDisk(record)
         case .replaceNode(let id): return self.replaceNode(id)
+        case .raiseVersion(let version, let stated): return self.raise(to: version, stated)
         }
+        return .done
+    }
+
+    /// Every node of the state must have said that it can run it: one may have joined since the leader asked.
+    private mutating func raise(to version: ClusterVersion, _ stated: [StatedProgram]) -> CommandResult {
+        guard version > self.version else {
+            return .refused(.exists("version \(version) of the cluster"))
+        }
+        var nodes = self.configuration.nodes
+        var holders: [String] = []
+        for index in nodes.indices {
+            nodes[index].program = stated.first { $0.node == nodes[index].id }?.program
+            guard nodes[index].program?.versions.contains(version) == true else {
+                holders.append(nodes[index].name)
+                continue
+            }
+        }
+        guard holders.isEmpty else {
+            return .refused(.heldBack(VersionHold(needed: version, active: self.version, holders: holders)))
+        }
+        self.version = version
+        self.configuration.nodes = nodes
         return .done
     }
 
@@ -250,6 +288,7 @@ package struct ClusterState: Equatable, Sendable {
         var new = old
         new.id = self.configuration.nextNodeID
         new.incarnation = 0
+        new.program = nil
         new.former = (old.former + [id]).suffix(NodeRecord.formerLimit)
         self.configuration.nextNodeID += 1
         self.configuration.nodes.removeAll { $0.id == id }
@@ -287,8 +326,16 @@ package struct ClusterState: Equatable, Sendable {
 
 /// A snapshot: the whole state as bytes.
 extension ClusterState: BinaryRecord {
+    /// Always for its own version. Version 1 has a form of its own, which programs read that know no other.
     package func encode(into writer: inout BinaryWriter) {
-        writer.write(Self.format)
+        writer.writing(for: self.version) { writer in
+            writer.write(self.version == 1 ? Self.firstFormat : Self.format)
+            if self.version > 1 { writer.write(self.version.rawValue) }
+            self.encodeContents(into: &writer)
+        }
+    }
+
+    private func encodeContents(into writer: inout BinaryWriter) {
         writer.write(self.configuration)
         writer.write(self.membership)
         writer.write(self.active)
@@ -307,9 +354,14 @@ extension ClusterState: BinaryRecord {
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
         let format = try reader.read(UInt8.self)
-        guard format == Self.format else { throw .unknownTag(kind: "state format", value: format) }
+        guard format == Self.format || format == Self.firstFormat else {
+            throw .unknownTag(kind: "state format", value: format)
+        }
+        let version: ClusterVersion = format == Self.firstFormat ? 1 : ClusterVersion(rawValue: try reader.read())
+        // What follows may be of any form.
+        guard version <= .newest else { throw .newer(version) }
         let configuration = try reader.read(ClusterConfiguration.self)
-        self.init(founding: configuration, membership: try reader.read())
+        self.init(founding: configuration, membership: try reader.read(), version: version)
         self.active = try reader.readOptional()
         let wasHandedOver = try reader.read(Bool.self)
         let handover = try reader.readArray(StepRecord.self)
@@ -328,7 +380,9 @@ extension ClusterState: BinaryRecord {
         for client in try reader.readArray(ClientRecord.self) { self.handles.apply(.putClient(client)) }
     }
 
-    private static let format: UInt8 = 1
+    private static let firstFormat: UInt8 = 1
+    /// With the version behind it; whatever changes from now on is told by that.
+    private static let format: UInt8 = 2
 }
 
 extension ClusterState {

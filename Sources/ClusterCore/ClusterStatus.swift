@@ -19,10 +19,12 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
         package var lag: UInt64?
         /// Whether it reaches the LUN, as far as the reporter heard lately; the leader hears of all data nodes.
         package var lunReachable: Bool?
+        /// What it runs; nil where the reporter is too old to know.
+        package var program: Program?
 
         package init(
             id: UInt64, name: String, address: String, kind: String, role: String, connected: Bool, active: Bool,
-            incarnation: UInt64, lag: UInt64?, lunReachable: Bool?
+            incarnation: UInt64, lag: UInt64?, lunReachable: Bool?, program: Program? = nil
         ) {
             self.id = id
             self.name = name
@@ -34,7 +36,30 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
             self.incarnation = incarnation
             self.lag = lag
             self.lunReachable = lunReachable
+            self.program = program
         }
+    }
+
+    package struct Program: Codable, Equatable, Sendable {
+        /// nil: it says nothing of itself.
+        package var name: String?
+        /// The versions of the cluster that it can run.
+        package var oldest: Int
+        package var newest: Int
+
+        package init(_ program: NodeProgram) {
+            self.name = program.name
+            self.oldest = Int(program.versions.oldest.rawValue)
+            self.newest = Int(program.versions.newest.rawValue)
+        }
+
+        private init() {
+            self.oldest = Int(ClusterVersionRange.unstated.oldest.rawValue)
+            self.newest = Int(ClusterVersionRange.unstated.newest.rawValue)
+        }
+
+        /// One that says nothing.
+        package static let older = Program()
     }
 
     package struct Path: Codable, Equatable, Sendable {
@@ -163,6 +188,10 @@ package struct ClusterStatus: Codable, Equatable, Sendable {
     package var phase: String
     /// Why the share is not served, when a takeover failed.
     package var problem: String?
+    /// What the cluster runs.
+    package var version: Int?
+    /// What is to be done where the nodes' programs differ, or could run a newer version.
+    package var mixed: String?
     package var nodes: [Node]
     package var virtualIPs: [String]
     /// Without the password.

@@ -42,6 +42,11 @@ package enum Command: Equatable, BinaryRecord {
     case setQuorumDisk(QuorumDiskRecord?)
     /// The machine of this node, which is no member any more, lost its state and comes back under a new id.
     case replaceNode(NodeID)
+    /// The cluster runs this version from here on. `stated`: what each node's program can run, as it said to the leader; void where
+    /// that is not every node of the state, or one of them cannot run it.
+    case raiseVersion(ClusterVersion, stated: [StatedProgram])
+
+    static let raiseVersionTag: UInt8 = 100
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -130,6 +135,18 @@ package enum Command: Equatable, BinaryRecord {
         case .replaceNode(let id):
             writer.write(UInt8(50))
             writer.write(id)
+        case .raiseVersion(let version, let stated):
+            writer.write(Self.raiseVersionTag)
+            writer.write(version.rawValue)
+            writer.write(stated)
+        }
+    }
+
+    /// Whether commands begin with this byte.
+    static func isKnown(tag: UInt8) -> Bool {
+        switch tag {
+        case 1...16, 20, 21, 30, 31, 45, 50, 60, 61, 90, Self.raiseVersionTag: true
+        default: false
         }
     }
 
@@ -161,8 +178,31 @@ package enum Command: Equatable, BinaryRecord {
         case 61: self = .removeCredential(name: try reader.read())
         case 45: self = .setQuorumDisk(try reader.readOptional())
         case 50: self = .replaceNode(try reader.read())
+        case Self.raiseVersionTag:
+            self = .raiseVersion(ClusterVersion(rawValue: try reader.read()), stated: try reader.readArray())
         default: throw .unknownTag(kind: "command", value: tag)
         }
+    }
+}
+
+/// What a node's program can run, as the node said.
+package struct StatedProgram: Equatable, BinaryRecord {
+    package var node: NodeID
+    package var program: NodeProgram
+
+    package init(node: NodeID, program: NodeProgram) {
+        self.node = node
+        self.program = program
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.write(self.node)
+        writer.write(self.program)
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self.node = try reader.read()
+        self.program = try reader.read()
     }
 }
 
@@ -183,7 +223,8 @@ package enum Refusal: Equatable, Sendable, CustomStringConvertible {
     case tooMany(String, limit: Int)
     case inUse(String)
     case invalid(String)
-    case damaged(String)
+    /// Not even proposed, or of no effect: the cluster runs an older version.
+    case heldBack(VersionHold)
 
     package var description: String {
         switch self {
@@ -194,7 +235,7 @@ package enum Refusal: Equatable, Sendable, CustomStringConvertible {
             "the join token is unknown, used or expired: make a new one with 'clusterctl token' on a member"
         case .tooMany(let what, let limit): "there are already \(limit) \(what), which is the limit"
         case .inUse(let what), .invalid(let what): "\(what)"
-        case .damaged(let what): "the command cannot be read: \(what)"
+        case .heldBack(let hold): "\(hold)"
         }
     }
 }

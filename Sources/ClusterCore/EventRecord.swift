@@ -45,6 +45,8 @@ package struct EventRecord: Equatable, BinaryRecord {
         case administration = 11
         /// A takeover on purpose, under a copy that accounts for every byte.
         case drill = 12
+        /// The cluster runs a newer version. From version 2 of the cluster on.
+        case upgraded = 13
 
         /// The last that a reader of section 1 knows; to it the later ones are this.
         static let lastOfSectionOne = Kind.nodeLeft
@@ -63,6 +65,7 @@ package struct EventRecord: Equatable, BinaryRecord {
             case .restored: "restored"
             case .administration: "administration"
             case .drill: "drill"
+            case .upgraded: "upgraded"
             }
         }
     }

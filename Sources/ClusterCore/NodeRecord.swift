@@ -36,12 +36,15 @@ package struct NodeRecord: Equatable, BinaryRecord {
     /// The ids that this machine had before, the newest last: it lost its state under each of them, and whoever forgot what
     /// it promised is a new member to Raft. In section 2.
     package var former: [NodeID] = []
+    /// What it runs, as it said when it started. In section 3, from version 2 of the cluster on. nil: it said nothing.
+    package var program: NodeProgram?
 
     /// The newest of them stay.
     package static let formerLimit = 8
 
     package init(
-        id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0
+        id: NodeID, name: String, address: String, role: NodeRole, interface: String, incarnation: UInt64 = 0,
+        program: NodeProgram? = nil
     ) {
         self.id = id
         self.name = name
@@ -49,10 +52,12 @@ package struct NodeRecord: Equatable, BinaryRecord {
         self.role = role
         self.interface = interface
         self.incarnation = incarnation
+        self.program = program
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        let program = writer.version >= 2 ? self.program : nil
+        writer.section(version: program == nil ? 2 : 3) { writer in
             writer.write(self.id)
             writer.write(self.name)
             writer.write(self.address)
@@ -61,6 +66,7 @@ package struct NodeRecord: Equatable, BinaryRecord {
             writer.write(self.incarnation)
             writer.write(UInt32(self.former.count))
             for id in self.former { writer.write(id) }
+            if let program { writer.write(program) }
         }
     }
 
@@ -75,6 +81,7 @@ package struct NodeRecord: Equatable, BinaryRecord {
                 throw .tooLong(kind: "former ids", count: count, limit: Self.formerLimit)
             }
             for _ in 0..<count { record.former.append(try reader.read()) }
+            if version >= 3 { record.program = try reader.read() }
             return record
         }
     }

@@ -12,6 +12,10 @@ package struct StatusReport: Equatable, BinaryRecord {
         package var knowsLag: Bool
         /// Whether it reaches the LUN. In the report's section 2: an older version does not know it.
         package var reach: Reach
+        /// What it runs, as it said last; nil: it said nothing. In the report's section 5, as what follows.
+        package var program: NodeProgram?
+        /// It said so over the link that is up.
+        package var isCurrent = false
 
         package init(id: NodeID, isConnected: Bool, role: UInt8, lag: UInt64?, reach: Reach = .unknown) {
             self.id = id
@@ -59,6 +63,8 @@ package struct StatusReport: Equatable, BinaryRecord {
     package var quorumDisk: QuorumDiskStatus?
     /// The reporter's ways to the LUN. In section 4.
     package var paths: [PathReport] = []
+    /// The reporter knows what the nodes run: an older one, whose report ends before section 5, does not.
+    package var knowsPrograms = false
 
     package init(
         reporter: String, state: ClusterState, active: ActiveNode?, term: Term, commitIndex: LogIndex, leader: String,
@@ -82,7 +88,8 @@ package struct StatusReport: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 4) { writer in
+        let knowsPrograms = self.knowsPrograms && writer.version >= 2
+        writer.section(version: knowsPrograms ? 5 : 4) { writer in
             writer.write(self.reporter)
             writer.write(self.state)
             writer.write(self.term)
@@ -100,6 +107,11 @@ package struct StatusReport: Equatable, BinaryRecord {
             for node in self.nodes { writer.write(node.reach.rawValue) }
             writer.write(self.quorumDisk)
             writer.write(self.paths)
+            guard knowsPrograms else { return }
+            for node in self.nodes {
+                writer.write(node.program)
+                writer.write(node.isCurrent)
+            }
         }
     }
 
@@ -120,6 +132,12 @@ package struct StatusReport: Equatable, BinaryRecord {
             }
             if version >= 3 { report.quorumDisk = try reader.readOptional() }
             if version >= 4 { report.paths = try reader.readArray() }
+            guard version >= 5 else { return report }
+            report.knowsPrograms = true
+            for index in report.nodes.indices {
+                report.nodes[index].program = try reader.readOptional()
+                report.nodes[index].isCurrent = try reader.read()
+            }
             return report
         }
     }
@@ -134,13 +152,17 @@ package struct StatusReport: Equatable, BinaryRecord {
                 role: roles[min(Int(report?.role ?? 0), roles.count - 1)], connected: report?.isConnected ?? false,
                 active: self.state.active?.node == record.id, incarnation: record.incarnation,
                 lag: report.flatMap { $0.knowsLag ? $0.lag : nil },
-                lunReachable: record.role == .data ? report?.reach.isYes : nil)
+                lunReachable: record.role == .data ? report?.reach.isYes : nil,
+                program: self.knowsPrograms
+                    ? report?.program.map { ClusterStatus.Program($0) } ?? ClusterStatus.Program.older : nil)
         }
         var status = ClusterStatus(
             reporter: self.reporter, state: self.state, term: self.term, commitIndex: self.commitIndex,
             leader: self.leader.isEmpty ? nil : self.leader, hasQuorum: self.hasQuorum, phase: self.phase,
             problem: self.problem.isEmpty ? nil : self.problem, nodes: nodes, lun: self.lun,
             fileSystem: self.fileSystem, fence: self.fence, server: self.server, handles: self.handles)
+        status.version = Int(self.state.version.rawValue)
+        status.mixed = self.upgrade.flatMap { $0.stage == .complete ? nil : $0.next }
         status.quorumDisk = self.quorumDisk.map {
             ClusterStatus.QuorumDisk(lun: $0.lun, role: $0.role, state: $0.state, ready: $0.isReady)
         }
@@ -148,6 +170,32 @@ package struct StatusReport: Equatable, BinaryRecord {
             ClusterStatus.Path(portal: $0.portal, reached: $0.reach.isYes, used: $0.isUsed)
         }
         return status
+    }
+}
+
+extension StatusReport {
+    /// nil: the reporter is of before version 2, and knows nothing of this.
+    package var upgrade: UpgradePlan? {
+        guard self.knowsPrograms else { return nil }
+        return UpgradePlan(
+            active: self.state.version,
+            members: self.state.configuration.nodes.map { record in
+                let report = self.nodes.first { $0.id == record.id }
+                return UpgradePlan.Member(
+                    node: record.id, name: record.name, isConnected: report?.isConnected ?? false,
+                    program: report?.program, isCurrent: report?.isCurrent ?? false)
+            })
+    }
+
+    /// What this node knows of the others' programs, where the reporter, which leads, knows nothing of it.
+    package mutating func complete(from own: StatusReport) {
+        guard !self.knowsPrograms else { return }
+        self.knowsPrograms = true
+        for index in self.nodes.indices {
+            guard let known = own.nodes.first(where: { $0.id == self.nodes[index].id }) else { continue }
+            self.nodes[index].program = known.program
+            self.nodes[index].isCurrent = known.isCurrent
+        }
     }
 }
 

@@ -205,7 +205,9 @@ extension TakeoverSimulation {
         }
         var results: [LogIndex: CommandResult] = [:]
         for entry in effects.committed {
-            let result = self.nodes[i].state.apply(entry)
+            guard let result = try? self.nodes[i].state.apply(entry) else {
+                preconditionFailure("all programs of the simulation are the same")
+            }
             results[entry.index] = result
             guard case .command(let bytes) = entry.payload, result == .done,
                 case .mutate(_, let mutations)? = try? Command(decoding: bytes)

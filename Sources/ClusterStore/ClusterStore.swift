@@ -1,5 +1,6 @@
 import Glibc
 import Raft
+import StateRecords
 
 /// The store's thread: takes whatever waits, writes it in one transaction (group commit: one fsync for all), and says so.
 /// The first failure poisons it for good: what the disk holds after a failed fsync is unknown, and a later fsync that
@@ -38,11 +39,11 @@ package final class ClusterStore: Sendable {
         package let lost: NodeFile?
     }
 
-    /// `report` is called on threads of the store.
+    /// `report` is called on threads of the store. `newest`: a state of a later version of the cluster is refused.
     package static func open(
-        _ folder: StateFolder, report: @escaping @Sendable (Outcome) -> Void
+        _ folder: StateFolder, newest: ClusterVersion = .newest, report: @escaping @Sendable (Outcome) -> Void
     ) throws(StoreError) -> Opened {
-        let start = try folder.open()
+        let start = try folder.open(newest: newest)
         let (contents, lost) = (start.contents, start.lost)
         let store = ClusterStore(start.database, folder: folder, lost: lost, contents: contents, report: report)
         return Opened(store: store, contents: contents, lost: lost)

@@ -17,6 +17,14 @@ package struct NodeIdentity: Equatable, BinaryRecord {
     package var incarnation: UInt64
     /// The other nodes as they were when this was last written: a start before the state has arrived needs them.
     package var peers: [NodeRecord]
+    /// What it was called before it was renamed; empty: it never was. In section 2.
+    package private(set) var formerName = ""
+
+    /// Its machine may still be called as before.
+    package mutating func rename(to name: String) {
+        self.formerName = self.name
+        self.name = name
+    }
 
     package init(
         id: NodeID, name: String, clusterName: String, address: String, role: NodeRole, certificatePEM: String,
@@ -35,7 +43,7 @@ package struct NodeIdentity: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 1) { writer in
+        writer.section(version: self.formerName.isEmpty ? 1 : 2) { writer in
             writer.write(self.id)
             writer.write(self.name)
             writer.write(self.clusterName)
@@ -46,16 +54,19 @@ package struct NodeIdentity: Equatable, BinaryRecord {
             writer.write(self.authorityPEM)
             writer.write(self.incarnation)
             writer.write(self.peers)
+            if !self.formerName.isEmpty { writer.write(self.formerName) }
         }
     }
 
     package init(from reader: inout BinaryReader) throws(RecordError) {
-        self = try reader.section { (_, reader) throws(RecordError) in
-            NodeIdentity(
+        self = try reader.section { (version, reader) throws(RecordError) in
+            var identity = NodeIdentity(
                 id: try reader.read(), name: try reader.read(), clusterName: try reader.read(),
                 address: try reader.read(), role: try reader.readRole(), certificatePEM: try reader.read(),
                 keyPEM: try reader.read(), authorityPEM: try reader.read(), incarnation: try reader.read(),
                 peers: try reader.readArray())
+            if version >= 2 { identity.formerName = try reader.read() }
+            return identity
         }
     }
 }

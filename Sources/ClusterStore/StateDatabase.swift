@@ -9,6 +9,8 @@ package enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file is not what this node wrote, whether SQLite can read it or not.
     case damaged(String)
     case newerFormat(String)
+    /// What is stored is of a version of the cluster that this node's program cannot run.
+    case newerCluster(ClusterVersion, newest: ClusterVersion)
     /// Another file of the state directory.
     case file(String)
     /// `damaged`, and no other node has what was in it.
@@ -25,6 +27,9 @@ package enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .newerFormat(let what):
             "state.db was written by a newer version (format \(what), this one knows \(StateSchema.format)): upgrade "
                 + "this node"
+        case .newerCluster(let version, let newest):
+            "state.db is of a cluster that runs version \(version), and this program can run no newer one than \(newest): install on "
+                + "this node the program that the other nodes run. Nothing was changed"
         case .file(let what): what
         case .nothingToHealFrom(let what):
             "state.db is damaged (\(what)), and this cluster has no other node to take its contents from. Nothing was "
@@ -73,6 +78,25 @@ package enum StoreJob: Sendable {
     case lost(String)
 }
 
+extension StoreJob {
+    /// The version of the cluster that a program must be able to run, to read this.
+    fileprivate var needed: ClusterVersion {
+        switch self {
+        case .identity, .quorumMemory, .lost: return 1
+        case .found(_, _, let state): return state.version
+        case .write(let write, let state):
+            var needed = state?.version ?? 1
+            for entry in write.entries {
+                guard case .command(let payload) = entry.payload, let raised = Command.raised(by: payload) else {
+                    continue
+                }
+                needed = max(needed, raised)
+            }
+            return needed
+        }
+    }
+}
+
 /// `state.db`: the Raft log, the hard state, the state with its applied index, and the node's identity in one file, so
 /// that they change together. The state in memory is the stored one plus the log's entries behind it. Every row has a
 /// checksum (``RecordSum``), which is looked at whenever the row is read.
@@ -93,7 +117,8 @@ package struct StateDatabase: ~Copyable {
     // Last, so that the statements are released before it.
     private let database: Database
 
-    package static func open(path: String) throws(StoreError) -> StateDatabase {
+    /// `newest`: a file that needs a later version of the cluster is refused, and left as it is.
+    package static func open(path: String, newest: ClusterVersion = .newest) throws(StoreError) -> StateDatabase {
         // SQLite gives its -wal and -shm files the mode of the database.
         let made = Glibc.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         if made >= 0 { close(made) }
@@ -102,7 +127,7 @@ package struct StateDatabase: ~Copyable {
         // alone: it looks committed, and a sync that is asked for now proves nothing about it. So nothing is read before it
         // was copied into the database and synced there.
         try Self.execute(database, "PRAGMA wal_checkpoint(TRUNCATE)")
-        try StateSchema.prepare(database)
+        try StateSchema.prepare(database, newest: newest)
         do throws(SQLiteError) {
             return try StateDatabase(database)
         } catch  where error.isSchemaMissing {
@@ -312,6 +337,9 @@ package struct StateDatabase: ~Copyable {
                 for job in jobs { try self.perform(job, &hardState) }
                 // The last one stands for all of the transaction.
                 if let hardState { try self.put(hardState) }
+                // With what needs it: a program that would skip it must not find it without being told.
+                let needed = jobs.map(\.needed).max() ?? .oldest
+                if needed > 1 { try StateSchema.require(needed, self.database) }
                 try self.end.run()
             } catch {
                 try? self.database.execute("ROLLBACK")

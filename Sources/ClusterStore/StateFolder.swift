@@ -1,5 +1,6 @@
 import Glibc
 import Raft
+import StateRecords
 
 /// A node's state directory: `state.db`, `node.identity` beside it, and what was set aside because it was damaged.
 package struct StateFolder: Sendable {
@@ -23,13 +24,13 @@ package struct StateFolder: Sendable {
 
     /// Opens the database, and finds out whether it holds what this node knew last. What does not is set aside, and an empty
     /// database stands in its place: the node's contents are then to come from the others.
-    func open() throws(StoreError) -> StateStart {
+    func open(newest: ClusterVersion = .newest) throws(StoreError) -> StateStart {
         let beside = try NodeFile.read(self.nodeFile)
         let existed = self.databaseExists
         var empty: StateStart?
         var reason: String
         do throws(StoreError) {
-            let database = try StateDatabase.open(path: self.database)
+            let database = try StateDatabase.open(path: self.database, newest: newest)
             let contents = try database.load()
             if contents.identity == nil, contents.base.index > 1 { throw .damaged("the identity is missing") }
             guard let why = Self.loss(of: contents, beside: beside, existed: existed) else {

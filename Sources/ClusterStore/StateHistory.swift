@@ -8,11 +8,13 @@ package enum StateHistory {
         /// What can be shown instead.
         case notKept(first: LogIndex, last: LogIndex)
         case store(StoreError)
+        case unreadable(VersionProblem)
 
         package var description: String {
             switch self {
             case .notKept(let first, let last): "this node keeps the state of the entries \(first) to \(last)"
             case .store(let error): "\(error)"
+            case .unreadable(let problem): "\(problem)"
             }
         }
     }
@@ -33,7 +35,7 @@ package enum StateHistory {
             throw .notKept(first: state.appliedIndex, last: applied)
         }
         for entry in contents.entries where entry.index > state.appliedIndex && entry.index <= index {
-            state.apply(entry)
+            do throws(VersionProblem) { try state.apply(entry) } catch { throw .unreadable(error) }
         }
         guard state.appliedIndex == index else { throw .notKept(first: state.appliedIndex, last: state.appliedIndex) }
         return state

@@ -161,7 +161,7 @@ extension ClientConnection {
         guard let last = replies.last else {
             writer.truncate(to: frameStart)
             // What the client sends next may already be answered in the knowledge of it.
-            if isAnnounced { self.loop.deliverMail() }
+            if isAnnounced { for mail in self.loop.deliverMail(butFor: self.id) { self.send(mail) } }
             return nil
         }
         writer.truncate(to: last.end)
@@ -170,11 +170,10 @@ extension ClientConnection {
             writer.align(to: 8, from: last.start)
             replies[replies.count - 1].end = writer.count
         }
-        if isAnnounced {
-            // To connections of this loop it leaves now, over this one behind this frame.
-            self.loop.deliverMail()
-            precedences.removeAll { $0.isOver }
-        }
+        // To connections of this loop it leaves now, over this one behind this frame.
+        let own = isAnnounced ? self.loop.deliverMail(butFor: self.id) : []
+        defer { for mail in own { self.send(mail) } }
+        precedences.removeAll { $0.isOver }
         guard ticket > self.loop.journaled || !tasks.isEmpty || !precedences.isEmpty || awaited != nil else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }

@@ -178,17 +178,29 @@ final class Loop: @unchecked Sendable {
     }
 
     /// Gives the connections what is to be sent over them, without waiting for the other messages' turn. See Precedence.swift.
-    func deliverMail() {
+    ///
+    /// - Returns: what `requester` is told because of its own request, the oldest first: it comes behind the answer.
+    func deliverMail(butFor requester: Connection.ID) -> [Mail] {
         self.collectMail()
         var others: [LoopMessage] = []
         var newer: [Mail] = []
+        var own: [Mail] = []
         for message in self.mail {
-            if case .send(let letter) = message { newer.append(letter) } else { others.append(message) }
+            guard case .send(let letter) = message else {
+                others.append(message)
+                continue
+            }
+            if letter.isToRequester, letter.completion.connection == requester {
+                own.append(letter)
+            } else {
+                newer.append(letter)
+            }
         }
         self.mail = others
         // What is delivered may make a connection go on with its requests, and lead here again.
         self.letters.insert(contentsOf: newer, at: 0)
         while let letter = self.letters.popLast() { self.connection(letter.completion.connection)?.send(letter) }
+        return own.reversed()
     }
 
     private func handle(_ message: LoopMessage) {

@@ -60,6 +60,8 @@ struct Mail: Sendable {
     var completion: Completion
     /// See `Server.withTicket`.
     var ticket: UInt64
+    /// The server speaks by itself to the client whose request made it speak: behind the answer to that.
+    var isToRequester = false
     /// What must leave before it.
     var precedence: Precedence?
     var announcement: Announcement?

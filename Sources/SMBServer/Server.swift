@@ -163,6 +163,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
                 mail.precedence = precedence
             } else if completion.connection != requester {
                 mail.announcement = precedence.map { Announcement($0) }
+            } else {
+                mail.isToRequester = true
             }
             self.loop(of: completion.connection)?.post(.send(mail))
         }

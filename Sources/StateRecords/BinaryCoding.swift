@@ -5,6 +5,8 @@ package enum RecordError: Error, Equatable, Sendable {
     case tooLong(kind: StaticString, count: Int, limit: Int)
     case notUTF8
     case trailingBytes(Int)
+    /// What is to be read is of a version of the cluster that this program cannot run.
+    case newer(ClusterVersion)
 
     package static func == (left: RecordError, right: RecordError) -> Bool { "\(left)" == "\(right)" }
 }
@@ -23,8 +25,23 @@ package enum RecordLimits {
 /// with this; the SMB wire has its own writer.
 package struct BinaryWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
+    /// The version of the cluster whose encoding is written: what a record has since a later one is left out. What is replicated is
+    /// written for the active version, so that all nodes read the same of it; what a node says to another, or to a person, for
+    /// the newest: there the reader skips what it does not know, and nothing is decided by that.
+    package private(set) var version: ClusterVersion
 
-    package init(reserving capacity: Int = 0) { self.bytes.reserveCapacity(capacity) }
+    package init(reserving capacity: Int = 0, for version: ClusterVersion = .newest) {
+        self.version = version
+        self.bytes.reserveCapacity(capacity)
+    }
+
+    /// What `body` writes is written for another version.
+    package mutating func writing(for version: ClusterVersion, _ body: (inout BinaryWriter) -> Void) {
+        let outer = self.version
+        self.version = version
+        body(&self)
+        self.version = outer
+    }
 
     package mutating func write<Value: FixedWidthInteger>(_ value: Value) {
         var little = value.littleEndian
@@ -188,8 +205,11 @@ package protocol BinaryRecord: Equatable, Sendable {
 }
 
 extension BinaryRecord {
-    package var encoded: [UInt8] {
-        var writer = BinaryWriter()
+    /// As the newest version has it.
+    package var encoded: [UInt8] { self.encoded(for: .newest) }
+
+    package func encoded(for version: ClusterVersion) -> [UInt8] {
+        var writer = BinaryWriter(for: version)
         self.encode(into: &writer)
         return writer.bytes
     }

@@ -12,13 +12,14 @@ struct Clusterctl: ParsableCommand {
             at the moment (no leader, no majority, a move under way): try again; 4 this node is in no cluster, or already in \
             one; 5 the LUN: unreachable, not ours or reserved by another; 64 the command line is wrong.
             """,
+        version: "\(NodeProgram.ownName), cluster versions \(ClusterVersionRange.program)",
         subcommands: [
             Initialize.self, Token.self, Join.self, Status.self, Shares.self, Users.self, Snapshots.self, Limits.self,
             Security.self,
             Credentials.self, CertificateCommand.self,
             Move.self,
-            Leave.self, Quorum.self, Backup.self, Restore.self,
-            Drill.self, Events.self, Inspect.self, Storage.self,
+            Leave.self, Nodes.self, Quorum.self, Backup.self, Restore.self,
+            Drill.self, Events.self, Inspect.self, Storage.self, Upgrade.self,
         ])
 }
 

@@ -46,6 +46,7 @@ enum Render {
             if let active = status.active { "served by \(active)" } else { "not served" }
         lines.append("Cluster \(status.cluster): \(served) at \(status.virtualIPs.joined(separator: ", "))")
         if let problem = status.problem { lines.append("Problem: \(problem)") }
+        if let version = status.version { lines.append("Version: \(version) of the cluster\(self.mixed(status))") }
         lines.append(
             "Quorum:  \(status.hasQuorum ? "yes" : "NO"), term \(status.term), leader \(status.leader ?? "nobody"), "
                 + "entry \(status.commitIndex) committed, \(status.appliedIndex) applied (as \(status.reporter) sees it: \(status.phase))"
@@ -145,7 +146,19 @@ enum Render {
         return formatter.string(from: Date(timeIntervalSince1970: Double(unixMilliseconds) / 1000))
     }
 
-    private static func table(_ rows: [[String]]) -> [String] {
+    /// In a cluster whose nodes' programs differ, or could run more.
+    private static func mixed(_ status: ClusterStatus) -> String {
+        guard status.mixed != nil else { return "" }
+        let programs = status.nodes.map { "\($0.name) \($0.program.map { self.program($0) } ?? "unknown")" }
+        return ", MIXED: \(programs.joined(separator: ", ")); see 'clusterctl upgrade status'"
+    }
+
+    static func program(_ program: ClusterStatus.Program) -> String {
+        let versions = program.oldest == program.newest ? "\(program.newest)" : "\(program.oldest) to \(program.newest)"
+        return "\(program.name ?? "older") (can run \(versions))"
+    }
+
+    static func table(_ rows: [[String]]) -> [String] {
         var widths: [Int] = []
         for row in rows {
             for (column, cell) in row.enumerated() {

@@ -4,6 +4,7 @@ import ClusterPlatform
 import ClusterStore
 import Glibc
 import Logging
+import StateRecords
 
 /// One node of a Holdfast cluster: consensus, takeover, and the parent of lunbridge and smbserverd.
 @main
@@ -14,7 +15,8 @@ struct Clusterd: ParsableCommand {
         discussion: """
             A node without state waits for 'clusterctl init' or 'clusterctl join' on STATE-DIR/admin.sock. \
             Must run as root: it mounts, holds the virtual IP and speaks on raw sockets.
-            """)
+            """,
+        version: "\(NodeProgram.ownName), cluster versions \(ClusterVersionRange.program)")
 
     @Option(help: "Where the node keeps its state; made with mode 0700. Never copy it to another node.")
     var stateDir: String
@@ -44,6 +46,13 @@ struct Clusterd: ParsableCommand {
             """)
     var watchdog: String?
 
+    @Option(
+        help: """
+            Run as a program would that knows no newer version of the cluster than this one: to hold an upgrade back on purpose, and for \
+            tests. A cluster that runs a newer version refuses this node.
+            """)
+    var holdVersion: UInt16?
+
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
@@ -53,6 +62,10 @@ struct Clusterd: ParsableCommand {
         }
         guard NodeRole(name: self.role) != nil else {
             throw ValidationError("the role \"\(self.role)\" must be data or witness")
+        }
+        if let held = self.holdVersion, !ClusterVersionRange.program.contains(ClusterVersion(rawValue: held)) {
+            throw ValidationError(
+                "--hold-version \(held): this program can run the versions \(ClusterVersionRange.program)")
         }
         guard self.checkStateEvery > 0 else { throw ValidationError("--check-state-every must be at least 1") }
         guard Logger.Level(rawValue: self.logLevel) != nil else {
@@ -95,7 +108,8 @@ struct Clusterd: ParsableCommand {
         let options = NodeOptions(
             name: self.name, listen: self.listen, interface: self.interface,
             role: NodeRole(name: self.role) ?? .data, binaries: self.binaries ?? Self.ownFolder(), folders: folders,
-            checkStateSeconds: self.checkStateEvery, watchdog: self.watchdog)
+            checkStateSeconds: self.checkStateEvery, watchdog: self.watchdog,
+            newestVersion: self.holdVersion.map { ClusterVersion(rawValue: $0) } ?? .newest)
         do throws(StartError) {
             let loop = try NodeLoop(options: options, logger: logger)
             startSignalThread(signals, loop.mailbox)
@@ -140,6 +154,14 @@ struct NodeOptions: Sendable {
     var checkStateSeconds: UInt32
     /// nil: none is used.
     var watchdog: String? = nil
+    /// Of the cluster, that this node runs.
+    var newestVersion = ClusterVersion.newest
+}
+
+extension NodeOptions {
+    var versions: ClusterVersionRange { ClusterVersionRange(oldest: .oldest, newest: self.newestVersion) }
+    /// What this node says of itself.
+    var program: NodeProgram { NodeProgram(versions: self.versions) }
 }
 
 /// The state directory, which one clusterd at a time holds.

@@ -38,6 +38,8 @@ enum LoopEvent: Sendable {
     case audited(String)
     /// A node passed on what its administrator asked; this node should lead.
     case forwarded(NodeID, AdminRequest, AdminAnswer)
+    /// What the leader said to a request that this node passed on, or that it said nothing.
+    case forwardAnswered(UInt64, AdminReply)
     /// Somebody with credentials that the cluster's authority signed, from another machine.
     case administered(RemoteAdministrator, AdminRequest, AdminAnswer)
     /// This node's new certificate.
@@ -84,9 +86,7 @@ final class PeerHandler: TransportHandler {
         switch requester {
         case .node(let node):
             guard let request = try? AdminRequest(decoding: payload) else {
-                let failure = AdminFailure(
-                    .refused, "the leader runs another version: upgrade the nodes to one version")
-                return reply(AdminReply.failed(failure).encoded)
+                return reply(AdminReply.failed(.otherVersion).encoded)
             }
             self.mailbox.post(.forwarded(node, request) { reply($0.encoded) })
         case .administrator(let name, let fingerprint):

@@ -5,12 +5,35 @@ import ClusterTransport
 import Raft
 import StateRecords
 
+/// What this node passed on to the leader, for somebody who waits.
+struct ForwardedRequest {
+    /// How long after its leadership ended the leader's own answer is waited for.
+    static let patience = Duration.seconds(3)
+
+    var leader: NodeID
+    /// A move: its answer comes after the leadership has changed.
+    var endsLeadership: Bool
+    var answer: AdminAnswer
+    /// Since when that node does not lead any more.
+    var lost: ContinuousClock.Instant?
+}
+
+extension AdminRequest {
+    fileprivate var endsLeadership: Bool {
+        switch self {
+        case .move, .drill: true
+        case .audited(let request, _): request.endsLeadership
+        default: false
+        }
+    }
+}
+
 /// What the administrator asks. Whatever changes the state is done by the leader; the others pass it on.
 extension Member {
     func administer(_ request: AdminRequest, _ answer: @escaping AdminAnswer) {
         switch request {
         case .backup(isLocal: true): self.backup(isConfirmed: false, answer)
-        case .initialize, .join, .rejoin, .restore:
+        case .initialize, .join, .rejoin, .rejoinStating, .restore:
             answer(
                 .failed(
                     AdminFailure(
@@ -39,7 +62,13 @@ extension Member {
             guard self.raft.leader != nil else { return answer(local) }
             // The leader knows more; what this node knows is better than nothing.
             self.forward(request, timeoutSeconds: 2) { reply in
-                if case .failed = reply { answer(local) } else { answer(reply) }
+                switch (reply, local) {
+                case (.failed, _): answer(local)
+                case (.status(var report), .status(let own)):
+                    report.complete(from: own)
+                    answer(.status(report))
+                default: answer(reply)
+                }
             }
         case _ where self.raft.isLeader: self.administerAsLeader(request, answer)
         default: self.forward(request, timeoutSeconds: 90, answer)
@@ -53,22 +82,55 @@ extension Member {
         else { return answer(.failed(self.noLeader)) }
         let transport = self.transport
         let name = self.name(of: leader)
+        guard request.since <= self.versions(of: leader).newest else {
+            return answer(
+                .failed(
+                    AdminFailure(
+                        .refused,
+                        "\(name) leads and runs an older program, which does not know this: 'clusterctl upgrade status' shows who "
+                            + "is to be upgraded; 'clusterctl move' gives the leadership to another node")))
+        }
+        let number = self.nextForward
+        self.nextForward += 1
+        self.forwarded[number] = ForwardedRequest(
+            leader: leader, endsLeadership: request.endsLeadership, answer: answer)
+        let mailbox = self.mailbox
         startThread("forward") {
+            let reply: AdminReply
             do throws(TransportError) {
                 let bytes = try transport.request(
                     request.encoded, to: endpoint, node: leader, timeout: .seconds(timeoutSeconds))
-                answer(
+                reply =
                     (try? AdminReply(decoding: bytes))
-                        ?? .failed(AdminFailure(.refused, "\(name) runs another version: use the same on all nodes")))
+                    ?? .failed(AdminFailure(.refused, "\(name) runs another version: use the same on all nodes"))
             } catch {
-                answer(.failed(AdminFailure(.unavailable, "the leader \(name) cannot be asked (\(error)): try again")))
+                reply = .failed(AdminFailure(.unavailable, "the leader \(name) cannot be asked (\(error)): try again"))
+            }
+            mailbox.post(.forwardAnswered(number, reply))
+        }
+    }
+
+    /// Whoever was asked leads no more, and may be gone, or hang: it had its time to say so.
+    func giveUpForwarded(_ now: ContinuousClock.Instant) {
+        for (number, waiting) in self.forwarded.sorted(by: { $0.key < $1.key }) where !waiting.endsLeadership {
+            if waiting.leader == self.raft.leader {
+                self.forwarded[number]?.lost = nil
+            } else if now - (waiting.lost ?? now) > ForwardedRequest.patience {
+                self.forwarded[number] = nil
+                waiting.answer(.failed(Self.failure(.unknown)))
+            } else if waiting.lost == nil {
+                self.forwarded[number]?.lost = now
             }
         }
     }
 
     /// A node that was taken out still has its certificate: it may not even ask.
     func forwarded(_ request: AdminRequest, by node: NodeID, _ answer: @escaping AdminAnswer) {
-        if case .rejoin(let reason) = request { return self.rejoin(node, reason: reason, answer) }
+        switch request {
+        case .rejoin(let reason): return self.rejoin(node, nil, reason: reason, answer)
+        case .rejoinStating(let reason, let program): return self.rejoin(node, program, reason: reason, answer)
+        default: break
+        }
         if let state = self.state, state.isRemoved(node) {
             self.logger.warning("refused a request of node \(node), which was taken out of the cluster")
             return answer(
@@ -163,8 +225,8 @@ extension Member {
                 answer)
         case .listSnapshotSchedules: answer(.snapshotSchedules(state.configuration.snapshotSchedules))
         case .inspectOpens: answer(.opens(state.handles.orderedOpens))
-        case .nodeStarted(let record):
-            self.perform(.updateNode(record), "noted", answer)
+        case .nodeStarted(let record): self.nodeStarted(record, state, answer)
+        case .changeNode(let change): self.changeNode(change, state, answer)
         case .setSecurity(let name, let value):
             var security = state.configuration.settings.security
             do throws(SecuritySettingError) { try security.set(name, to: value) } catch {
@@ -189,7 +251,8 @@ extension Member {
                 guard let self else { return }
                 if confirmed { self.backup(isConfirmed: true, answer) } else { answer(.failed(self.noLeader)) }
             }
-        case .initialize, .join, .checkStorage, .rejoin, .restore, .certificate, .reissueCertificate:
+        case .finishUpgrade: self.finishUpgrade(state, answer)
+        case .initialize, .join, .checkStorage, .rejoin, .rejoinStating, .restore, .certificate, .reissueCertificate:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }
     }
@@ -243,6 +306,13 @@ extension Member {
 
     // MARK: Status
 
+    /// A majority is behind this node, or behind the leader that it heard just now: what it knows is what the cluster decided.
+    var hasQuorum: Bool {
+        if self.raft.isLeader { return self.lease }
+        let silence = self.tick - min(self.tick, self.heardLeader)
+        return self.raft.leader != nil && silence < UInt64(self.settings.electionMinimumMilliseconds)
+    }
+
     func statusReply() -> AdminReply {
         guard let state = self.state else {
             return .failed(
@@ -250,7 +320,6 @@ extension Member {
                     .unavailable,
                     "this node joined and has not received the cluster's state yet: can it reach the others?"))
         }
-        let now = self.tick
         let peers = Dictionary(uniqueKeysWithValues: self.raft.peers.map { ($0.node, $0) })
         let nodes = state.configuration.nodes.map { node in
             let isSelf = node.id == self.identity.id
@@ -260,15 +329,14 @@ extension Member {
                     2
                 } else if !connected { 0 } else { 1 }
             let match = isSelf && self.raft.isLeader ? self.raft.lastIndex : peers[node.id]?.matchIndex
-            return StatusReport.NodeReport(
+            var report = StatusReport.NodeReport(
                 id: node.id, isConnected: connected, role: role,
                 lag: match.map { self.raft.lastIndex - min(self.raft.lastIndex, $0) }, reach: self.reach(of: node.id))
+            report.program = self.program(of: node.id)
+            report.isCurrent = isSelf || self.isCurrent(node.id)
+            return report
         }
         let leader = self.raft.leader.map { self.name(of: $0) } ?? ""
-        let hasQuorum =
-            self.raft.isLeader
-            ? self.lease
-            : self.raft.leader != nil && now - self.heardLeader < UInt64(self.settings.electionMinimumMilliseconds)
         let lun = (try? LUNAddress(state.configuration.lun)).map { "\($0)" } ?? "unreadable"
         var report =
             StatusReport(
@@ -276,10 +344,11 @@ extension Member {
                 active: state.active(
                     in: self.raft.term, reporter: self.identity.id, reporterServes: self.takeover.isServing),
                 term: self.raft.term, commitIndex: self.raft.commitIndex,
-                leader: leader, hasQuorum: hasQuorum, phase: Self.text(self.takeover.phase),
+                leader: leader, hasQuorum: self.hasQuorum, phase: Self.text(self.takeover.phase),
                 problem: self.problem ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
                 fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil)
+        report.knowsPrograms = true
         report.quorumDisk = self.quorumDiskStatus(state)
         report.paths = self.paths.map {
             PathReport(portal: $0.portal, reach: $0.reach, isUsed: $0.portal == self.usedPath)

@@ -64,7 +64,7 @@ extension Member {
             } catch {
                 switch error {
                 case .notKept: answer(.failed(AdminFailure(.refused, "entry \(index) is not kept: \(error)")))
-                case .store: answer(.failed(AdminFailure(.unavailable, "\(error)")))
+                case .store, .unreadable: answer(.failed(AdminFailure(.unavailable, "\(error)")))
                 }
             }
         }

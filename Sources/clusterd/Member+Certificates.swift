@@ -144,6 +144,15 @@ extension Member {
         guard !request.isForNodes else {
             return answer(.failed(AdminFailure(.refused, "only a node may ask this")))
         }
+        guard request == .status || self.hasQuorum else {
+            return answer(
+                .failed(
+                    AdminFailure(
+                        .unavailable,
+                        "\(self.identity.name) has no majority behind it and hears no leader: whether the credentials "
+                            + "\(administrator.name) still count is not known here. Only 'clusterctl status' is answered; ask "
+                            + "another node, or on this one as root")))
+        }
         self.administer(request, by: "\(administrator.name), from another machine,", answer)
     }
 }

@@ -37,7 +37,7 @@ extension Member {
     }
 
     private func propose(_ group: JournalQueue.Group) {
-        self.propose(.mutate(epoch: group.epoch, group.mutations)) { [weak self] outcome in
+        self.propose(.mutate(epoch: group.epoch, group.mutations), isJournal: true) { [weak self] outcome in
             guard let self else { return }
             self.journalQueue.resolved()
             defer { self.settled(group.batches, of: group.epoch) }

@@ -73,6 +73,11 @@ extension Member {
         {
             return reply(.refused(AdminFailure(.refused, problem)))
         }
+        let versions = request.node.program?.versions ?? .unstated
+        if let refusal = versions.refusal(ofJoining: request.node.name, to: state.version) {
+            self.logger.warning("refused \(request.node.name) at \(request.node.address): \(refusal.message)")
+            return reply(.refused(refusal))
+        }
         let hash = JoinToken.hash(request.secret)
         guard let token = state.tokens.first(where: { $0.hash == hash }), !self.isExpired(token, .now) else {
             self.logger.warning(
@@ -144,21 +149,6 @@ extension Member {
                 self.logger.notice("membership: \(change)")
             }
         }
-    }
-
-    /// Once in a life, when there is a leader: the others should know the present address and interface.
-    func tellStart() {
-        guard !self.hasToldStart, self.raft.leader != nil, var record = self.state?.configuration.node(self.identity.id)
-        else { return }
-        record.incarnation = self.identity.incarnation
-        record.interface = self.options.interface ?? record.interface
-        guard record != self.state?.configuration.node(self.identity.id) else {
-            self.hasToldStart = true
-            return
-        }
-        guard self.raft.isLeader ? self.raft.isEstablishedLeader : true else { return }
-        self.hasToldStart = true
-        self.administer(.nodeStarted(record)) { _ in }
     }
 
     // MARK: A node leaves

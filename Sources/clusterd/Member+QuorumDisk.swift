@@ -70,8 +70,17 @@ extension Member {
                 self.step(event)
                 continue
             }
-            guard let state = try? ClusterState(decoding: bytes) else {
-                self.logger.error("the checkpoint on the quorum disk is from a newer version: upgrade this node")
+            let state: ClusterState
+            do throws(RecordError) { state = try ClusterState(decoding: bytes) } catch {
+                if case .newer(let version) = error {
+                    self.cannotGoOn(.tooNew(version, from: 0, program: self.options.versions))
+                } else {
+                    self.logger.error("the checkpoint on the quorum disk cannot be read: \(error)")
+                }
+                continue
+            }
+            if let problem = self.options.versions.problem(with: state) {
+                self.cannotGoOn(problem)
                 continue
             }
             // Taken by the step where it installs the checkpoint.

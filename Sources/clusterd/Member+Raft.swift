@@ -24,13 +24,15 @@ extension Member {
     private func perform(_ effects: Effects) {
         // The peers' way is the longer one: what is to be on their disks and on this one goes to them first (Raft's
         // dissertation §10.2.1: a leader's own write and its peers' run side by side).
-        for message in effects.messages where !self.isDeaf { self.send(message) }
+        for message in effects.messages where !self.isDeaf && !self.isShutOut(message.to) { self.send(message) }
         if let write = effects.write { self.persist(write) }
         if let leadership = effects.leadership { self.leadershipChanged(leadership) }
         if !effects.committed.isEmpty { self.apply(effects.committed) }
         for result in effects.proposals {
+            self.journalProposals.remove(result.token)
             guard let answer = self.proposals.removeValue(forKey: result.token) else { continue }
             switch result.outcome {
+            case .committed where self.isBlocked: answer(.dropped(.unknown))
             case .committed(let index): answer(.applied(self.results[index] ?? .done))
             case .dropped(let reason): answer(.dropped(reason))
             }
@@ -41,7 +43,7 @@ extension Member {
             guard let answer = self.reads.removeValue(forKey: result.token) else { continue }
             if case .ready = result.outcome { answer(true) } else { answer(false) }
         }
-        for node in effects.snapshotsToSend where !self.isDeaf { self.sendSnapshot(to: node) }
+        for node in effects.snapshotsToSend where !self.isDeaf && !self.isShutOut(node) { self.sendSnapshot(to: node) }
         if let reason = effects.stopped {
             self.logger.critical("consensus stopped: \(reason)")
             if reason == .acknowledgedLogLost {
@@ -78,6 +80,7 @@ extension Member {
     }
 
     private func persist(_ write: Write) {
+        if let problem = self.problem(with: write) { return self.cannotGoOn(problem) }
         if write.snapshot != nil {
             guard let incoming = self.incoming else { preconditionFailure("a snapshot without its state") }
             self.state = incoming
@@ -92,15 +95,37 @@ extension Member {
         }
     }
 
+    /// What is not stored is not acknowledged, and not stored is what this program could not apply.
+    private func problem(with write: Write) -> VersionProblem? {
+        let versions = self.options.versions
+        if write.snapshot != nil, let incoming = self.incoming, let problem = versions.problem(with: incoming) {
+            return problem
+        }
+        return write.entries.lazy.compactMap { versions.problem(with: $0) }.first
+    }
+
     private func apply(_ entries: [Entry]) {
+        guard !self.isBlocked else { return }
         guard var state = self.state else { preconditionFailure("entries before the state") }
         // Taken out, so that it is changed in place.
         self.state = nil
+        let before = state.version
+        var problem: VersionProblem?
         for entry in entries {
-            let result = state.apply(entry)
-            if !self.proposals.isEmpty { self.results[entry.index] = result }
+            do throws(VersionProblem) {
+                let result = try state.apply(entry, program: self.options.versions)
+                if !self.proposals.isEmpty { self.results[entry.index] = result }
+            } catch {
+                problem = error
+                break
+            }
         }
         self.state = state
+        if let problem { self.cannotGoOn(problem) }
+        if state.version != before {
+            self.logger.notice("the cluster runs version \(state.version)")
+            self.hasToldStart = false
+        }
         if state.configuration != self.announcedConfiguration { self.announceConfiguration() }
         self.noteTokens()
         self.step(.applied(state.appliedIndex))
@@ -112,7 +137,15 @@ extension Member {
         self.logger.notice("term \(leadership.term): \(leadership.role), leader: \(who)")
         self.heardLeader = self.tick
         self.suspects = [:]
+        if leadership.role != .leader { self.giveUpProposals() }
         self.decide(.leadership(isLeader: leadership.role == .leader, term: leadership.term))
+    }
+
+    /// What this node proposed as leader and is not committed may be yet, or never: whoever waits for it need not wait for that.
+    private func giveUpProposals() {
+        for token in self.proposals.keys.sorted() where !self.journalProposals.contains(token) {
+            self.proposals.removeValue(forKey: token)?(.dropped(.unknown))
+        }
     }
 
     // MARK: Messages
@@ -122,6 +155,10 @@ extension Member {
         self.suspects[node] = nil
         // A node that was removed still has its certificate; it has no say.
         if let state = self.state, state.isRemoved(node) { return }
+        switch peerMessage {
+        case .raft, .snapshot: guard !self.isShutOut(node) else { return }
+        case .reach, .introduction: break
+        }
         switch peerMessage {
         case .raft(let message):
             guard message.from == node else { return }
@@ -134,15 +171,25 @@ extension Member {
             guard message.from == node, case .snapshot(let snapshot) = message.body,
                 let bytes = self.collector.add(part, of: message)
             else { return }
-            guard let state = try? ClusterState(decoding: bytes), state.appliedIndex == snapshot.index else {
-                return self.logger.error("a snapshot from \(self.name(of: node)) is damaged or from a newer version")
+            let state: ClusterState
+            do throws(RecordError) { state = try ClusterState(decoding: bytes) } catch {
+                if case .newer(let version) = error {
+                    return self.cannotGoOn(.tooNew(version, from: snapshot.index, program: self.options.versions))
+                }
+                return self.logger.error("a snapshot from \(self.name(of: node)) is damaged: \(error)")
             }
+            guard state.appliedIndex == snapshot.index else {
+                return self.logger.error("a snapshot from \(self.name(of: node)) is of another entry than it says")
+            }
+            if let problem = self.options.versions.problem(with: state) { return self.cannotGoOn(problem) }
             self.incoming = state
             self.step(.receive(message))
             self.incoming = nil
         case .reach(let reach): self.heard(reach, of: node)
         case .introduction(let record):
-            guard record.id == node, let configuration = self.state?.configuration, node >= configuration.nextNodeID,
+            guard record.id == node else { return }
+            self.introduced(record, by: node)
+            guard let configuration = self.state?.configuration, node >= configuration.nextNodeID,
                 self.newcomers.count < ClusterLimits.nodes, let endpoint = Endpoint(record.address),
                 self.newcomers[node] != endpoint
             else { return }
@@ -155,11 +202,14 @@ extension Member {
     }
 
     func introduce(to node: NodeID) {
-        let record =
+        guard !self.isDeaf else { return }
+        var record =
             self.state?.configuration.node(self.identity.id)
             ?? NodeRecord(
                 id: self.identity.id, name: self.identity.name, address: self.identity.address,
                 role: self.identity.role, interface: "", incarnation: self.identity.incarnation)
+        record.incarnation = self.identity.incarnation
+        record.program = self.options.program
         self.transport.send(PeerMessage.introduction(record).encoded, to: node, class: .urgent)
     }
 
@@ -211,11 +261,15 @@ extension Member {
 
     // MARK: Proposals
 
-    func propose(_ command: Command, _ answer: @escaping (ProposalOutcome) -> Void) {
+    /// - Parameter isJournal: of the server, which waits for what became of it, also where this node leads no more. A person is
+    ///   told at once then that it is not known.
+    func propose(_ command: Command, isJournal: Bool = false, _ answer: @escaping (ProposalOutcome) -> Void) {
+        if let hold = self.hold(on: command) { return answer(.applied(.refused(.heldBack(hold)))) }
         let token = self.nextToken
         self.nextToken += 1
         self.proposals[token] = answer
-        self.step(.propose(token: token, payload: command.encoded))
+        if isJournal { self.journalProposals.insert(token) }
+        self.step(.propose(token: token, payload: command.encoded(for: self.version)))
     }
 
     /// For what nobody waits for; losing it loses a line of history.

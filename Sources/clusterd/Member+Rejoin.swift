@@ -45,8 +45,13 @@ extension Member {
     // MARK: Others
 
     /// `requester`: the id in the certificate of the node that asks.
-    func rejoin(_ requester: NodeID, reason: String, _ answer: @escaping AdminAnswer) {
+    /// `program`: nil where the node says nothing of it, as those before version 2.
+    func rejoin(_ requester: NodeID, _ program: NodeProgram?, reason: String, _ answer: @escaping AdminAnswer) {
         guard self.raft.isEstablishedLeader, let state = self.state else { return answer(.failed(self.noLeader)) }
+        let versions = program?.versions ?? .unstated
+        if let refusal = versions.refusal(ofJoining: self.name(of: requester), to: state.version) {
+            return answer(.failed(refusal))
+        }
         // An answer that was lost on its way leaves the node with the id before.
         guard
             let node = state.configuration.nodes.first(where: {

@@ -72,6 +72,11 @@ final class Member {
     var isStepping = false
     var nextToken: UInt64 = 1
     var proposals: [UInt64: (ProposalOutcome) -> Void] = [:]
+    /// Those of them that are the server's: it must know for certain, however long that takes.
+    var journalProposals: Set<UInt64> = []
+    /// What is waited for from the leader: answered once, also when it leads no more.
+    var forwarded: [UInt64: ForwardedRequest] = [:]
+    var nextForward: UInt64 = 1
     var reads: [UInt64: (Bool) -> Void] = [:]
     var results: [LogIndex: CommandResult] = [:]
     var incoming: ClusterState?
@@ -100,7 +105,18 @@ final class Member {
     var tearingDown: Takeover.Operation?
     var reaches: [NodeID: (reach: Reach, heard: Tick)] = [:]
     var announcedConfiguration: ClusterConfiguration?
+    /// As leader: what is proposed of a node and not applied yet.
+    var proposedRecords: [NodeID: NodeRecord] = [:]
     private var announcedInterface: String?
+    /// What the others said of their programs, as long as this process lives: nil where one said that it is a node, and no more.
+    var said: [NodeID: NodeProgram?] = [:]
+    /// Those that said it since the link to them came up.
+    var saidNow: Set<NodeID> = []
+    var introducedLast = ContinuousClock.now
+    /// Nodes whose programs are too old for the cluster, as was logged.
+    var shutOut: Set<NodeID> = []
+    /// This program cannot run what the cluster runs: nothing is applied any more.
+    var isBlocked = false
     /// Members that joined after the state that this node has, as they introduced themselves.
     var newcomers: [NodeID: Endpoint] = [:]
     var fenceText = "not held by this node"
@@ -244,6 +260,7 @@ final class Member {
             self.introduce(to: node)
         case .peerDisconnected(let node):
             self.logger.info("the link to \(self.name(of: node)) broke")
+            self.saidNow.remove(node)
             if node == self.raft.leader { self.suspects[node] = self.tick }
         case .store(.persisted(let sequence)): self.step(.persisted(sequence: sequence))
         case .store(.failed(let error)):
@@ -274,6 +291,7 @@ final class Member {
         case .journal(let batch): self.journal(batch)
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
+        case .forwardAnswered(let number, let reply): self.forwarded.removeValue(forKey: number)?.answer(reply)
         case .administered(let administrator, let request, let answer):
             self.administer(request, by: administrator, answer)
         case .renewed(let credentials, let answer): self.take(credentials, answer)
@@ -315,6 +333,8 @@ final class Member {
             self.reconcileMembership()
             self.expireTokens(now)
         }
+        self.introduceAgain(now)
+        self.giveUpForwarded(now)
         self.tellStart()
         self.giveUpDamagedState()
         self.lookAtCertificate(now)
@@ -338,6 +358,7 @@ final class Member {
     /// Tells everything that works by the configuration what it is now.
     func announceConfiguration() {
         let configuration = self.state?.configuration
+        if let configuration { self.adoptOwnRecord(configuration) }
         let nodes = configuration?.nodes ?? self.identity.peers
         if configuration == nil || configuration?.nodes != self.announcedConfiguration?.nodes {
             var peers: [NodeID: Endpoint] = [:]

@@ -51,18 +51,31 @@ extension NodeLoop {
             throw StartError(message: "the certificate of this node: \(error)")
         }
         let mailbox = self.mailbox
-        let request = AdminRequest.rejoin(reason: lost.reason).encoded
+        let requests = [
+            AdminRequest.rejoinStating(reason: lost.reason, self.options.program), .rejoin(reason: lost.reason),
+        ].map(\.encoded)
         startThread("rejoin") {
             defer { transport.stop() }
             while true {
                 for peer in identity.peers where peer.id != identity.id {
-                    let result = Self.ask(peer, request, transport)
+                    let result = Self.ask(peer, requests, transport)
                     mailbox.post(.rejoined(result))
                     if case .success = result { return }
                 }
                 sleep(Self.askSeconds)
             }
         }
+    }
+
+    /// A program of before version 2 does not know the first form of the request, and refuses it.
+    private static func ask(
+        _ peer: NodeRecord, _ requests: [[UInt8]], _ transport: Transport
+    ) -> Result<JoinReply, AdminFailure> {
+        let stating = self.ask(peer, requests[0], transport)
+        guard case .failure(let failure) = stating, failure.code == .refused,
+            failure.message.hasSuffix(AdminFailure.otherVersion.message)
+        else { return stating }
+        return self.ask(peer, requests[1], transport)
     }
 
     private static func ask(

@@ -62,6 +62,9 @@ extension NodeLoop {
             return refused("\(error)")
         }
         let configuration = backup.state.configuration
+        if let refusal = self.options.versions.refusal(ofJoining: "this node", to: backup.state.version) {
+            return .failure(refusal)
+        }
         if let problem = Names.problem(nodeName: parameters.nodeName) ?? Names.problem(nodeAddress: parameters.address)
         {
             return refused(problem)

@@ -37,7 +37,9 @@ final class NodeLoop {
         let mailbox = self.mailbox
         self.stateFolder = options.folders.stateFolder
         do throws(StoreError) {
-            let opened = try ClusterStore.open(self.stateFolder) { mailbox.post(.store($0)) }
+            let opened = try ClusterStore.open(self.stateFolder, newest: options.newestVersion) {
+                mailbox.post(.store($0))
+            }
             contents = opened.contents
             self.store = opened.store
             self.lost = try opened.lost.map { (file) throws(StoreError) in LostNode(file) }
@@ -66,6 +68,12 @@ final class NodeLoop {
     func begin(_ contents: StoredContents) throws(StartError) {
         guard var identity = contents.identity else { return }
         try self.check(identity)
+        let versions = self.options.versions
+        if let problem = contents.state.flatMap({ versions.problem(with: $0) })
+            ?? contents.entries.lazy.compactMap({ versions.problem(with: $0) }).first
+        {
+            throw StartError(message: problem.description)
+        }
         identity.incarnation += 1
         self.store.submit(.identity(identity))
         self.member = try Member(
@@ -77,11 +85,15 @@ final class NodeLoop {
     }
 
     func check(_ identity: NodeIdentity) throws(StartError) {
-        guard identity.name == self.options.name else {
+        guard identity.name != self.options.name else { return }
+        guard identity.formerName == self.options.name else {
             throw StartError(
                 message: "this state directory belongs to node \(identity.name), not \(self.options.name): give the "
-                    + "right --name or another --state-dir")
+                    + "right --name or another --state-dir. A node gets another name by 'clusterctl node set'")
         }
+        self.logger.warning(
+            "this node was renamed from \(self.options.name) to \(identity.name): give its machine that name, or clusterd --name"
+        )
     }
 
     func run() throws(StartError) {
@@ -176,7 +188,8 @@ final class NodeLoop {
             if let problem = self.problem(parameters) { return answer(.failed(problem)) }
             guard self.claimPreparation(answer) else { return }
             let mailbox = self.mailbox
-            startThread("join") { mailbox.post(.joined(Joining.ask(parameters), parameters, answer)) }
+            let program = self.options.program
+            startThread("join") { mailbox.post(.joined(Joining.ask(parameters, program), parameters, answer)) }
         case .restore(let parameters): self.restore(parameters, answer)
         case .checkStorage(let lun) where !lun.isEmpty: StorageCheck.run(lun, answer)
         default:
@@ -258,13 +271,14 @@ final class NodeLoop {
         }
         let node = NodeRecord(
             id: 1, name: parameters.nodeName, address: parameters.address, role: .data,
-            interface: parameters.interface, incarnation: 0)
+            interface: parameters.interface, incarnation: 0, program: self.options.program)
         let configuration = ClusterConfiguration(
             name: parameters.clusterName, guid: GUID16(low: .random(in: 1 ... .max), high: .random(in: 1 ... .max)),
             domain: (0..<3).map { _ in UInt32.random(in: 1 ... .max) }, certificateAuthority: authority.pem,
             nodes: [node], virtualIPs: [parameters.virtualIP], lun: parameters.lun, fileSystem: filesystem.bytes)
         let membership = Configuration(voters: [1])
-        let state = ClusterState(founding: configuration, membership: membership)
+        let state = ClusterState(
+            founding: configuration, membership: membership, version: self.options.newestVersion)
         let base = Snapshot(
             index: ClusterState.foundingIndex, term: ClusterState.foundingTerm, configuration: membership)
         let hardState = HardState(term: ClusterState.foundingTerm, commitIndex: ClusterState.foundingIndex)
@@ -343,7 +357,7 @@ extension FilesystemID {
 enum Joining {
     private static let redirects = 3
 
-    static func ask(_ parameters: JoinParameters) -> Result<JoinReply, AdminFailure> {
+    static func ask(_ parameters: JoinParameters, _ program: NodeProgram) -> Result<JoinReply, AdminFailure> {
         let token: JoinToken
         do throws(JoinToken.ParseError) {
             token = try JoinToken(parsing: parameters.token)
@@ -358,7 +372,7 @@ enum Joining {
         }
         let record = NodeRecord(
             id: 0, name: parameters.nodeName, address: parameters.address, role: parameters.role,
-            interface: parameters.interface)
+            interface: parameters.interface, program: program)
         let request = JoinRequest(secret: token.secret, node: record).encoded
         var member = parameters.member
         for _ in 0..<Self.redirects {

@@ -16,7 +16,7 @@ import Testing
         configuration.nextRelativeID = 1002
         var state = ClusterState(founding: configuration, membership: Configuration(voters: [1, 2, 3]))
         func apply(_ command: Command) {
-            state.apply(Entry(index: state.appliedIndex + 1, term: 7, payload: .command(command.encoded)))
+            _ = try? state.apply(Entry(index: state.appliedIndex + 1, term: 7, payload: .command(command.encoded)))
         }
         apply(.putToken(TokenRecord(hash: [1, 2, 3], validMilliseconds: 1)))
         apply(.mutate(epoch: 7, [.reserveIDs(below: 500)]))
@@ -89,7 +89,7 @@ import Testing
         #expect(state.events.last?.kind == .restored && state.events.last?.term == restoration.hardState.term)
         // The log goes on from there.
         var next = state
-        next.apply(Entry(index: state.appliedIndex + 1, term: restoration.hardState.term + 1, payload: .empty))
+        try next.apply(Entry(index: state.appliedIndex + 1, term: restoration.hardState.term + 1, payload: .empty))
     }
 
     @Test func termsThatAreUsedUpAreNotReused() {

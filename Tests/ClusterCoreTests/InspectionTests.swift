@@ -34,7 +34,7 @@ import Testing
                 ClientRecord(
                     clientAddress: [10, 0, 0, 9], clientPort: 50_000, serverAddress: [10, 0, 0, 10], serverPort: 445)),
         ]
-        state.apply(Entry(index: 2, term: 5, payload: .command(Command.mutate(epoch: 5, mutations).encoded)))
+        _ = try? state.apply(Entry(index: 2, term: 5, payload: .command(Command.mutate(epoch: 5, mutations).encoded)))
         return state
     }()
 

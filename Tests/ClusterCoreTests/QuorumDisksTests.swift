@@ -20,7 +20,8 @@ import Testing
     }
 
     private static func apply(_ payload: Entry.Payload, to state: inout ClusterState) -> CommandResult {
-        state.apply(Entry(index: state.appliedIndex + 1, term: 1, payload: payload))
+        let entry = Entry(index: state.appliedIndex + 1, term: 1, payload: payload)
+        return (try? state.apply(entry)) ?? .refused(.invalid("unreadable"))
     }
 
     @Test func numbersAndAreasAreGivenOnce() {

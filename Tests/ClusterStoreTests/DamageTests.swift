@@ -159,9 +159,9 @@ import Testing
 
     @Test func aNewerFormatIsRefusedAndLeftAlone() throws {
         try self.folder.live()
-        try self.change("UPDATE meta SET value = CAST('3' AS BLOB) WHERE key = 'format'")
+        try self.change("UPDATE meta SET value = CAST('4' AS BLOB) WHERE key = 'format'")
         let before = self.folder.bytes(self.folder.database)
-        #expect(throws: StoreError.newerFormat("3")) { _ = try self.folder.state.open() }
+        #expect(throws: StoreError.newerFormat("4")) { _ = try self.folder.state.open() }
         #expect(self.folder.state.damaged.isEmpty)
         #expect(self.folder.bytes(self.folder.database) == before)
     }

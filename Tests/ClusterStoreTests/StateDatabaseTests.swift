@@ -57,12 +57,22 @@ import Testing
         #expect(found.state == founding)
     }
 
+    /// Without a former name its bytes are those of the version that knew none.
+    @Test func anIdentityRemembersTheNameBefore() throws {
+        var renamed = identity
+        renamed.rename(to: "other")
+        #expect(renamed.formerName == identity.name)
+        #expect(try NodeIdentity(decoding: renamed.encoded) == renamed)
+        #expect(identity.encoded[0] == 1)
+        #expect(try NodeIdentity(decoding: identity.encoded) == identity)
+    }
+
     @Test func aCompactionKeepsTheStateThatReplacesTheEntries() throws {
         var state = founding
         do {
             let database = try self.founded()
             let entries = (2...9).map { Entry(index: $0, term: 1, payload: .empty) }
-            for entry in entries { state.apply(entry) }
+            for entry in entries { try state.apply(entry) }
             try database.commit([.write(Write(sequence: 1, entries: entries), state: nil)])
             try database.commit([
                 .write(
@@ -82,7 +92,7 @@ import Testing
         do {
             let database = try self.founded()
             try database.commit([.write(Write(sequence: 1, entries: [entry(2, 1), entry(3, 1)]), state: nil)])
-            for index in 2...20 { state.apply(Entry(index: LogIndex(index), term: 4, payload: .empty)) }
+            for index in 2...20 { try state.apply(Entry(index: LogIndex(index), term: 4, payload: .empty)) }
             let snapshot = Snapshot(index: 20, term: 4, configuration: Configuration(voters: [1, 2]))
             try database.commit([.write(Write(sequence: 2, snapshot: snapshot), state: state)])
         }

@@ -30,7 +30,7 @@ import Testing
         #expect(throws: StateHistory.Failure.notKept(first: 1, last: 3)) { try self.shares(at: 4, applied: 3) }
         // The state that stands for the entries before it is what there is from then on.
         var state = founding
-        for entry in [self.add("a", 2), self.add("b", 3)] { state.apply(entry) }
+        for entry in [self.add("a", 2), self.add("b", 3)] { try state.apply(entry) }
         try database.commit([
             .write(
                 Write(sequence: 2, compaction: Snapshot(index: 2, term: 2, configuration: base.configuration)),

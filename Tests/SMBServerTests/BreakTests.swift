@@ -53,6 +53,26 @@ import Testing
         }
     }
 
+    /// On a continuously available share an answer waits for the journal: what the client is told because of its own request stands
+    /// behind it all the same (smb2.dirlease.rename).
+    @Test func aBreakOfOnesOwnStandsBehindItsAnswer() throws {
+        let server = try RunningServer(isContinuouslyAvailable: true)
+        let client = try server.connect()
+        for round in 0..<20 {
+            let held = try client.create(OpenParameters("a", access: .readData, disposition: .openIf, oplock: .levelII))
+            try #require(held.oplockLevel == .levelII)
+            let create = try client.postCreate(
+                DurableHandle.request(
+                    OpenParameters("a", access: .writeData, disposition: .overwriteIf),
+                    GUID(low: UInt64(round), high: 1), timeoutMilliseconds: 0))
+            let answer = try CreateResponse(parsing: try client.gather(create, .create).span)
+            try #require(answer.contexts.durableV2?.isPersistent == true)
+            #expect(client.notifications.isEmpty, "round \(round)")
+            #expect(try OplockBreak(parsing: try client.nextNotification().span).level == .none)
+            for file in [answer.fileID, held.fileID] { try client.close(file) }
+        }
+    }
+
     /// A rename says nothing while it waits; the break that it waits for stands before the answer to the next request all the same
     /// (smb2.lease.rename_wait).
     @Test func aBreakIsThereThoughItsCauseIsSilent() throws {

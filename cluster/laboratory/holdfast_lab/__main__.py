@@ -157,6 +157,13 @@ def chaos(laboratory, words):
     return disorder.run(laboratory, words, say)
 
 
+def upgrade(laboratory, words):
+    from . import upgrade as replacement
+
+    laboratory.record.lock()
+    return replacement.run(laboratory, words, say)
+
+
 def linux(laboratory, words):
     from . import linux as matrix
 
@@ -173,11 +180,11 @@ def take_target(laboratory, words):
     return rest
 
 
-MAKING = ("up", "demo", "interrupt", "chaos")
+MAKING = ("up", "demo", "interrupt", "chaos", "upgrade")
 COMMANDS = {
     "up": up, "status": status, "shell": shell, "kill": kill, "revive": revive, "move": move, "down": down,
     "demo": demo, "restart": restart, "faults": faults, "bench": bench, "linux": linux, "torture": torture,
-    "interrupt": interrupt, "chaos": chaos,
+    "interrupt": interrupt, "chaos": chaos, "upgrade": upgrade,
 }
 
 

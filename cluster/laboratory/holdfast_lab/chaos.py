@@ -15,12 +15,14 @@ import threading
 import time
 
 from .chaos_faults import FAULTS, ActivePowerLoss, WayCut
+from .chaos_membership import CHANGES
 from .laboratory import SHARE
 from .network import VIRTUAL_IP
 from .record import LabError, run as command, start_time
 from .scenario import wait_for_follower
 from .view import table
 
+KINDS = (*FAULTS, *CHANGES)
 USER = "holder"
 STATE_DISK = 192 << 20  # bytes for what clusterd keeps; so that it can be full
 WHOLE_LIMIT = 60  # seconds until the cluster is whole again after a fault was taken back
@@ -77,6 +79,20 @@ class Workload:
         stall, self.stall = self.stall, 0.0
         return stall
 
+    def finish(self, laboratory):
+        """Everything is verified on another node than the one that wrote it: it comes from the LUN, not from a memory."""
+        if self.process.poll() is None:
+            self.tell("stop")
+            if not self.stopped.wait(VERIFY_LIMIT):
+                self.findings.append(f"the clients did not pause within {VERIFY_LIMIT} s")
+            try:
+                active = laboratory.active()
+                active.control("move", timeout=60)
+                wait_for_follower(laboratory, active)
+            except LabError as error:
+                self.findings.append(f"the move before everything is verified: {error}")
+        return self.end()
+
     def end(self):
         self.tell("verify")
         try:
@@ -107,10 +123,11 @@ class Chaos:
         self.options = options
         ways = laboratory.network.paths
         self.kinds = [
-            kind for kind in FAULTS
-            if (not options.only or kind.name in options.only) and (kind is not WayCut or ways > 1)]
+            kind for kind in KINDS
+            if (not options.only or kind.name in options.only) and (kind is not WayCut or ways > 1)
+            and (not kind.needs_witness or "witness" in laboratory.nodes)]
         if not self.kinds:
-            raise LabError("way-cut takes two ways to the target: --paths 2")
+            raise LabError("way-cut takes two ways to the target (--paths 2), what is done with the witness takes one")
         self.rows = {kind.name: Row(kind) for kind in self.kinds}
         self.takeovers = []  # the cluster's own account of each power loss of the active node
         self.say = say
@@ -119,6 +136,8 @@ class Chaos:
         # A file system of its own: the state's disk can be full, and its fsync is a disk's.
         for node in self.laboratory.nodes.values():
             node.state_disk = STATE_DISK
+            node.listen = "0.0.0.0"  # it may come to live at another address
+        self.laboratory.offers_quorum_lun = True
         self.laboratory.up(self.say)
 
     def play(self):
@@ -168,7 +187,7 @@ class Chaos:
             time.sleep(fault.lasts)
             fault.heal()
             healed = True
-            self.whole()
+            self.laboratory.wait_until_whole(WHOLE_LIMIT)
         except LabError as error:
             row.wrong.append(f"{met}: {error}")
             self.say(f"FAILED  {kind.title}, {met}: {error}")
@@ -180,19 +199,6 @@ class Chaos:
             self.wake()
         return met
 
-    def whole(self):
-        """Every node on, one of them serving, the others following it."""
-        deadline = time.monotonic() + WHOLE_LIMIT
-        self.laboratory.wait_until_serving(WHOLE_LIMIT)
-        for node in self.laboratory.nodes.values():
-            while True:
-                status = self.laboratory.status()
-                if status.get("leader") == node.name or self.laboratory.is_ready_follower(node.name):
-                    break
-                if time.monotonic() > deadline:
-                    raise LabError(f"{node.name} does not follow {WHOLE_LIMIT} s after the fault was taken back")
-                time.sleep(0.2)
-
     def wake(self):
         """After a fault that went wrong: everything on, whatever state it was left in."""
         for node in self.laboratory.nodes.values():
@@ -203,18 +209,7 @@ class Chaos:
                 node.power_on()
 
     def finish(self, workload, done):
-        if workload.process.poll() is None:
-            workload.tell("stop")
-            if not workload.stopped.wait(VERIFY_LIMIT):
-                workload.findings.append(f"the clients did not pause within {VERIFY_LIMIT} s")
-            # What is verified comes from the LUN, not from the memory of the node that wrote it.
-            try:
-                active = self.laboratory.active()
-                active.control("move", timeout=60)
-                wait_for_follower(self.laboratory, active)
-            except LabError as error:
-                workload.findings.append(f"the move before everything is verified: {error}")
-        status = workload.end()
+        status = workload.finish(self.laboratory)
         return self.report(workload, status, done)
 
     def report(self, workload, status, done):
@@ -266,7 +261,7 @@ def run(laboratory, words, say):
     parser.add_argument("--seed", type=int, default=None, help="repeat the choices of another run")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument(
-        "--only", action="append", choices=[kind.name for kind in FAULTS], help="this kind of fault (repeatable)")
+        "--only", action="append", choices=[kind.name for kind in KINDS], help="this kind of fault (repeatable)")
     options = parser.parse_args(words)
     if options.seed is None:
         options.seed = secrets.randbelow(1 << 31)

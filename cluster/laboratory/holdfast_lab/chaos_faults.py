@@ -19,6 +19,7 @@ class Fault:
     name = ""
     title = ""
     seconds = (1.0, 6.0)
+    needs_witness = False
 
     def __init__(self, laboratory, chance):
         self.laboratory = laboratory
@@ -70,6 +71,7 @@ class StandbyPowerLoss(PowerLoss):
 
 class WitnessPowerLoss(PowerLoss):
     name, title = "power-witness", "power loss of the witness"
+    needs_witness = True
 
     def of(self):
         return self.witness

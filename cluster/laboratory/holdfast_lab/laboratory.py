@@ -30,6 +30,7 @@ class Laboratory:
         self.use_target(kind, int(paths))
         self.nodes = {name: Node(self.record, self.network, name, binaries) for name in ("node-a", "node-b", "witness")}
         self.has_quorum_lun = False
+        self.offers_quorum_lun = False
         if self.quorum_mark.exists():
             self.use_quorum_lun()
         self.guest = None
@@ -78,7 +79,7 @@ class Laboratory:
         say("network: bridge with " + ", ".join(f"{name} {address}" for name, address in ADDRESSES.items()))
         if self.has_quorum_lun:
             self.quorum_mark.touch()
-        self.target.up(LUN_SIZE, self.has_quorum_lun)
+        self.target.up(LUN_SIZE, self.has_quorum_lun or self.offers_quorum_lun)
         ways = ", two ways to it" if self.network.paths == 2 else ""
         say(f"target: {self.target.description} with a LUN of {LUN_SIZE >> 30} GiB in memory, CHAP{ways}")
         for node in self.nodes.values():
@@ -197,6 +198,16 @@ class Laboratory:
             "nsenter", f"--target={node.process('clusterd')}", "--mount", "--",
             "sh", "-c", script, "sh", f"{mounted}/{SHARE}/{path}", timeout=60)
         return done.stdout.split()[0]
+
+    def wait_until_whole(self, timeout):
+        """Every node on, one of them serving, the others following it."""
+        deadline = time.monotonic() + timeout
+        self.wait_until_serving(timeout)
+        for node in self.nodes.values():
+            while self.status().get("leader") != node.name and not self.is_ready_follower(node.name):
+                if time.monotonic() > deadline:
+                    raise LabError(f"{node.name} does not follow after {timeout} s")
+                time.sleep(0.2)
 
     def wait_until_serving(self, timeout):
         deadline = time.monotonic() + timeout

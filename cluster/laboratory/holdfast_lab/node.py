@@ -10,6 +10,7 @@ from .record import LabError, end_process, run, start_time
 
 HERE = Path(__file__).resolve().parent.parent
 PEER_PORT = 7420
+STOP_LIMIT = 25  # seconds for an orderly end; clusterd gives itself 20
 
 
 class Node:
@@ -25,6 +26,7 @@ class Node:
         self.frozen = False
         self.role = "witness" if name == "witness" else "data"
         self.called = name  # what clusterd is told that its name is
+        self.listen = self.address  # of all its addresses: 0.0.0.0
         self.state_disk = 0  # bytes of a file system of its own for the state; 0: it lies in the directory
 
     # Power
@@ -39,10 +41,15 @@ class Node:
             self.name,
             *self.network.inside(
                 self.name, HERE / "node-boot", self.directory, self.binaries / "clusterd",
-                "--state-dir", self.state, "--name", self.called, "--listen", f"{self.address}:{PEER_PORT}",
-                "--role", self.role, *os.environ.get("HOLDFAST_CLUSTERD_OPTIONS", "").split()),
+                "--state-dir", self.state, "--name", self.called, "--listen", f"{self.listen}:{PEER_PORT}",
+                "--role", self.role, *self.options()),
             log=self.log, environment=environment)
         (self.directory / "boot").write_text(f"{boot.pid} {start_time(boot.pid)}\n")
+
+    def options(self):
+        """Further words for clusterd: every node's, and this one's alone (HOLDFAST_CLUSTERD_OPTIONS_NODE_B)."""
+        own = "HOLDFAST_CLUSTERD_OPTIONS_" + self.name.upper().replace("-", "_")
+        return [word for name in ("HOLDFAST_CLUSTERD_OPTIONS", own) for word in os.environ.get(name, "").split()]
 
     def mount_state(self):
         image = self.directory / "state.img"
@@ -71,6 +78,29 @@ class Node:
         run("ip", "-n", namespace, "addr", "add", f"{self.address}/24", "dev", "eth0")
         (self.directory / "init").unlink(missing_ok=True)
         return moment
+
+    def shut_down(self):
+        """In order, as `systemctl stop clusterd`: SIGTERM, and it may take its time. The machine stays on."""
+        boot, clusterd = self.boot_process(), self.process("clusterd")
+        if clusterd is None:
+            raise LabError(f"{self.name} runs no clusterd")
+        # Or it would be started again.
+        self.signal(boot, signal.SIGSTOP)
+        self.signal(clusterd, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_LIMIT
+        while start_time(clusterd) is not None and not self.is_zombie(clusterd):
+            if time.monotonic() > deadline:
+                raise LabError(f"clusterd on {self.name} did not end within {STOP_LIMIT} s of SIGTERM")
+            time.sleep(0.01)
+        self.signal(boot, signal.SIGKILL)
+        (self.directory / "init").unlink(missing_ok=True)
+
+    @staticmethod
+    def is_zombie(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            return True
 
     def freeze(self):
         """Stops every process and pulls the cable: the node is out of touch with its writes still in flight."""
