@@ -1,5 +1,6 @@
 import QuorumDisk
 import Raft
+import StateRecords
 
 /// The blocks of a LUN, and what is on its way to them.
 struct SharedDisk {
@@ -11,6 +12,8 @@ struct SharedDisk {
     /// An earlier state, for a LUN that goes back to it.
     var copy: [Int: [UInt8]] = [:]
     var isWhole = true
+    /// Blocks that were written since the last flush, as they were before.
+    private(set) var unflushed: [Int: [UInt8]?] = [:]
     /// Of each node: a request of an earlier one is refused.
     var sessions: [Int: UInt64] = [:]
 
@@ -32,9 +35,10 @@ struct SharedDisk {
     }
 
     /// `sectors`: those that reach the medium; nil: all.
-    mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?) {
+    mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?, isCached: Bool = false) {
         for block in 0..<bytes.count / Layout.blockSize {
             let number = offset / Layout.blockSize + block
+            if isCached, self.unflushed[number] == nil { self.unflushed[number] = .some(self.blocks[number]) }
             var contents = self.blocks[number] ?? [UInt8](repeating: 0, count: Layout.blockSize)
             for sector in 0..<Layout.blockSize / Self.sectorSize {
                 let start = block * Layout.blockSize + sector * Self.sectorSize
@@ -44,6 +48,16 @@ struct SharedDisk {
             }
             self.blocks[number] = contents
         }
+    }
+
+    mutating func flush() { self.unflushed = [:] }
+
+    /// Of what was not flushed, some is gone.
+    mutating func losePower(_ random: inout Random) {
+        for number in self.unflushed.keys.sorted() where random.below(2) == 0 {
+            self.blocks[number] = self.unflushed[number] ?? nil
+        }
+        self.unflushed = [:]
     }
 
     /// All of it, or both headers of one area.
@@ -117,12 +131,55 @@ package struct DiskCounts: Equatable, Sendable {
     }
 }
 
-/// All disks of a run, by their number.
+extension DiskCounts: CustomStringConvertible {
+    package var description: String {
+        """
+          disk votes \(self.grants), with entries \(self.grantsWithLog), with a checkpoint \(self.grantsWithState)
+          acknowledgements \(self.acknowledgements), checkpoints \(self.checkpoints), barriers \(self.barriers)
+          torn writes \(self.tornWrites), wipes \(self.wipes), gone back \(self.rollbacks), \
+        noticed by a node \(self.disabled), disks added \(self.replacements)
+        """
+    }
+}
+
+/// One node's side of its quorum disk.
+struct DiskSide {
+    /// The batch that the node waits for.
+    struct Batch {
+        var number: UInt64
+        var results: [[UInt8]?]
+        /// How many of them.
+        var missing: Int
+        var isOver: Bool
+        var hasWritten = false
+
+        init(number: UInt64, results: [[UInt8]?], isOver: Bool) {
+            self.number = number
+            self.results = results
+            self.missing = results.count
+            self.isOver = isOver
+        }
+    }
+
+    /// For the disk that the node's configuration names.
+    var voter: DiskVoter?
+    /// Values of it, over all starts of the node.
+    var lives: UInt64 = 0
+    /// What the node keeps of every disk, on stable storage.
+    var memories: [UInt64: DiskMemory] = [:]
+    /// It does not reach the disk until then.
+    var cutUntil: UInt64 = 0
+    var batch: Batch?
+    /// The target ended it; the node learns of it from the next request.
+    var sessionIsOver = false
+}
+
+/// All disks of a run, by the lower half of their GUIDs, and what is on its way to them.
 struct QuorumDisks {
     struct Flight {
         var node: Int
-        var incarnation: UInt64
-        var disk: NodeID
+        var life: UInt64
+        var disk: UInt64
         var batch: UInt64
         var session: UInt64
         var request: DiskBatch.Request
@@ -130,17 +187,21 @@ struct QuorumDisks {
         var position: Int
     }
 
-    struct Batch {
-        var number: UInt64
-        var results: [[UInt8]?]
-        var isOver = false
-    }
-
-    var disks: [NodeID: SharedDisk] = [:]
-    var newest: NodeID = 0
+    var disks: [UInt64: SharedDisk] = [:]
+    var newest: UInt64 = 0
     var flights: [UInt64: Flight] = [:]
     var nextFlight: UInt64 = 1
-    /// The batch that each node waits for.
-    var batches: [Int: Batch] = [:]
+    var sides: [DiskSide]
     var counts = DiskCounts()
+
+    init(nodes: Int) { self.sides = [DiskSide](repeating: DiskSide(), count: nodes) }
+}
+
+extension DiskIdentity {
+    static func simulated(_ number: UInt64) -> DiskIdentity {
+        DiskIdentity(cluster: GUID16(low: 1, high: 1), disk: GUID16(low: number, high: 2))
+    }
+
+    /// Under which a simulation finds the disk.
+    var key: UInt64 { self.disk.low }
 }

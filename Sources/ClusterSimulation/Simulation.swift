@@ -66,10 +66,7 @@ package struct Simulation {
         case client
         case fault(FaultKind)
         case toDisk(node: Int, incarnation: UInt64, Message)
-        case diskRequest(UInt64)
-        case diskBarrier(node: Int, disk: NodeID, batch: UInt64, incarnation: UInt64)
-        case diskDone(node: Int, incarnation: UInt64, disk: NodeID, batch: UInt64, [[UInt8]]?)
-        case diskMemory(node: Int, incarnation: UInt64, disk: NodeID, DiskMemory)
+        case disk(DiskHappening)
     }
 
     struct Envelope {
@@ -116,13 +113,6 @@ package struct Simulation {
         var knownCommit: LogIndex = 0
         var changeTokens: Set<UInt64> = []
         var receivedStateHash: UInt64 = 0
-        /// Its side of the quorum disk that its configuration names.
-        var voter: DiskVoter?
-        var diskLives: UInt64 = 0
-        /// What it keeps of every disk, on stable storage.
-        var diskMemories: [NodeID: DiskMemory] = [:]
-        /// It does not reach the disk until then.
-        var diskCutUntil: UInt64 = 0
     }
 
     package let options: Options
@@ -138,7 +128,7 @@ package struct Simulation {
     var snapshotInstalls = 0
     var limits = RaftLimits()
     var hasFaults = true
-    var quorum = QuorumDisks()
+    var quorum: QuorumDisks
 
     package init(_ options: Options) {
         self.options = options
@@ -146,6 +136,7 @@ package struct Simulation {
         self.faults = options.faults ?? Faults.swarm(&self.random)
         self.trace = Trace(isVerbose: options.isVerbose)
         self.checker = Checker(stateHash: 0)
+        self.quorum = QuorumDisks(nodes: options.nodes + options.spares)
 
         self.limits.heartbeatTicks = 50
         self.limits.electionTicksMinimum = 400
@@ -161,7 +152,7 @@ package struct Simulation {
 
         var founders = Configuration(voters: (1...options.nodes).map(NodeID.init))
         if options.quorumDisk {
-            if options.faults == nil { self.faults.addDiskSwarm(&self.random) }
+            if options.faults == nil { self.faults.disk = .swarm(&self.random) }
             founders = Configuration(voters: founders.voters + [self.makeDisk()])
         }
         self.faults.switchOff(options.without)
@@ -206,7 +197,7 @@ package struct Simulation {
     private mutating func expectProgress() {
         self.hasFaults = false
         self.network.healAll()
-        for i in self.nodes.indices { self.nodes[i].diskCutUntil = 0 }
+        for i in self.nodes.indices { self.quorum.sides[i].cutUntil = 0 }
         for i in self.nodes.indices {
             if self.nodes[i].isPaused { self.resume(i) }
             if self.nodes[i].raft == nil || self.nodes[i].raft?.role == .stopped { self.restart(i) }

@@ -41,6 +41,9 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
 
+    /// The quorum disk's, where there is one.
+    package var disk = DiskFaults()
+
     package init() {}
 
     var isOnlyCutPaths: Bool {
@@ -48,6 +51,13 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         others.cutPathsPerMinute = 0
         others.maximumCut = Self().maximumCut
         return self.cutPathsPerMinute > 0 && others == Self()
+    }
+
+    var isOnlyLostLink: Bool {
+        var others = self
+        others.disk.nodePartitionsPerMinute = 0
+        others.maximumPartition = Self().maximumPartition
+        return self.disk.nodePartitionsPerMinute > 0 && others == Self()
     }
 
     /// Some of everything, each seed with its own emphasis.
@@ -82,31 +92,32 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
 }
 
 extension TakeoverFaults {
-    package static let switches: [FaultSwitch<TakeoverFaults>] = [
-        FaultSwitch("loss") { $0.lossPerMillion = 0 },
-        FaultSwitch("delay") { $0.delayPerMillion = 0 },
-        FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
-        FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
-        FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
-        FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
-        FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
-        FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
-        FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
-        FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
-        FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
-        FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
-        FaultSwitch("target-restarts") { $0.targetRestartsPerMinute = 0 },
-        FaultSwitch("cut-paths") { $0.cutPathsPerMinute = 0 },
-        FaultSwitch("stalled-streams") { $0.latePerMillion = 0 },
-        FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
-        FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
-        FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
-        FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
-        FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
-        FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
-        FaultSwitch("moves") { $0.movesPerMinute = 0 },
-        FaultSwitch("stops") { $0.stopsPerMinute = 0 },
-    ]
+    package static let switches: [FaultSwitch<TakeoverFaults>] =
+        [
+            FaultSwitch("loss") { $0.lossPerMillion = 0 },
+            FaultSwitch("delay") { $0.delayPerMillion = 0 },
+            FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
+            FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
+            FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
+            FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
+            FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+            FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
+            FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
+            FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
+            FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
+            FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
+            FaultSwitch("target-restarts") { $0.targetRestartsPerMinute = 0 },
+            FaultSwitch("cut-paths") { $0.cutPathsPerMinute = 0 },
+            FaultSwitch("stalled-streams") { $0.latePerMillion = 0 },
+            FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
+            FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
+            FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
+            FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
+            FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
+            FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
+            FaultSwitch("moves") { $0.movesPerMinute = 0 },
+            FaultSwitch("stops") { $0.stopsPerMinute = 0 },
+        ] + DiskFaults.switches { $1(&$0.disk) }
 }
 
 /// A safeguard that is switched off.

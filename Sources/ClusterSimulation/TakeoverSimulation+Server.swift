@@ -173,7 +173,8 @@ extension TakeoverSimulation {
         let hasRecord = self.random.below(3) == 0
         guard self.busyBlocks.insert(block).inserted else { return }
         let write = ClientWrite(
-            id: self.newID(), block: block, value: self.nextValue, record: hasRecord ? self.nextValue : nil)
+            id: self.newID(), block: block, value: self.nextValue, record: hasRecord ? self.nextValue : nil,
+            closes: hasRecord ? self.checker.closesOldest() : nil)
         self.nextValue += 1
         self.nodes[i].server.writes[write.id] = write
         self.submit(

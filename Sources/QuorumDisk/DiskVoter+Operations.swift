@@ -19,6 +19,8 @@ extension DiskVoter {
             case body
             case header
             case looking
+            /// What was read there, and may still be in the target's cache alone.
+            case flushing([[UInt8]])
             /// The log of that area, to verify it and perhaps to adopt it.
             case reading(area: Int, AreaHeader)
             case readingState(area: Int, AreaHeader, DiskLog)
@@ -87,8 +89,14 @@ extension DiskVoter {
             }
             self.look(operation)
         case .looking:
-            guard let headers = self.looked(operation, results) else { return }
-            self.finish(operation, headers)
+            if self.isNews(results), !self.defects.contains(.trustCache) {
+                var operation = operation
+                operation.phase = .flushing(results)
+                self.work = .operation(operation)
+                return self.issue(.flush)
+            }
+            self.looked(operation, results)
+        case .flushing(let results): self.looked(operation, results)
         case .reading(let area, let header): self.readLog(operation, area, header, results.flatMap { $0 })
         case .readingState(let area, let header, let log):
             self.readState(operation, area, header, log, results.flatMap { $0 })
@@ -97,8 +105,22 @@ extension DiskVoter {
 
     // MARK: Looking
 
+    /// Another node wrote since. Where the target loses its power now, that may be undone: remembered, it would look as if the
+    /// disk had gone back.
+    private func isNews(_ results: [[UInt8]]) -> Bool {
+        results.enumerated().contains { area, bytes in
+            guard area != self.area, area < self.memory.sequences.count else { return false }
+            return AreaSlots(bytes: bytes, layout: self.layout).header?.sequence ?? 0 > self.memory.sequences[area]
+        }
+    }
+
+    private mutating func looked(_ operation: Operation, _ results: [[UInt8]]) {
+        guard let headers = self.reliable(results) else { return }
+        self.finish(operation, headers)
+    }
+
     /// All areas' headers, or nil where they cannot be relied upon: then nothing is granted or acknowledged.
-    private mutating func looked(_ operation: Operation, _ results: [[UInt8]]) -> [AreaHeader]? {
+    private mutating func reliable(_ results: [[UInt8]]) -> [AreaHeader]? {
         guard results.count == self.layout.areaCount else {
             self.giveUp(.noAnswer)
             return nil

@@ -48,15 +48,7 @@ struct RaftRuns: Sendable {
         if !isSingle {
             print("\(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours")
         }
-        if self.hasQuorumDisk {
-            print(
-                """
-                  disk votes \(disk.grants), with entries \(disk.grantsWithLog), with a checkpoint \(disk.grantsWithState)
-                  acknowledgements \(disk.acknowledgements), checkpoints \(disk.checkpoints), barriers \(disk.barriers)
-                  torn writes \(disk.tornWrites), wipes \(disk.wipes), gone back \(disk.rollbacks), \
-                noticed by a node \(disk.disabled), disks added \(disk.replacements)
-                """)
-        }
+        if self.hasQuorumDisk { print(disk) }
         return violations.count == 0
     }
 

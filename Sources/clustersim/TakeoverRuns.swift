@@ -23,6 +23,8 @@ struct TakeoverRuns: Sendable {
     func run(_ seeds: Range<UInt64>, isSingle: Bool) async -> Bool {
         var violations = Violations()
         var simulated: UInt64 = 0
+        var disk = DiskCounts()
+        var besideDisk = 0
         var sum = (fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0)
         await runSeeds(seeds) { seed in
             var simulation = TakeoverSimulation(self.options(seed))
@@ -38,6 +40,10 @@ struct TakeoverRuns: Sendable {
             sum.crashes += outcome.crashes
             sum.restarts += outcome.targetRestarts
             sum.paths += outcome.pathFailovers
+            if let counts = outcome.disk {
+                besideDisk += 1
+                disk += counts
+            }
             for line in result.lines { print(line) }
             if let violation = outcome.violation {
                 self.report(violation, seed, &violations)
@@ -53,7 +59,9 @@ struct TakeoverRuns: Sendable {
               fences \(sum.fences), takeovers \(sum.takeovers), moves \(sum.moves), for want of a path \(sum.paths)
               crashes \(sum.crashes), target restarts \(sum.restarts)
               writes acknowledged \(sum.writes), refused by the reservation \(sum.conflicts)
+              with a quorum disk \(besideDisk)
             """)
+        if besideDisk > 0 { print(disk) }
         return violations.count == 0
     }
 

@@ -136,7 +136,7 @@ import Testing
         var random = Random(seed: 3)
         for _ in 0..<200 {
             var faults = Faults.swarm(&random)
-            faults.addDiskSwarm(&random)
+            faults.disk = .swarm(&random)
             faults.switchOff(Set(Faults.switches.map(\.name)))
             #expect(faults == Faults())
             var takeover = TakeoverFaults.swarm(&random)
