@@ -65,6 +65,7 @@ package struct Mutation: Sendable {
         Mutation(name: "leaseFromAnswer", defects: .leaseFromAnswer, proposalsPerSecond: 1, faults: .pauses),
         Mutation(name: "trustStaleWrites", defects: .trustStaleWrites, faults: .elections),
         Mutation(name: "skipPreviousCheck", defects: .skipPreviousCheck, faults: .elections),
+        Mutation(name: "readWithoutQuorum", defects: .readWithoutQuorum, faults: .elections),
         Mutation(
             name: "leaseDuringTransfer", defects: .leaseDuringTransfer, proposalsPerSecond: 1, faults: .leases,
             firstSeed: 60),

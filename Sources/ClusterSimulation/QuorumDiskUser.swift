@@ -253,23 +253,27 @@ extension QuorumDiskUser {
     }
 
     private mutating func land(_ bytes: [UInt8], at offset: Int, on key: UInt64, sectors: Set<Int>?) {
-        guard let disk = self.quorum.disks[key] else { return }
-        let layout = disk.superblock.layout
+        // Not a copy of the disk: it would be written as one.
+        guard let layout = self.quorum.disks[key]?.superblock.layout, let isWhole = self.quorum.disks[key]?.isWhole
+        else {
+            return
+        }
         let area = (offset - Layout.alignment) / layout.areaByteCount
         let isHeader = offset - layout.areaOffset(area) < Layout.slotsByteCount
-        if !isHeader, disk.isWhole {
+        let headers = isWhole ? self.quorum.disks[key]?.headers(of: area) ?? [] : []
+        if !isHeader {
             let range = offset..<offset + bytes.count
-            for header in disk.headers(of: area).compactMap({ $0 }) {
-                if disk.reachable(from: header, in: area).contains(where: { $0.overlaps(range) }) {
+            for header in headers {
+                let reached = self.quorum.disks[key]?.reachable(from: header, in: area) ?? []
+                if reached.contains(where: { $0.overlaps(range) }) {
                     self.fail("quorum disk: the owner of area \(area) overwrites blocks that a header reaches")
                 }
             }
         }
-        let before = disk.headers(of: area).compactMap { $0 }.max { $0.sequence < $1.sequence }
         let isCached = self.diskHasCache
         self.quorum.disks[key]?.write(bytes, at: offset, sectors: sectors, isCached: isCached)
-        guard isHeader, disk.isWhole, let before else { return }
-        let after = self.quorum.disks[key]?.headers(of: area).compactMap { $0 }.max { $0.sequence < $1.sequence }
+        guard isHeader, let before = headers.max(by: { $0.sequence < $1.sequence }) else { return }
+        let after = self.quorum.disks[key]?.headers(of: area).max { $0.sequence < $1.sequence }
         if after == nil || after?.sequence ?? 0 < before.sequence || after?.ballot ?? 0 < before.ballot {
             self.fail("quorum disk: area \(area) went back from \(before.sequence)")
         }
@@ -320,12 +324,9 @@ extension QuorumDiskUser {
     mutating func rollDiskBack(_ key: UInt64, _ nodes: [Int]) {
         guard let disk = self.quorum.disks[key], disk.isWhole else { return }
         let areas = 0..<disk.superblock.layout.areaCount
-        func sequence(_ blocks: [Int: [UInt8]], _ area: Int) -> UInt64 {
-            disk.headers(of: area, in: blocks).compactMap { $0?.sequence }.max() ?? 0
-        }
         let isNoticed = nodes.allSatisfy { i in
             guard let memory = self.quorum.sides[i].memories[key] else { return false }
-            return areas.contains { memory.sequences[$0] > sequence(disk.copy, $0) }
+            return areas.contains { memory.sequences[$0] > disk.copiedSequence(of: $0) }
         }
         guard isNoticed, self.random.below(2) == 0 else {
             self.quorum.disks[key]?.copy = disk.blocks

@@ -12,6 +12,8 @@ struct SharedDisk {
     /// An earlier state, for a LUN that goes back to it.
     var copy: [Int: [UInt8]] = [:]
     var isWhole = true
+    /// What the blocks of slots hold, as far as somebody looked.
+    private var decoded: [Int: AreaHeader?] = [:]
     /// Blocks that were written since the last flush, as they were before.
     private(set) var unflushed: [Int: [UInt8]?] = [:]
     /// Of each node: a request of an earlier one is refused.
@@ -23,31 +25,42 @@ struct SharedDisk {
         self.copy = self.blocks
     }
 
-    func read(_ offset: Int, _ byteCount: Int) -> [UInt8] { Self.read(offset, byteCount, of: self.blocks) }
-
-    static func read(_ offset: Int, _ byteCount: Int, of blocks: [Int: [UInt8]]) -> [UInt8] {
+    func read(_ offset: Int, _ byteCount: Int) -> [UInt8] {
+        let first = offset / Layout.blockSize
+        // Both slots of an area, as in almost every read.
+        if byteCount == Layout.blockSize { return self.blocks[first] ?? Self.emptyBlock }
         var bytes: [UInt8] = []
-        let empty = [UInt8](repeating: 0, count: Layout.blockSize)
-        for block in 0..<byteCount / Layout.blockSize {
-            bytes += blocks[offset / Layout.blockSize + block] ?? empty
-        }
+        bytes.reserveCapacity(byteCount)
+        for block in first..<first + byteCount / Layout.blockSize { bytes += self.blocks[block] ?? Self.emptyBlock }
         return bytes
     }
+
+    private static let emptyBlock = [UInt8](repeating: 0, count: Layout.blockSize)
 
     /// `sectors`: those that reach the medium; nil: all.
     mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?, isCached: Bool = false) {
         for block in 0..<bytes.count / Layout.blockSize {
             let number = offset / Layout.blockSize + block
             if isCached, self.unflushed[number] == nil { self.unflushed[number] = .some(self.blocks[number]) }
-            var contents = self.blocks[number] ?? [UInt8](repeating: 0, count: Layout.blockSize)
-            for sector in 0..<Layout.blockSize / Self.sectorSize {
-                let start = block * Layout.blockSize + sector * Self.sectorSize
-                if let sectors, !sectors.contains(start / Self.sectorSize) { continue }
-                let range = sector * Self.sectorSize..<(sector + 1) * Self.sectorSize
-                contents.replaceSubrange(range, with: bytes[start..<start + Self.sectorSize])
+            let start = block * Layout.blockSize
+            guard let sectors else {
+                self.set(number, Array(bytes[start..<start + Layout.blockSize]))
+                continue
             }
-            self.blocks[number] = contents
+            var contents = self.blocks[number] ?? Self.emptyBlock
+            for sector in 0..<Layout.blockSize / Self.sectorSize {
+                let from = start + sector * Self.sectorSize
+                guard sectors.contains(from / Self.sectorSize) else { continue }
+                let range = sector * Self.sectorSize..<(sector + 1) * Self.sectorSize
+                contents.replaceSubrange(range, with: bytes[from..<from + Self.sectorSize])
+            }
+            self.set(number, contents)
         }
+    }
+
+    private mutating func set(_ number: Int, _ contents: [UInt8]?) {
+        self.blocks[number] = contents
+        self.decoded[number] = nil
     }
 
     mutating func flush() { self.unflushed = [:] }
@@ -55,7 +68,7 @@ struct SharedDisk {
     /// Of what was not flushed, some is gone.
     mutating func losePower(_ random: inout Random) {
         for number in self.unflushed.keys.sorted() where random.below(2) == 0 {
-            self.blocks[number] = self.unflushed[number] ?? nil
+            self.set(number, self.unflushed[number] ?? nil)
         }
         self.unflushed = [:]
     }
@@ -63,25 +76,41 @@ struct SharedDisk {
     /// All of it, or both headers of one area.
     mutating func wipe(area: Int?) {
         if let area {
-            for slot in 0..<2 { self.blocks[self.superblock.layout.slotOffset(area, slot) / Layout.blockSize] = nil }
+            for slot in 0..<2 { self.set(self.superblock.layout.slotOffset(area, slot) / Layout.blockSize, nil) }
         } else {
             self.blocks = [:]
+            self.decoded = [:]
         }
         self.isWhole = false
     }
 
     mutating func goBack() {
         self.blocks = self.copy
+        self.decoded = [:]
         self.isWhole = false
     }
 
-    func headers(of area: Int, in blocks: [Int: [UInt8]]? = nil) -> [AreaHeader?] {
-        (0..<2).map { slot in
-            AreaHeader(
-                block: Self.read(
-                    self.superblock.layout.slotOffset(area, slot), Layout.blockSize, of: blocks ?? self.blocks),
-                layout: self.superblock.layout)
+    /// Of both slots, where they can be read.
+    mutating func headers(of area: Int) -> [AreaHeader] {
+        (0..<2).compactMap { slot in
+            let number = self.superblock.layout.slotOffset(area, slot) / Layout.blockSize
+            if let known = self.decoded[number] { return known }
+            let header = Self.header(self.blocks[number], self.superblock.layout)
+            self.decoded[number] = .some(header)
+            return header
         }
+    }
+
+    /// The highest header sequence of that area in the copy.
+    func copiedSequence(of area: Int) -> UInt64 {
+        (0..<2).compactMap { slot in
+            let number = self.superblock.layout.slotOffset(area, slot) / Layout.blockSize
+            return Self.header(self.copy[number], self.superblock.layout)?.sequence
+        }.max() ?? 0
+    }
+
+    private static func header(_ block: [UInt8]?, _ layout: Layout) -> AreaHeader? {
+        block.flatMap { AreaHeader(block: $0[...], layout: layout) }
     }
 
     /// The blocks that a valid header reaches.

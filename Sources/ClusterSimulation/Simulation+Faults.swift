@@ -146,14 +146,19 @@ extension Simulation {
         guard let target, !self.nodes[target].isPaused, self.nodes[target].raft != nil else { return }
         let token = self.newToken()
         if self.random.below(8) == 0 {
-            self.checker.readStarted(token)
-            self.step(target, .readIndex(token: token))
+            self.checker.readStarted(token, at: self.time)
+            guard self.options.defects.contains(.readWithoutQuorum), let known = self.nodes[target].raft?.commitIndex
+            else { return self.step(target, .readIndex(token: token)) }
+            // Nor whether it leads at all.
+            self.checker.resolved(ReadResult(token: token, outcome: .ready(known)), at: self.time)
         } else {
             // Bursts reach the limits of windows and batches.
             let count = self.random.below(30) == 0 ? 20 : 1
+            self.checker.proposed(token, at: self.time)
             self.step(target, .propose(token: token, payload: payload(token: token, padding: self.random.below(200))))
             for _ in 1..<max(count, 2) where count > 1 {
                 let token = self.newToken()
+                self.checker.proposed(token, at: self.time)
                 self.step(target, .propose(token: token, payload: payload(token: token, padding: 0)))
             }
         }

@@ -133,9 +133,9 @@ extension Simulation {
         }
         for result in effects.proposals {
             let isChange = self.nodes[i].changeTokens.remove(result.token) != nil
-            self.checker.resolved(result, isChange: isChange)
+            self.checker.resolved(result, isChange: isChange, at: self.time)
         }
-        for result in effects.reads { self.checker.resolved(result) }
+        for result in effects.reads { self.checker.resolved(result, at: self.time) }
         for peer in effects.snapshotsToSend { self.sendSnapshot(i, to: peer) }
         if self.options.quorumDisk { self.reconcileDisk(i) }
         self.checkLeases()

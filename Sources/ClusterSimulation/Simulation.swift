@@ -46,6 +46,9 @@ package struct Simulation {
         package var snapshotInstalls: Int
         /// Steps at which some node held the serving lease.
         package var leaseSamples: Int
+        /// Operations on locks that were answered, and locks whose history was not decided.
+        package var lockAnswers: Int
+        package var undecidedLocks: Int
         package var disk = DiskCounts()
     }
 
@@ -174,12 +177,14 @@ package struct Simulation {
     package mutating func run() -> Outcome {
         self.runUntil(self.options.seconds * 1_000_000) { _ in false }
         if self.checker.violation == nil { self.expectProgress() }
+        self.checker.checkLocks()
         return Outcome(
             seed: self.options.seed, violation: self.checker.violation, time: self.time, traceHash: self.trace.hash,
             eventCount: self.trace.eventCount, committedCount: Int(self.checker.lastCommitted),
             acknowledgedCount: self.checker.acknowledgedCount, leaderCount: self.checker.leaderCount,
             configurationChanges: self.checker.configurationChanges, readCount: self.checker.readCount,
             snapshotInstalls: self.snapshotInstalls, leaseSamples: self.checker.leaseSamples,
+            lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
             disk: self.quorum.counts)
     }
 
@@ -224,12 +229,14 @@ package struct Simulation {
     }
 
     mutating func checkLeases() {
-        var holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)] = []
+        var first: (NodeID, Term)?
         for i in self.nodes.indices {
             guard let lease = self.nodes[i].lease, self.tick(i) - lease.start < Self.leaseTicks else { continue }
-            holders.append((self.nodes[i].id, lease.term, lease.isEstablished, lease.commitIndex))
+            self.checker.holdsLease(
+                self.nodes[i].id, lease.term, isEstablished: lease.isEstablished, commitIndex: lease.commitIndex,
+                beside: first)
+            first = first ?? (self.nodes[i].id, lease.term)
         }
-        self.checker.leases(holders)
     }
 
     func tick(_ i: Int) -> Tick {

@@ -18,6 +18,7 @@ struct TakeoverChecker {
     private(set) var fenceCount = 0
     private(set) var takeovers = 0
     var moves = 0
+    var locks = LockHistory()
     private var leaders: [Term: NodeID] = [:]
 
     init(blocks: Int) { self.acknowledged = Array(repeating: 0, count: blocks) }
@@ -104,6 +105,8 @@ struct ClientWrite: Equatable {
     var record: UInt64?
     /// In the same batch.
     var closes: UInt64?
+    /// An operation on a lock instead of a block.
+    var lock: LockRequest?
 }
 
 extension OpenRecord {

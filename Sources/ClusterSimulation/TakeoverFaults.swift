@@ -40,6 +40,10 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var workerFailurePerMillion: UInt64 = 0
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
+    /// A node comes back without its state, or with an older one.
+    package var stateLossesPerMinute: UInt64 = 0
+    /// A node is taken out of the cluster, and joins again.
+    package var leavesPerMinute: UInt64 = 0
 
     /// The quorum disk's, where there is one.
     package var disk = DiskFaults()
@@ -87,6 +91,8 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         faults.maximumPause = some([6_000_000, 6_000_000, 16_000_000], &random)
         faults.hangsPerMinute = some([0, 0, 3, 8], &random)
         faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
+        faults.stateLossesPerMinute = some([0, 0, 6, 20], &random)
+        faults.leavesPerMinute = some([0, 0, 6, 20], &random)
         return faults
     }
 }
@@ -117,6 +123,8 @@ extension TakeoverFaults {
             FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
             FaultSwitch("moves") { $0.movesPerMinute = 0 },
             FaultSwitch("stops") { $0.stopsPerMinute = 0 },
+            FaultSwitch("lost-states") { $0.stateLossesPerMinute = 0 },
+            FaultSwitch("leaves") { $0.leavesPerMinute = 0 },
         ] + DiskFaults.switches { $1(&$0.disk) }
 }
 
@@ -145,4 +153,8 @@ package struct TakeoverDefects: OptionSet, Sendable {
     package static let endServerFirst = TakeoverDefects(rawValue: 1 << 8)
     /// A leader without a path to the LUN stays.
     package static let stayUnreachable = TakeoverDefects(rawValue: 1 << 9)
+    /// A node that lost its state goes on under its old id.
+    package static let keepIDAfterLoss = TakeoverDefects(rawValue: 1 << 10)
+    /// The journal's batches are proposed a second time.
+    package static let repeatProposal = TakeoverDefects(rawValue: 1 << 11)
 }

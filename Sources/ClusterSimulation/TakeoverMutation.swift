@@ -53,6 +53,8 @@ package struct TakeoverMutation: Sendable {
             name: "acknowledgeUncommitted", defects: .acknowledgeUncommitted, faults: .pausedNodes),
         TakeoverMutation(name: "endServerFirst", defects: .endServerFirst, faults: .pausedNodes),
         TakeoverMutation(name: "stayUnreachable", defects: .stayUnreachable, faults: .cutPaths, seconds: 60),
+        TakeoverMutation(name: "keepIDAfterLoss", defects: .keepIDAfterLoss, faults: .lostStates),
+        TakeoverMutation(name: "repeatProposal", defects: .repeatProposal, faults: .pausedNodes),
         .besideDisk("takeoverIgnoresHeartbeat", .ignoreHeartbeat, faults: .lostLink),
         .besideDisk("takeoverSkipsBarrier", .skipBarrier, firstSeed: 150),
         .besideDisk("takeoverIgnoresLogs", .ignoreLogs),
@@ -136,6 +138,18 @@ extension TakeoverFaults {
         faults.disk.tearsWrites = true
         faults.disk.outagesPerMinute = 6
         faults.disk.maximumOutage = 1_000_000
+        return faults
+    }
+
+    /// Nodes come back without what they knew.
+    package static var lostStates: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.stateLossesPerMinute = 30
+        faults.maximumDowntime = 1_000_000
+        faults.partitionsPerMinute = 10
+        faults.maximumPartition = 3_000_000
+        faults.crashesPerMinute = 10
+        faults.slowSyncPerMillion = 100_000
         return faults
     }
 

@@ -4,7 +4,8 @@ import Raft
 extension TakeoverSimulation {
     enum FaultKind: CaseIterable {
         case partition, muteLink, crash, crashOfAll, pause, targetRestart, cutPath, serverExit, bridgeExit, serverHang,
-            bridgeHang, move, stop, nodePartition, diskOutage, diskWipe, diskRollback, diskChange
+            bridgeHang, move, stop, nodePartition, diskOutage, diskWipe, diskRollback, diskChange,
+            stateLoss, leave
     }
 
     private func rate(of kind: FaultKind) -> UInt64 {
@@ -26,6 +27,8 @@ extension TakeoverSimulation {
         case .diskWipe: self.faults.disk.wipesPerMinute
         case .diskRollback: self.faults.disk.rollbacksPerMinute
         case .diskChange: self.faults.disk.changesPerMinute
+        case .stateLoss: self.faults.stateLossesPerMinute
+        case .leave: self.faults.leavesPerMinute
         }
     }
 
@@ -67,12 +70,14 @@ extension TakeoverSimulation {
         case .nodePartition: self.cut(self.links.separate([self.nodes[0].id], from: self.nodes.map(\.id)))
         case .diskOutage: self.takeDiskAway(from: victim)
         case .diskWipe:
-            guard let disk = self.someDisk() else { return }
+            guard self.mayDiskForget, let disk = self.someDisk() else { return }
             self.wipeDisk(disk, area: self.random.below(3) == 0 ? nil : self.random.below(2))
         case .diskRollback:
-            guard let disk = self.someDisk() else { return }
+            guard self.mayDiskForget, let disk = self.someDisk() else { return }
             self.rollDiskBack(disk, Array(self.nodes.indices))
         case .diskChange: self.replaceQuorumDisk()
+        case .stateLoss: self.loseState(victim)
+        case .leave: self.letLeave(victim)
         }
     }
 

@@ -21,11 +21,15 @@ extension TakeoverSimulation {
         self.nodes[i].deferred = []
         self.nodes[i].hungBridge = nil
         self.nodes[i].hungServer = nil
-        self.nodes[i].raft = RaftNode(
-            id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
-            appliedIndex: contents.state?.appliedIndex ?? 0, limits: self.settings.raftLimits(for: self.nodes[i].role),
-            now: self.tick(i), defects: self.options.raftDefects)
-        self.nodes[i].state = contents.state
+        self.nodes[i].raft =
+            self.nodes[i].absence != nil
+            ? nil
+            : RaftNode(
+                id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
+                appliedIndex: contents.state?.appliedIndex ?? 0,
+                limits: self.settings.raftLimits(for: self.nodes[i].role),
+                now: self.tick(i), defects: self.options.raftDefects)
+        self.nodes[i].state = self.nodes[i].absence == nil ? contents.state : nil
         self.nodes[i].incoming = nil
         self.nodes[i].takeover = Takeover(
             node: self.nodes[i].id, role: self.nodes[i].role, limits: self.takeoverLimits)
@@ -34,6 +38,8 @@ extension TakeoverSimulation {
         self.nodes[i].diskEvents = []
         self.nodes[i].isSteppingDisk = false
         self.nodes[i].isChangingMembership = false
+        self.nodes[i].leaving = []
+        self.nodes[i].welcomed = []
         self.nodes[i].snapshotsSent = [:]
         self.quorum.sides[i].voter = nil
         self.nodes[i].takeoverEvents = []
@@ -55,6 +61,7 @@ extension TakeoverSimulation {
         self.nodes[i].requests = []
         self.trace.note(self.time, "start", self.nodes[i].id, contents.hardState.term)
         self.schedule(.tick(self.life(i)), after: 0, Self.tickInterval)
+        guard self.nodes[i].absence == nil else { return self.schedule(.ask(self.life(i)), after: 1000, 200_000) }
         guard self.nodes[i].role == .data else { return }
         self.startServer(i)
         self.schedule(.probe(self.life(i)), after: 1000, 200_000)
@@ -107,7 +114,9 @@ extension TakeoverSimulation {
     mutating func wake(_ i: Int) {
         let now = self.tick(i)
         let lease = UInt64(self.settings.leaseMilliseconds)
-        let held = self.nodes[i].raft?.leaseStart.map { now - min(now, $0) < lease } ?? false
+        let start = self.nodes[i].raft?.leaseStart
+        let held = start.map { now - min(now, $0) < lease } ?? false
+        if held, let start { self.nodes[i].server.leaseEnd = start + lease }
         guard held != self.nodes[i].lease else { return }
         self.nodes[i].lease = held
         self.decide(i, .lease(held))
@@ -148,7 +157,7 @@ extension TakeoverSimulation {
     private mutating func maintain(_ i: Int) {
         self.reconcileQuorumDisk(i)
         if self.nodes[i].raft?.isEstablishedLeader == true { self.reconcileMembership(i) }
-        if self.hasQuorumDisk { self.compact(i) }
+        self.compact(i)
         self.resendSnapshots(i)
     }
 
@@ -244,8 +253,8 @@ extension TakeoverSimulation {
         for result in effects.proposals {
             guard let pending = self.nodes[i].pending.removeValue(forKey: result.token) else { continue }
             switch result.outcome {
-            case .committed(let index): self.proposed(i, pending, isApplied: results[index] == .done)
-            case .dropped: self.proposed(i, pending, isApplied: false)
+            case .committed(let index): self.proposed(i, pending, results[index] ?? .done)
+            case .dropped: self.proposed(i, pending, nil)
             }
         }
         for result in effects.reads {
@@ -337,15 +346,26 @@ extension TakeoverSimulation {
         case .raft(let message):
             if self.links.isBlocked(from: message.from, to: message.to) { return }
             self.nodes[i].suspects[message.from] = nil
+            // A node that was removed still has its certificate; it has no say.
+            if self.nodes[i].state?.isRemoved(message.from) == true { return }
             self.step(i, .receive(message))
         case .snapshot(let message, let state):
             if self.links.isBlocked(from: message.from, to: message.to) { return }
+            if self.nodes[i].state?.isRemoved(message.from) == true { return }
             self.nodes[i].incoming = state
             self.step(i, .receive(message))
             self.nodes[i].incoming = nil
         case .reach(let node, let reach): self.nodes[i].reach[node] = (reach, self.tick(i))
         }
         self.settle(i)
+    }
+
+    mutating func change(_ i: Int, _ change: ConfigurationChange, _ pending: Pending) {
+        self.trace.note(self.time, "membership", self.nodes[i].id, 0, 0, "\(change)")
+        let token = self.nodes[i].nextToken
+        self.nodes[i].nextToken += 1
+        self.nodes[i].pending[token] = pending
+        self.step(i, .changeConfiguration(token: token, change))
     }
 
     mutating func propose(_ i: Int, _ command: Command, _ pending: Pending = .other) {
@@ -364,16 +384,28 @@ extension TakeoverSimulation {
         if self.nodes[i].journals.epoch != epoch { self.nodes[i].journals = (epoch, 0) }
         self.nodes[i].journals.underWay += 1
         if self.options.defects.contains(.acknowledgeUncommitted) { self.tellServer(i, generation, .appended(write)) }
-        var mutations: [StateRecords.Mutation] = [.putOpen(.simulated(record))]
+        var mutations = write.lock?.mutations ?? [.putOpen(.simulated(record))]
         if let closed = write.closes { mutations.append(.removeOpen(persistentID: closed)) }
+        if self.options.defects.contains(.repeatProposal), write.lock != nil {
+            self.schedule(.journalAgain(self.life(i), epoch: epoch, write: write), after: 1000, 500_000)
+        }
         self.propose(
             i, .mutate(epoch: epoch, mutations),
             .journal(generation: generation, epoch: epoch, write: write))
     }
 
-    private mutating func proposed(_ i: Int, _ pending: Pending, isApplied: Bool) {
+    mutating func proposeAgain(_ i: Int, _ epoch: Term, _ write: ClientWrite) {
+        guard let lock = write.lock else { return }
+        self.propose(i, .mutate(epoch: epoch, lock.mutations))
+    }
+
+    /// `result`: nil where it was dropped.
+    private mutating func proposed(_ i: Int, _ pending: Pending, _ result: CommandResult?) {
         if case .change = pending { self.nodes[i].isChangingMembership = false }
-        guard case .journal(let generation, let epoch, let write) = pending else { return }
+        guard case .journal(let generation, let epoch, let write) = pending else {
+            return self.membershipProposed(i, pending, result)
+        }
+        let isApplied = result == .done
         if self.nodes[i].journals.epoch == epoch { self.nodes[i].journals.underWay -= 1 }
         if isApplied {
             self.tellServer(i, generation, .appended(write))

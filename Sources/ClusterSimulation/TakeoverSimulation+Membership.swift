@@ -7,15 +7,13 @@ extension TakeoverSimulation {
         guard !self.nodes[i].isChangingMembership, let state = self.nodes[i].state, let raft = self.nodes[i].raft else {
             return
         }
-        let change = MembershipPlan.next(state.configuration, membership: raft.configuration, leaving: []) { id in
+        let change = MembershipPlan.next(
+            state.configuration, membership: raft.configuration, leaving: self.nodes[i].leaving
+        ) { id in
             raft.peers.contains { $0.node == id && $0.matchIndex > 0 }
         }
         guard let change else { return }
-        self.trace.note(self.time, "membership", self.nodes[i].id, 0, 0, "\(change)")
         self.nodes[i].isChangingMembership = true
-        let token = self.nodes[i].nextToken
-        self.nodes[i].nextToken += 1
-        self.nodes[i].pending[token] = .change
-        self.step(i, .changeConfiguration(token: token, change))
+        self.change(i, change, .change)
     }
 }

@@ -127,7 +127,8 @@ extension TakeoverSimulation: QuorumDiskUser {
 
     /// `clusterctl quorum replace`, or `remove`.
     mutating func replaceQuorumDisk() {
-        guard let leader = self.someLeader(), self.nodes[leader].pause == nil else { return }
+        guard self.mayDiskForget, let leader = self.someLeader(), self.nodes[leader].pause == nil else { return }
+        self.nextLoss = max(self.nextLoss, self.time + Self.lossInterval)
         self.trace.note(self.time, "disk change", self.nodes[leader].id)
         self.quorum.newest += 1
         let disk = self.makeDisk(number: self.quorum.newest, Self.diskLayout)

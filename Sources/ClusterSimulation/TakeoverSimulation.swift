@@ -46,6 +46,12 @@ package struct TakeoverSimulation {
         package var pathFailovers: Int
         /// Children that were stopped.
         package var hangs: Int
+        /// Machines that lost their state and were taken back; and that left and joined again.
+        package var healed: Int
+        package var joins: Int
+        /// Operations on locks that were answered, and locks whose history was not decided.
+        package var lockAnswers: Int
+        package var undecidedLocks: Int
         /// Of a run beside a quorum disk.
         package var disk: DiskCounts?
     }
@@ -71,6 +77,7 @@ package struct TakeoverSimulation {
         case peerLost(Life, NodeID)
         case reported(Life, Takeover.Event)
         case journal(Life, generation: UInt64, epoch: Term, write: ClientWrite)
+        case journalAgain(Life, epoch: Term, write: ClientWrite)
         case storageReply(Life, request: UInt64, SimulatedTarget.Reply?)
         case storageDone(Life, job: UInt64)
         case bridgeSaid(Life, bridge: UInt64, BridgeNews)
@@ -93,12 +100,17 @@ package struct TakeoverSimulation {
         case resume(Life)
         case heal(partition: UInt64)
         case client
+        case lockClient
         case fault(FaultKind)
         case crashAtStep(Life)
         case hangAtStep(Life, Child)
         case childResumes(Life, Child, id: UInt64)
         /// clusterd has asked it whether it is there, for as long as it waits.
         case childMissed(Life, Child, id: UInt64)
+        // Machines that are no members.
+        case ask(Life)
+        case asked(Life, Asker)
+        case takenIn(Life, as: NodeID, _ question: UInt64)
         case pauseAtStep(Life)
     }
 
@@ -114,12 +126,19 @@ package struct TakeoverSimulation {
     enum Pending {
         case journal(generation: UInt64, epoch: Term, write: ClientWrite)
         case change
+        /// The member is taken out; for that machine, which forgot it, or at its administrator's wish.
+        case removal(NodeID, Asker?)
+        case replacement(NodeID, Asker?)
+        case joining(Asker)
         case other
     }
 
     struct Node {
-        let id: NodeID
+        var id: NodeID
         let role: NodeRole
+        var absence: Absence?
+        /// The last that it asked the others.
+        var question: UInt64 = 0
         var incarnation: UInt64 = 0
         var isUp = false
         var pause: Pause?
@@ -143,6 +162,10 @@ package struct TakeoverSimulation {
         var diskEvents: [DiskEvent] = []
         var isSteppingDisk = false
         var isChangingMembership = false
+        /// Nodes that are being taken out, or out and back under another id.
+        var leaving: Set<NodeID> = []
+        /// Machines that are being taken in.
+        var welcomed: Set<Int> = []
         var snapshotsSent: [NodeID: UInt64] = [:]
         var takeoverEvents: [Takeover.Event] = []
         var isTakingOver = false
@@ -194,6 +217,10 @@ package struct TakeoverSimulation {
     var conflicts = 0
     var pathFailovers = 0
     var hangs = 0
+    var healed = 0
+    /// No state is lost and nobody leaves before.
+    var nextLoss: UInt64 = 0
+    var joins = 0
     var pathTrouble: (time: UInt64, writes: Int)?
     private(set) var founding: ClusterState
     let settings = ClusterSettings()
@@ -244,6 +271,7 @@ package struct TakeoverSimulation {
         }
         for i in self.nodes.indices { self.start(i) }
         self.queue.schedule(.client, at: 1000)
+        self.queue.schedule(.lockClient, at: 2000)
         for kind in FaultKind.allCases { self.scheduleFault(kind) }
     }
 
@@ -261,13 +289,18 @@ package struct TakeoverSimulation {
     package mutating func run() -> Outcome {
         self.runUntil(self.options.seconds * 1_000_000) { _ in false }
         if self.checker.violation == nil { self.expectService() }
+        if self.checker.violation == nil, let violation = self.checker.locks.violation() {
+            self.checker.fail(violation)
+        }
         return Outcome(
             seed: self.options.seed, violation: self.checker.violation, time: self.time, traceHash: self.trace.hash,
             eventCount: self.trace.eventCount, fences: self.checker.fenceCount, takeovers: self.checker.takeovers,
             moves: self.checker.moves, acknowledgedWrites: self.checker.acknowledgedWrites,
             acknowledgedRecords: self.checker.acknowledgedRecords, conflicts: self.conflicts,
             crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers,
-            hangs: self.hangs, disk: self.hasQuorumDisk ? self.quorum.counts : nil)
+            hangs: self.hangs, healed: self.healed, joins: self.joins,
+            lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
+            disk: self.hasQuorumDisk ? self.quorum.counts : nil)
     }
 
     mutating func runUntil(_ end: UInt64, _ isDone: (TakeoverSimulation) -> Bool) {
@@ -380,6 +413,9 @@ package struct TakeoverSimulation {
             guard self.isRunning(life, happening) else { return }
             self.wake(life.node)
             self.journal(life.node, generation, epoch, write)
+        case .journalAgain(let life, let epoch, let write):
+            guard self.isRunning(life, happening) else { return }
+            self.proposeAgain(life.node, epoch, write)
         case .storageReply(let life, let request, let reply):
             guard self.isRunning(life, happening) else { return }
             self.storageReplied(life.node, request, reply)
@@ -426,8 +462,19 @@ package struct TakeoverSimulation {
         case .childMissed(let life, let child, let id):
             guard self.isRunning(life, happening) else { return }
             self.giveUpChild(life.node, child, id)
+        case .ask(let life):
+            guard self.isRunning(life, happening) else { return }
+            self.ask(life.node)
+        case .asked(let life, let asker):
+            guard self.isRunning(life, happening) else { return }
+            self.wake(life.node)
+            self.asked(life.node, by: asker)
+        case .takenIn(let life, let node, let question):
+            guard self.isRunning(life, happening) else { return }
+            self.takenIn(life.node, as: node, question)
         case .heal(let partition): self.links.heal(partition)
         case .client: self.client()
+        case .lockClient: self.lockClient()
         case .fault(let kind): self.inject(kind)
         case .crashAtStep(let life):
             if self.hasFaults, self.life(life.node) == life { self.crashForAWhile(life.node, isAnnounced: false) }

@@ -25,7 +25,10 @@ struct TakeoverRuns: Sendable {
         var simulated: UInt64 = 0
         var disk = DiskCounts()
         var besideDisk = 0
-        var sum = (fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0)
+        var sum = (
+            fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0, healed: 0,
+            joins: 0
+        )
         await runSeeds(seeds) { seed in
             var simulation = TakeoverSimulation(self.options(seed))
             return Result(outcome: simulation.run(), lines: simulation.trace.lines)
@@ -40,6 +43,8 @@ struct TakeoverRuns: Sendable {
             sum.crashes += outcome.crashes
             sum.restarts += outcome.targetRestarts
             sum.paths += outcome.pathFailovers
+            sum.healed += outcome.healed
+            sum.joins += outcome.joins
             if let counts = outcome.disk {
                 besideDisk += 1
                 disk += counts
@@ -58,6 +63,7 @@ struct TakeoverRuns: Sendable {
             \(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours
               fences \(sum.fences), takeovers \(sum.takeovers), moves \(sum.moves), for want of a path \(sum.paths)
               crashes \(sum.crashes), target restarts \(sum.restarts)
+              states lost and healed \(sum.healed), left and joined again \(sum.joins)
               writes acknowledged \(sum.writes), refused by the reservation \(sum.conflicts)
               with a quorum disk \(besideDisk)
             """)

@@ -65,6 +65,18 @@ import Testing
         #expect(leases > 1000)
     }
 
+    /// Of all that a read without a quorum breaks the clients' answers alone show it.
+    @Test func aStaleReadIsInTheHistory() throws {
+        let mutation = try #require(Mutation.all.first { $0.name == "readWithoutQuorum" })
+        let found = (0..<mutation.maximumSeeds).contains { seed in
+            var simulation = Simulation(mutation.options(seed: seed))
+            _ = simulation.run()
+            var locks = simulation.checker.locks
+            return locks.violation() != nil
+        }
+        #expect(found)
+    }
+
     @Test func withoutFaultsOneLeaderServesAllAlong() {
         var options = Simulation.Options(seed: 1)
         options.faults = Faults()

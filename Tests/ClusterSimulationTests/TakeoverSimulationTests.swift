@@ -77,6 +77,27 @@ import Testing
         #expect(sum.refusedForHeartbeat > 20)
     }
 
+    /// Nodes that lose their state, and that leave, come back as new ones while everything else goes wrong.
+    @Test(arguments: [false, true])
+    func lostAndAbsentNodesComeBack(quorumDisk: Bool) {
+        var (healed, joins) = (0, 0)
+        for seed in UInt64(0)..<6 {
+            var options = TakeoverSimulation.Options(seed: seed)
+            options.quorumDisk = quorumDisk
+            options.seconds = 20
+            options.faults = .lostStates
+            options.faults?.leavesPerMinute = 20
+            options.faults?.disk.changesPerMinute = 2
+            var simulation = TakeoverSimulation(options)
+            let outcome = simulation.run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            healed += outcome.healed
+            joins += outcome.joins
+        }
+        #expect(healed > 2)
+        #expect(healed + joins > 4)
+    }
+
     @Test(arguments: [false, true])
     func withoutFaultsOneNodeServesAllAlong(quorumDisk: Bool) {
         var options = TakeoverSimulation.Options(seed: 1)
