@@ -46,12 +46,19 @@ package enum LinearizabilityVerdict: Equatable, Sendable {
 /// memory of what was tried (2017), as Porcupine has it. Objects are independent of each other, so a history is checked for
 /// each key alone.
 package struct LinearizabilityChecker<Model: SequentialModel> {
-    /// Orders begun, over all of a check. A history of some hundred operations takes about as many.
-    package static var standardLimit: Int { 2_000_000 }
+    /// Orders begun, over all of a check. A history of some hundred operations takes about as many; a tangled one is left open.
+    package static var standardLimit: Int { 20_000 }
 
     private struct Entry {
         var operation: Int
         var isAnswer: Bool
+    }
+
+    /// What may come next: first those that were answered, then those whose outcome nobody heard, which are put in only where
+    /// nothing else explains what follows.
+    private enum Candidate {
+        case entry(Int)
+        case unheard(Int)
     }
 
     private struct Tried: Hashable {
@@ -60,7 +67,9 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
     }
 
     private let operations: [TimedOperation<Model>]
-    /// Beginnings and answers in the order of their times; a doubly linked list, its head behind the last.
+    /// Those that were never answered, by their beginnings.
+    private let unheard: [Int]
+    /// Of the others the beginnings and answers in the order of their times; a doubly linked list, its head behind the last.
     private let entries: [Entry]
     private var next: [Int]
     private var previous: [Int]
@@ -71,10 +80,9 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
         self.operations = operations
         var timed: [(time: UInt64, entry: Entry)] = []
         for (index, operation) in operations.enumerated() {
+            guard let answer = operation.answer else { continue }
             timed.append((operation.begin, Entry(operation: index, isAnswer: false)))
-            if let answer = operation.answer {
-                timed.append((answer.time, Entry(operation: index, isAnswer: true)))
-            }
+            timed.append((answer.time, Entry(operation: index, isAnswer: true)))
         }
         // What happens at the same moment is side by side: beginnings first.
         timed.sort { a, b in
@@ -83,6 +91,9 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
             )
         }
         self.entries = timed.map(\.entry)
+        self.unheard = operations.indices.filter { operations[$0].answer == nil }.sorted {
+            (operations[$0].begin, $0) < (operations[$1].begin, $1)
+        }
         let count = self.entries.count
         self.next = (0...count).map { $0 == count ? (count == 0 ? count : 0) : $0 + 1 }
         self.previous = (0...count).map { $0 == 0 ? count : $0 - 1 }
@@ -97,39 +108,81 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
         var state = Model.initial
         var done = [UInt64](repeating: 0, count: (self.operations.count + 63) / 64)
         var tried: Set<Tried> = []
-        var path: [(entry: Int, before: Model.State)] = []
+        var path: [(step: Candidate, before: Model.State)] = []
         var deepest = (depth: -1, operation: 0)
-        var entry = self.next[head]
+        var candidate = Candidate.entry(self.next[head])
         while missing > 0 {
-            if entry != head, !self.entries[entry].isAnswer {
-                let operation = self.entries[entry].operation
-                if let after = self.step(operation, state) {
-                    done[operation / 64] ^= 1 << UInt64(operation % 64)
-                    if tried.insert(Tried(done: done, state: after)).inserted {
-                        guard tried.count <= limit else { return .undecided }
-                        path.append((entry, state))
-                        state = after
-                        self.lift(entry)
-                        if self.answers[operation] != nil { missing -= 1 }
-                        entry = self.next[head]
-                        continue
-                    }
-                    done[operation / 64] ^= 1 << UInt64(operation % 64)
+            let operation: Int
+            switch candidate {
+            case .entry(let entry):
+                if entry == head || self.entries[entry].isAnswer {
+                    candidate = .unheard(0)
+                    continue
                 }
-                entry = self.next[entry]
+                operation = self.entries[entry].operation
+            case .unheard(let index):
+                let barrier = self.firstAnswer
+                if index < self.unheard.count, self.operations[self.unheard[index]].begin <= barrier.time {
+                    operation = self.unheard[index]
+                    break
+                }
+                // An answer of something that found no place before it: what was put before was wrong.
+                if path.count > deepest.depth { deepest = (path.count, barrier.operation) }
+                guard let (last, before) = path.popLast() else { return .violated(operation: deepest.operation) }
+                state = before
+                self.undo(last, &done, &missing)
+                candidate = self.after(last)
                 continue
             }
-            // An answer of something that found no place before it: what was put before was wrong.
-            if path.count > deepest.depth, entry != head { deepest = (path.count, self.entries[entry].operation) }
-            guard let (last, before) = path.popLast() else { return .violated(operation: deepest.operation) }
-            let operation = self.entries[last].operation
-            state = before
+            guard done[operation / 64] & 1 << UInt64(operation % 64) == 0, let after = self.step(operation, state)
+            else {
+                candidate = self.after(candidate)
+                continue
+            }
             done[operation / 64] ^= 1 << UInt64(operation % 64)
-            self.unlift(last)
-            if self.answers[operation] != nil { missing += 1 }
-            entry = self.next[last]
+            guard tried.insert(Tried(done: done, state: after)).inserted else {
+                done[operation / 64] ^= 1 << UInt64(operation % 64)
+                candidate = self.after(candidate)
+                continue
+            }
+            guard tried.count <= limit else { return .undecided }
+            path.append((candidate, state))
+            state = after
+            if case .entry(let entry) = candidate {
+                self.lift(entry)
+                missing -= 1
+            }
+            candidate = .entry(self.next[head])
         }
         return .linearizable
+    }
+
+    private func after(_ candidate: Candidate) -> Candidate {
+        switch candidate {
+        case .entry(let entry): .entry(self.next[entry])
+        case .unheard(let index): .unheard(index + 1)
+        }
+    }
+
+    private mutating func undo(_ candidate: Candidate, _ done: inout [UInt64], _ missing: inout Int) {
+        let operation: Int
+        switch candidate {
+        case .entry(let entry):
+            operation = self.entries[entry].operation
+            self.unlift(entry)
+            missing += 1
+        case .unheard(let index): operation = self.unheard[index]
+        }
+        done[operation / 64] ^= 1 << UInt64(operation % 64)
+    }
+
+    /// Whatever comes next begins before it.
+    private var firstAnswer: (time: UInt64, operation: Int) {
+        var entry = self.next[self.entries.count]
+        while entry < self.entries.count, !self.entries[entry].isAnswer { entry = self.next[entry] }
+        guard entry < self.entries.count else { return (.max, 0) }
+        let operation = self.entries[entry].operation
+        return (self.operations[operation].answer?.time ?? .max, operation)
     }
 
     /// nil: not here. What nobody heard of and would change nothing may as well have happened later, or never.
