@@ -8,7 +8,10 @@ extension ClusterVersion {
     /// What each version brought, for people.
     package static let brought: [(version: ClusterVersion, what: String)] = [
         (1, "all that there was before versions were counted"),
-        (2, "versions themselves: the nodes' programs in the replicated state, the event 'upgraded'; nodes that are renamed"),
+        (
+            2,
+            "versions themselves: the nodes' programs in the replicated state, the event 'upgraded'; nodes that are renamed"
+        ),
     ]
 }
 

@@ -31,6 +31,12 @@ struct Checker {
     private(set) var configurationChanges = 0
     private var droppedTokens: Set<UInt64> = []
     private var reads: [UInt64: LogIndex] = [:]
+    /// Each proposal is an operation on one of a few locks, drawn from its token.
+    private(set) var locks = LockHistory()
+    private var lockOperations: [UInt64: (key: Int, index: Int)] = [:]
+    /// Who had each lock after which committed entry.
+    private var holders: [[(index: LogIndex, holder: UInt64?)]] = Array(repeating: [], count: Self.lockCount)
+    private static let lockCount = 4
 
     init(stateHash: UInt64) { self.stateHashes = [stateHash] }
 
@@ -204,6 +210,9 @@ struct Checker {
                 self.fail("client: proposal \(token) is committed at \(other) and \(entry.index)")
             }
             self.tokenOf[token] = entry.index
+            let (key, input) = Self.operation(of: token)
+            let holder = LockModel.apply(input, to: self.holders[key].last?.holder).state
+            self.holders[key].append((entry.index, holder))
         case .configuration: self.configurationChanges += 1
         case .empty: break
         }
@@ -220,16 +229,42 @@ struct Checker {
 
     // MARK: Clients
 
-    mutating func resolved(_ result: ProposalResult, isChange: Bool) {
+    private static func operation(of token: UInt64) -> (key: Int, input: LockModel.Input) {
+        let number = token / UInt64(Self.lockCount)
+        return (Int(token % UInt64(Self.lockCount)), number % 3 == 0 ? .clear : .acquire(token))
+    }
+
+    mutating func proposed(_ token: UInt64, at time: UInt64) {
+        let (key, input) = Self.operation(of: token)
+        self.lockOperations[token] = (key, self.locks.begins(input, key: key, at: time))
+    }
+
+    /// With the state as of that entry.
+    private mutating func answered(_ token: UInt64, at index: LogIndex, _ time: UInt64) {
+        guard let operation = self.lockOperations.removeValue(forKey: token) else { return }
+        let holder = self.holders[operation.key].last { $0.index <= index }?.holder
+        self.locks.answered(operation.key, operation.index, holder, at: time)
+    }
+
+    /// Whether what clients were told has an explanation.
+    mutating func checkLocks() {
+        if let violation = self.locks.violation() { self.fail(violation) }
+    }
+
+    mutating func resolved(_ result: ProposalResult, isChange: Bool, at time: UInt64) {
         switch result.outcome {
         case .committed(let index):
             self.acknowledgedCount += 1
             self.maximumAcknowledged = max(self.maximumAcknowledged, index)
+            if !isChange { self.answered(result.token, at: index, time) }
             if !isChange, self.tokenOf[result.token] != index {
                 self.fail("client: proposal \(result.token) was acknowledged at \(index) and is not there")
             }
         case .dropped(.unknown): break
         case .dropped(let reason):
+            if let operation = self.lockOperations.removeValue(forKey: result.token) {
+                self.locks.refused(operation.key, operation.index)
+            }
             self.droppedTokens.insert(result.token)
             if let index = self.tokenOf[result.token] {
                 self.fail("client: proposal \(result.token), committed at \(index), was dropped as \(reason)")
@@ -237,25 +272,31 @@ struct Checker {
         }
     }
 
-    mutating func readStarted(_ token: UInt64) { self.reads[token] = self.maximumAcknowledged }
+    mutating func readStarted(_ token: UInt64, at time: UInt64) {
+        self.reads[token] = self.maximumAcknowledged
+        let key = Self.operation(of: token).key
+        self.lockOperations[token] = (key, self.locks.begins(.read, key: key, at: time))
+    }
 
-    mutating func resolved(_ result: ReadResult) {
+    mutating func resolved(_ result: ReadResult, at time: UInt64) {
         guard let least = self.reads.removeValue(forKey: result.token) else { return }
         guard case .ready(let index) = result.outcome else { return }
+        self.answered(result.token, at: index, time)
         self.readCount += 1
         if index < least { self.fail("read: ReadIndex gave \(index), though \(least) was acknowledged before") }
     }
 
-    /// At any moment: who may answer reads from its own state because its lease stands.
-    mutating func leases(_ holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)]) {
-        guard let first = holders.first else { return }
-        self.leaseSamples += 1
-        if holders.count > 1 {
-            self.fail("lease: \(holders.map(\.node)) hold it at once, in terms \(holders.map(\.term))")
+    /// At any moment: who may answer reads from its own state because its lease stands. Called for each that does.
+    mutating func holdsLease(
+        _ node: NodeID, _ term: Term, isEstablished: Bool, commitIndex: LogIndex, beside other: (NodeID, Term)?
+    ) {
+        if let (otherNode, otherTerm) = other {
+            return self.fail("lease: \([otherNode, node]) hold it at once, in terms \([otherTerm, term])")
         }
-        if first.isEstablished, first.commitIndex < self.maximumAcknowledged {
+        self.leaseSamples += 1
+        if isEstablished, commitIndex < self.maximumAcknowledged {
             self.fail(
-                "lease: \(first.node) holds it with commit index \(first.commitIndex), "
+                "lease: \(node) holds it with commit index \(commitIndex), "
                     + "though \(self.maximumAcknowledged) was acknowledged")
         }
     }

@@ -28,38 +28,10 @@ package struct Faults: Equatable, SwitchableFaults {
     /// Entries kept behind the applied index when a node compacts; nil: it never does.
     package var compactionLag: UInt64?
 
-    // The quorum disk's, where there is one.
-    /// Requests that are reported as failed; what they wrote may land later.
-    package var diskFailurePerMillion: UInt64 = 0
-    /// Requests that take up to `maximumDiskDelay`.
-    package var diskDelayPerMillion: UInt64 = 0
-    package var maximumDiskDelay: UInt64 = 3_000_000
-    /// Of the writes under way when a node dies or starts anew, some land in part.
-    package var tearsDiskWrites = false
-    package var diskOutagesPerMinute: UInt64 = 0
-    /// The nodes lose each other and keep the disk.
-    package var nodePartitionsPerMinute: UInt64 = 0
-    /// One node loses the disk, or all do.
-    package var maximumDiskOutage: UInt64 = 8_000_000
-    package var diskWipesPerMinute: UInt64 = 0
-    package var diskRollbacksPerMinute: UInt64 = 0
-    /// The disk is taken out, another one added and made a voter, step by step.
-    package var diskChangesPerMinute: UInt64 = 0
+    /// The quorum disk's, where there is one.
+    package var disk = DiskFaults()
 
     package init() {}
-
-    /// For a cluster with a quorum disk, on top of `swarm`.
-    package mutating func addDiskSwarm(_ random: inout Random) {
-        func some(_ values: [UInt64], _ random: inout Random) -> UInt64 { values[random.below(values.count)] }
-        self.diskFailurePerMillion = some([0, 0, 2000, 20_000], &random)
-        self.diskDelayPerMillion = some([0, 10_000, 50_000], &random)
-        self.tearsDiskWrites = random.below(2) == 0
-        self.diskOutagesPerMinute = some([0, 0, 4, 12], &random)
-        self.nodePartitionsPerMinute = some([0, 4, 20], &random)
-        self.diskWipesPerMinute = some([0, 0, 0, 2], &random)
-        self.diskRollbacksPerMinute = some([0, 0, 2, 6], &random)
-        self.diskChangesPerMinute = some([0, 20, 60], &random)
-    }
 
     /// Some of everything, each seed with its own emphasis: a fault that is always on hides what happens without it.
     package static func swarm(_ random: inout Random) -> Faults {
@@ -88,32 +60,25 @@ package struct Faults: Equatable, SwitchableFaults {
 }
 
 extension Faults {
-    package static let switches: [FaultSwitch<Faults>] = [
-        FaultSwitch("loss") { $0.lossPerMillion = 0 },
-        FaultSwitch("duplication") { $0.duplicationPerMillion = 0 },
-        FaultSwitch("delay") { $0.delayPerMillion = 0 },
-        FaultSwitch("symmetric-partitions") { $0.symmetricPartitionsPerMinute = 0 },
-        FaultSwitch("asymmetric-partitions") { $0.asymmetricPartitionsPerMinute = 0 },
-        FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
-        FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
-        FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
-        FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
-        FaultSwitch("failed-syncs") { $0.failedSyncPerMillion = 0 },
-        FaultSwitch("torn-tails") { $0.tearsTails = false },
-        FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
-        FaultSwitch("membership-changes") { $0.membershipChangesPerMinute = 0 },
-        FaultSwitch("transfers") { $0.transfersPerMinute = 0 },
-        FaultSwitch("forgotten-leaders") { $0.forgottenLeadersPerMinute = 0 },
-        FaultSwitch("campaigns") { $0.campaignsPerMinute = 0 },
-        FaultSwitch("failed-snapshots") { $0.snapshotFailurePerMillion = 0 },
-        FaultSwitch("compaction") { $0.compactionLag = nil },
-        FaultSwitch("failed-disk-requests") { $0.diskFailurePerMillion = 0 },
-        FaultSwitch("slow-disk-requests") { $0.diskDelayPerMillion = 0 },
-        FaultSwitch("torn-disk-writes") { $0.tearsDiskWrites = false },
-        FaultSwitch("disk-outages") { $0.diskOutagesPerMinute = 0 },
-        FaultSwitch("node-partitions") { $0.nodePartitionsPerMinute = 0 },
-        FaultSwitch("disk-wipes") { $0.diskWipesPerMinute = 0 },
-        FaultSwitch("disk-rollbacks") { $0.diskRollbacksPerMinute = 0 },
-        FaultSwitch("disk-changes") { $0.diskChangesPerMinute = 0 },
-    ]
+    package static let switches: [FaultSwitch<Faults>] =
+        [
+            FaultSwitch("loss") { $0.lossPerMillion = 0 },
+            FaultSwitch("duplication") { $0.duplicationPerMillion = 0 },
+            FaultSwitch("delay") { $0.delayPerMillion = 0 },
+            FaultSwitch("symmetric-partitions") { $0.symmetricPartitionsPerMinute = 0 },
+            FaultSwitch("asymmetric-partitions") { $0.asymmetricPartitionsPerMinute = 0 },
+            FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
+            FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
+            FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+            FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
+            FaultSwitch("failed-syncs") { $0.failedSyncPerMillion = 0 },
+            FaultSwitch("torn-tails") { $0.tearsTails = false },
+            FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
+            FaultSwitch("membership-changes") { $0.membershipChangesPerMinute = 0 },
+            FaultSwitch("transfers") { $0.transfersPerMinute = 0 },
+            FaultSwitch("forgotten-leaders") { $0.forgottenLeadersPerMinute = 0 },
+            FaultSwitch("campaigns") { $0.campaignsPerMinute = 0 },
+            FaultSwitch("failed-snapshots") { $0.snapshotFailurePerMillion = 0 },
+            FaultSwitch("compaction") { $0.compactionLag = nil },
+        ] + DiskFaults.switches { $1(&$0.disk) }
 }

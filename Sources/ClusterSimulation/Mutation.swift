@@ -65,6 +65,7 @@ package struct Mutation: Sendable {
         Mutation(name: "leaseFromAnswer", defects: .leaseFromAnswer, proposalsPerSecond: 1, faults: .pauses),
         Mutation(name: "trustStaleWrites", defects: .trustStaleWrites, faults: .elections),
         Mutation(name: "skipPreviousCheck", defects: .skipPreviousCheck, faults: .elections),
+        Mutation(name: "readWithoutQuorum", defects: .readWithoutQuorum, faults: .elections),
         Mutation(
             name: "leaseDuringTransfer", defects: .leaseDuringTransfer, proposalsPerSecond: 1, faults: .leases,
             firstSeed: 60),
@@ -180,16 +181,16 @@ extension Faults {
         faults.delayPerMillion = 50_000
         faults.crashesPerMinute = 60
         faults.maximumDowntime = 2_000_000
-        faults.nodePartitionsPerMinute = 40
+        faults.disk.nodePartitionsPerMinute = 40
         faults.maximumPartition = 2_000_000
         faults.slowSyncPerMillion = 100_000
         faults.tearsTails = true
-        faults.tearsDiskWrites = true
-        faults.diskFailurePerMillion = 5000
-        faults.diskDelayPerMillion = 20_000
-        faults.maximumDiskDelay = 400_000
-        faults.diskOutagesPerMinute = 4
-        faults.maximumDiskOutage = 1_000_000
+        faults.disk.tearsWrites = true
+        faults.disk.failurePerMillion = 5000
+        faults.disk.delayPerMillion = 20_000
+        faults.disk.maximumDelay = 400_000
+        faults.disk.outagesPerMinute = 4
+        faults.disk.maximumOutage = 1_000_000
         return faults
     }
 
@@ -198,28 +199,28 @@ extension Faults {
         var faults = Faults.disk
         faults.crashesPerMinute = 100
         faults.maximumDowntime = 300_000
-        faults.diskFailurePerMillion = 50_000
-        faults.diskDelayPerMillion = 100_000
-        faults.maximumDiskDelay = 3_000_000
+        faults.disk.failurePerMillion = 50_000
+        faults.disk.delayPerMillion = 100_000
+        faults.disk.maximumDelay = 3_000_000
         return faults
     }
 
     /// The disk loses everything, or goes back.
     package static var forgetfulDisk: Faults {
         var faults = Faults.disk
-        faults.diskWipesPerMinute = 20
-        faults.diskRollbacksPerMinute = 40
-        faults.diskChangesPerMinute = 40
+        faults.disk.wipesPerMinute = 20
+        faults.disk.rollbacksPerMinute = 40
+        faults.disk.changesPerMinute = 40
         return faults
     }
 
     package static var nodePartitions: Faults {
         var faults = Faults()
-        faults.nodePartitionsPerMinute = 60
+        faults.disk.nodePartitionsPerMinute = 60
         faults.maximumPartition = 3_000_000
         faults.delayPerMillion = 50_000
-        faults.diskDelayPerMillion = 20_000
-        faults.maximumDiskDelay = 300_000
+        faults.disk.delayPerMillion = 20_000
+        faults.disk.maximumDelay = 300_000
         faults.pausesPerMinute = 10
         faults.maximumPause = 600_000
         return faults
@@ -228,10 +229,10 @@ extension Faults {
     /// Requests to the disk take about as long as it takes others to believe that the leader is gone, and clocks differ.
     package static var slowDisk: Faults {
         var faults = Faults()
-        faults.nodePartitionsPerMinute = 60
+        faults.disk.nodePartitionsPerMinute = 60
         faults.maximumPartition = 4_000_000
-        faults.diskDelayPerMillion = 150_000
-        faults.maximumDiskDelay = 460_000
+        faults.disk.delayPerMillion = 150_000
+        faults.disk.maximumDelay = 460_000
         faults.clockDriftPerMillion = 100_000
         return faults
     }

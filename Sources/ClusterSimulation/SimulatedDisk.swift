@@ -1,3 +1,4 @@
+import ClusterCore
 import Raft
 
 /// A node's disk: what a crash leaves is what was synced, and perhaps some of what was not.
@@ -9,6 +10,8 @@ struct SimulatedDisk {
         var appliedIndex: LogIndex = 0
         /// Chains every applied entry: equal hashes mean equal histories.
         var stateHash: UInt64 = 0
+        /// What stands for the log's beginning, in a simulation that has one.
+        var state: ClusterState?
 
         func term(at index: LogIndex) -> Term? {
             if index == self.base.index { return self.base.term }
@@ -18,8 +21,8 @@ struct SimulatedDisk {
     }
 
     enum Operation {
-        /// `stateHash`: of the snapshot, where the write installs one.
-        case write(Write, stateHash: UInt64)
+        /// `stateHash`: of the snapshot, where the write installs one. `state`: as of a snapshot or a compaction.
+        case write(Write, stateHash: UInt64 = 0, state: ClusterState? = nil)
         case apply([Entry])
     }
 
@@ -28,8 +31,9 @@ struct SimulatedDisk {
     /// How many of the queue the sync under way covers.
     private(set) var syncing = 0
 
-    init(base: Snapshot) {
+    init(base: Snapshot, state: ClusterState? = nil) {
         self.contents = Contents()
+        self.contents.state = state
         self.contents.base = base
         self.contents.hardState = HardState(term: base.term, commitIndex: base.index)
         self.contents.appliedIndex = base.index
@@ -53,7 +57,7 @@ struct SimulatedDisk {
         for operation in self.queue.prefix(self.syncing) {
             Self.perform(operation, on: &self.contents)
             switch operation {
-            case .write(let write, _): sequence = write.sequence
+            case .write(let write, _, _): sequence = write.sequence
             case .apply(let entries): applied = entries.last?.index
             }
         }
@@ -77,11 +81,11 @@ struct SimulatedDisk {
         }
         let kept = self.queue.isEmpty ? 0 : random.below(self.queue.count + 1)
         for operation in self.queue.prefix(kept) { Self.perform(operation, on: &self.contents) }
-        if tornTail, kept < self.queue.count, case .write(var write, _) = self.queue[kept],
+        if tornTail, kept < self.queue.count, case .write(var write, _, _) = self.queue[kept],
             write.snapshot == nil, write.compaction == nil, write.entries.count > 1
         {
             write.entries.removeLast(1 + random.below(write.entries.count - 1))
-            Self.perform(.write(write, stateHash: 0), on: &self.contents)
+            Self.perform(.write(write), on: &self.contents)
         }
         self.queue = []
         self.syncing = 0
@@ -89,7 +93,7 @@ struct SimulatedDisk {
 
     private static func perform(_ operation: Operation, on contents: inout Contents) {
         switch operation {
-        case .write(let write, let stateHash):
+        case .write(let write, let stateHash, let state):
             if let snapshot = write.snapshot {
                 contents.base = snapshot
                 contents.entries = []
@@ -108,6 +112,10 @@ struct SimulatedDisk {
                 contents.base = compaction
             }
             if let hardState = write.hardState { contents.hardState = hardState }
+            if let state {
+                contents.state = state
+                contents.appliedIndex = state.appliedIndex
+            }
         case .apply(let entries):
             for entry in entries where entry.index > contents.appliedIndex {
                 precondition(entry.index == contents.appliedIndex + 1, "entries are applied without a gap")

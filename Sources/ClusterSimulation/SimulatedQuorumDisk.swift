@@ -1,5 +1,6 @@
 import QuorumDisk
 import Raft
+import StateRecords
 
 /// The blocks of a LUN, and what is on its way to them.
 struct SharedDisk {
@@ -11,6 +12,10 @@ struct SharedDisk {
     /// An earlier state, for a LUN that goes back to it.
     var copy: [Int: [UInt8]] = [:]
     var isWhole = true
+    /// What the blocks of slots hold, as far as somebody looked.
+    private var decoded: [Int: AreaHeader?] = [:]
+    /// Blocks that were written since the last flush, as they were before.
+    private(set) var unflushed: [Int: [UInt8]?] = [:]
     /// Of each node: a request of an earlier one is refused.
     var sessions: [Int: UInt64] = [:]
 
@@ -20,54 +25,92 @@ struct SharedDisk {
         self.copy = self.blocks
     }
 
-    func read(_ offset: Int, _ byteCount: Int) -> [UInt8] { Self.read(offset, byteCount, of: self.blocks) }
-
-    static func read(_ offset: Int, _ byteCount: Int, of blocks: [Int: [UInt8]]) -> [UInt8] {
+    func read(_ offset: Int, _ byteCount: Int) -> [UInt8] {
+        let first = offset / Layout.blockSize
+        // Both slots of an area, as in almost every read.
+        if byteCount == Layout.blockSize { return self.blocks[first] ?? Self.emptyBlock }
         var bytes: [UInt8] = []
-        let empty = [UInt8](repeating: 0, count: Layout.blockSize)
-        for block in 0..<byteCount / Layout.blockSize {
-            bytes += blocks[offset / Layout.blockSize + block] ?? empty
-        }
+        bytes.reserveCapacity(byteCount)
+        for block in first..<first + byteCount / Layout.blockSize { bytes += self.blocks[block] ?? Self.emptyBlock }
         return bytes
     }
 
+    private static let emptyBlock = [UInt8](repeating: 0, count: Layout.blockSize)
+
     /// `sectors`: those that reach the medium; nil: all.
-    mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?) {
+    mutating func write(_ bytes: [UInt8], at offset: Int, sectors: Set<Int>?, isCached: Bool = false) {
         for block in 0..<bytes.count / Layout.blockSize {
             let number = offset / Layout.blockSize + block
-            var contents = self.blocks[number] ?? [UInt8](repeating: 0, count: Layout.blockSize)
-            for sector in 0..<Layout.blockSize / Self.sectorSize {
-                let start = block * Layout.blockSize + sector * Self.sectorSize
-                if let sectors, !sectors.contains(start / Self.sectorSize) { continue }
-                let range = sector * Self.sectorSize..<(sector + 1) * Self.sectorSize
-                contents.replaceSubrange(range, with: bytes[start..<start + Self.sectorSize])
+            if isCached, self.unflushed[number] == nil { self.unflushed[number] = .some(self.blocks[number]) }
+            let start = block * Layout.blockSize
+            guard let sectors else {
+                self.set(number, Array(bytes[start..<start + Layout.blockSize]))
+                continue
             }
-            self.blocks[number] = contents
+            var contents = self.blocks[number] ?? Self.emptyBlock
+            for sector in 0..<Layout.blockSize / Self.sectorSize {
+                let from = start + sector * Self.sectorSize
+                guard sectors.contains(from / Self.sectorSize) else { continue }
+                let range = sector * Self.sectorSize..<(sector + 1) * Self.sectorSize
+                contents.replaceSubrange(range, with: bytes[from..<from + Self.sectorSize])
+            }
+            self.set(number, contents)
         }
+    }
+
+    private mutating func set(_ number: Int, _ contents: [UInt8]?) {
+        self.blocks[number] = contents
+        self.decoded[number] = nil
+    }
+
+    mutating func flush() { self.unflushed = [:] }
+
+    /// Of what was not flushed, some is gone.
+    mutating func losePower(_ random: inout Random) {
+        for number in self.unflushed.keys.sorted() where random.below(2) == 0 {
+            self.set(number, self.unflushed[number] ?? nil)
+        }
+        self.unflushed = [:]
     }
 
     /// All of it, or both headers of one area.
     mutating func wipe(area: Int?) {
         if let area {
-            for slot in 0..<2 { self.blocks[self.superblock.layout.slotOffset(area, slot) / Layout.blockSize] = nil }
+            for slot in 0..<2 { self.set(self.superblock.layout.slotOffset(area, slot) / Layout.blockSize, nil) }
         } else {
             self.blocks = [:]
+            self.decoded = [:]
         }
         self.isWhole = false
     }
 
     mutating func goBack() {
         self.blocks = self.copy
+        self.decoded = [:]
         self.isWhole = false
     }
 
-    func headers(of area: Int, in blocks: [Int: [UInt8]]? = nil) -> [AreaHeader?] {
-        (0..<2).map { slot in
-            AreaHeader(
-                block: Self.read(
-                    self.superblock.layout.slotOffset(area, slot), Layout.blockSize, of: blocks ?? self.blocks),
-                layout: self.superblock.layout)
+    /// Of both slots, where they can be read.
+    mutating func headers(of area: Int) -> [AreaHeader] {
+        (0..<2).compactMap { slot in
+            let number = self.superblock.layout.slotOffset(area, slot) / Layout.blockSize
+            if let known = self.decoded[number] { return known }
+            let header = Self.header(self.blocks[number], self.superblock.layout)
+            self.decoded[number] = .some(header)
+            return header
         }
+    }
+
+    /// The highest header sequence of that area in the copy.
+    func copiedSequence(of area: Int) -> UInt64 {
+        (0..<2).compactMap { slot in
+            let number = self.superblock.layout.slotOffset(area, slot) / Layout.blockSize
+            return Self.header(self.copy[number], self.superblock.layout)?.sequence
+        }.max() ?? 0
+    }
+
+    private static func header(_ block: [UInt8]?, _ layout: Layout) -> AreaHeader? {
+        block.flatMap { AreaHeader(block: $0[...], layout: layout) }
     }
 
     /// The blocks that a valid header reaches.
@@ -117,12 +160,55 @@ package struct DiskCounts: Equatable, Sendable {
     }
 }
 
-/// All disks of a run, by their number.
+extension DiskCounts: CustomStringConvertible {
+    package var description: String {
+        """
+          disk votes \(self.grants), with entries \(self.grantsWithLog), with a checkpoint \(self.grantsWithState)
+          acknowledgements \(self.acknowledgements), checkpoints \(self.checkpoints), barriers \(self.barriers)
+          torn writes \(self.tornWrites), wipes \(self.wipes), gone back \(self.rollbacks), \
+        noticed by a node \(self.disabled), disks added \(self.replacements)
+        """
+    }
+}
+
+/// One node's side of its quorum disk.
+struct DiskSide {
+    /// The batch that the node waits for.
+    struct Batch {
+        var number: UInt64
+        var results: [[UInt8]?]
+        /// How many of them.
+        var missing: Int
+        var isOver: Bool
+        var hasWritten = false
+
+        init(number: UInt64, results: [[UInt8]?], isOver: Bool) {
+            self.number = number
+            self.results = results
+            self.missing = results.count
+            self.isOver = isOver
+        }
+    }
+
+    /// For the disk that the node's configuration names.
+    var voter: DiskVoter?
+    /// Values of it, over all starts of the node.
+    var lives: UInt64 = 0
+    /// What the node keeps of every disk, on stable storage.
+    var memories: [UInt64: DiskMemory] = [:]
+    /// It does not reach the disk until then.
+    var cutUntil: UInt64 = 0
+    var batch: Batch?
+    /// The target ended it; the node learns of it from the next request.
+    var sessionIsOver = false
+}
+
+/// All disks of a run, by the lower half of their GUIDs, and what is on its way to them.
 struct QuorumDisks {
     struct Flight {
         var node: Int
-        var incarnation: UInt64
-        var disk: NodeID
+        var life: UInt64
+        var disk: UInt64
         var batch: UInt64
         var session: UInt64
         var request: DiskBatch.Request
@@ -130,17 +216,21 @@ struct QuorumDisks {
         var position: Int
     }
 
-    struct Batch {
-        var number: UInt64
-        var results: [[UInt8]?]
-        var isOver = false
-    }
-
-    var disks: [NodeID: SharedDisk] = [:]
-    var newest: NodeID = 0
+    var disks: [UInt64: SharedDisk] = [:]
+    var newest: UInt64 = 0
     var flights: [UInt64: Flight] = [:]
     var nextFlight: UInt64 = 1
-    /// The batch that each node waits for.
-    var batches: [Int: Batch] = [:]
+    var sides: [DiskSide]
     var counts = DiskCounts()
+
+    init(nodes: Int) { self.sides = [DiskSide](repeating: DiskSide(), count: nodes) }
+}
+
+extension DiskIdentity {
+    static func simulated(_ number: UInt64) -> DiskIdentity {
+        DiskIdentity(cluster: GUID16(low: 1, high: 1), disk: GUID16(low: number, high: 2))
+    }
+
+    /// Under which a simulation finds the disk.
+    var key: UInt64 { self.disk.low }
 }

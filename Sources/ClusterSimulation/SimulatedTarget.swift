@@ -1,15 +1,17 @@
+import Raft
+
 /// An iSCSI target with one LUN: sessions, SCSI-3 persistent reservations, a write cache. What has arrived and is not executed
 /// yet lands later, unless something drains it.
 struct SimulatedTarget {
     /// The key of a node in a term, as `FenceKey`.
     struct Key: Hashable {
-        var node: Int
+        var node: NodeID
         var term: UInt64
     }
 
     /// An initiator port, as the target knows it: name and ISID. Who takes the fence and the bridge after it are the same one.
     struct Nexus: Hashable {
-        var node: Int
+        var node: NodeID
     }
 
     /// What PERSISTENT RESERVE IN says.
@@ -44,6 +46,8 @@ struct SimulatedTarget {
     /// A command on its way, and who waits for the answer.
     struct Packet {
         var nexus: Nexus
+        /// Whose cables it goes over.
+        var machine: Int
         var session: UInt64
         var incarnation: UInt64
         /// 0: the storage thread.

@@ -13,11 +13,11 @@ extension Simulation {
         case .transfer: self.faults.transfersPerMinute
         case .forgottenLeader: self.faults.forgottenLeadersPerMinute
         case .campaign: self.faults.campaignsPerMinute
-        case .nodePartition: self.faults.nodePartitionsPerMinute
-        case .diskOutage: self.faults.diskOutagesPerMinute
-        case .diskWipe: self.faults.diskWipesPerMinute
-        case .diskRollback: self.faults.diskRollbacksPerMinute
-        case .diskChange: self.faults.diskChangesPerMinute
+        case .nodePartition: self.faults.disk.nodePartitionsPerMinute
+        case .diskOutage: self.faults.disk.outagesPerMinute
+        case .diskWipe: self.faults.disk.wipesPerMinute
+        case .diskRollback: self.faults.disk.rollbacksPerMinute
+        case .diskChange: self.faults.disk.changesPerMinute
         }
     }
 
@@ -66,8 +66,13 @@ extension Simulation {
             let ids = self.nodes.map(\.id)
             self.cut(self.network.separate([ids[0]], from: ids), "between the nodes")
         case .diskOutage: self.cutDisk(from: self.random.below(2) == 0 ? [victim] : Array(self.nodes.indices))
-        case .diskWipe: self.wipeDisk()
-        case .diskRollback: self.rollDiskBack()
+        case .diskWipe:
+            guard let disk = self.someDisk() else { return }
+            let area = self.random.below(2) == 0 ? self.someLeader() : nil
+            self.wipeDisk(disk, area: area.flatMap { $0 < Self.diskLayout.areaCount ? $0 : nil })
+        case .diskRollback:
+            guard let disk = self.someDisk() else { return }
+            self.rollDiskBack(disk, Array(self.nodes.indices.prefix(Self.diskLayout.areaCount)))
         case .diskChange: self.changeDisk()
         }
     }
@@ -141,14 +146,19 @@ extension Simulation {
         guard let target, !self.nodes[target].isPaused, self.nodes[target].raft != nil else { return }
         let token = self.newToken()
         if self.random.below(8) == 0 {
-            self.checker.readStarted(token)
-            self.step(target, .readIndex(token: token))
+            self.checker.readStarted(token, at: self.time)
+            guard self.options.defects.contains(.readWithoutQuorum), let known = self.nodes[target].raft?.commitIndex
+            else { return self.step(target, .readIndex(token: token)) }
+            // Nor whether it leads at all.
+            self.checker.resolved(ReadResult(token: token, outcome: .ready(known)), at: self.time)
         } else {
             // Bursts reach the limits of windows and batches.
             let count = self.random.below(30) == 0 ? 20 : 1
+            self.checker.proposed(token, at: self.time)
             self.step(target, .propose(token: token, payload: payload(token: token, padding: self.random.below(200))))
             for _ in 1..<max(count, 2) where count > 1 {
                 let token = self.newToken()
+                self.checker.proposed(token, at: self.time)
                 self.step(target, .propose(token: token, payload: payload(token: token, padding: 0)))
             }
         }

@@ -11,7 +11,7 @@ extension Simulation {
         case .tick(let i, let incarnation):
             guard self.isAlive(i, incarnation, happening) else { return }
             self.step(i, .tick(random: self.random.next()))
-            self.stepDisk(i, .tick)
+            self.stepVoter(i, .tick)
             self.queue.schedule(happening, at: self.time + Self.tickInterval + self.random.below(UInt64(2000)))
         case .deliver(let envelope): self.deliver(envelope)
         case .synced(let i, let incarnation, let isFailure):
@@ -32,22 +32,15 @@ extension Simulation {
         case .fault(let kind): self.inject(kind)
         case .toDisk(let i, let incarnation, let message):
             guard self.isAlive(i, incarnation, happening) else { return }
-            if let commitIndex = self.nodes[i].raft?.commitIndex, self.nodes[i].voter?.number == message.to {
-                self.stepDisk(i, .receive(message, commitIndex: commitIndex))
+            if let commitIndex = self.nodes[i].raft?.commitIndex, self.quorum.sides[i].voter?.number == message.to {
+                self.stepVoter(i, .receive(message, commitIndex: commitIndex))
             }
-        case .diskRequest(let number): self.performDiskRequest(number)
-        case .diskBarrier(let i, let disk, let batch, let incarnation):
-            self.performBarrier(i, on: disk, batch: batch, incarnation: incarnation)
-        case .diskDone(let i, let incarnation, let disk, let batch, let results):
-            guard self.isAlive(i, incarnation, happening), self.nodes[i].voter?.number == disk else { return }
-            self.stepDisk(i, results.map { DiskEvent.completed(batch: batch, $0) } ?? .failed(batch: batch))
-        case .diskMemory(let i, let incarnation, let disk, let memory):
-            if self.nodes[i].incarnation == incarnation { self.nodes[i].diskMemories[disk] = memory }
+        case .disk(let happening): self.happen(happening)
         }
     }
 
     /// False where the process is gone; where it is paused, what happened waits for it.
-    private mutating func isAlive(_ i: Int, _ incarnation: UInt64, _ happening: Happening) -> Bool {
+    mutating func isAlive(_ i: Int, _ incarnation: UInt64, _ happening: Happening) -> Bool {
         guard self.nodes[i].incarnation == incarnation, self.nodes[i].raft != nil else { return false }
         guard self.nodes[i].isPaused else { return true }
         self.nodes[i].deferred.append(happening)
@@ -66,7 +59,7 @@ extension Simulation {
         self.nodes[i].knownCommit = node.commitIndex
         self.nodes[i].raft = node
         self.nodes[i].changeTokens = []
-        self.nodes[i].voter = nil
+        self.quorum.sides[i].voter = nil
         self.checker.restarted(self.nodes[i].id, hardState: contents.hardState)
         self.trace.note(
             self.time, "start", self.nodes[i].id, contents.hardState.term, node.lastIndex,
@@ -83,7 +76,7 @@ extension Simulation {
         self.nodes[i].lease = nil
         self.nodes[i].isPaused = false
         self.nodes[i].deferred = []
-        self.nodes[i].voter = nil
+        self.quorum.sides[i].voter = nil
         self.nodes[i].disk.lose(
             &self.random, tornTail: self.faults.tearsTails,
             loosesAppliedState: self.options.appliesOutsideTransaction)
@@ -140,9 +133,9 @@ extension Simulation {
         }
         for result in effects.proposals {
             let isChange = self.nodes[i].changeTokens.remove(result.token) != nil
-            self.checker.resolved(result, isChange: isChange)
+            self.checker.resolved(result, isChange: isChange, at: self.time)
         }
-        for result in effects.reads { self.checker.resolved(result) }
+        for result in effects.reads { self.checker.resolved(result, at: self.time) }
         for peer in effects.snapshotsToSend { self.sendSnapshot(i, to: peer) }
         if self.options.quorumDisk { self.reconcileDisk(i) }
         self.checkLeases()

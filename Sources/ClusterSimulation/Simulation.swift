@@ -46,6 +46,9 @@ package struct Simulation {
         package var snapshotInstalls: Int
         /// Steps at which some node held the serving lease.
         package var leaseSamples: Int
+        /// Operations on locks that were answered, and locks whose history was not decided.
+        package var lockAnswers: Int
+        package var undecidedLocks: Int
         package var disk = DiskCounts()
     }
 
@@ -66,10 +69,7 @@ package struct Simulation {
         case client
         case fault(FaultKind)
         case toDisk(node: Int, incarnation: UInt64, Message)
-        case diskRequest(UInt64)
-        case diskBarrier(node: Int, disk: NodeID, batch: UInt64, incarnation: UInt64)
-        case diskDone(node: Int, incarnation: UInt64, disk: NodeID, batch: UInt64, [[UInt8]]?)
-        case diskMemory(node: Int, incarnation: UInt64, disk: NodeID, DiskMemory)
+        case disk(DiskHappening)
     }
 
     struct Envelope {
@@ -116,13 +116,6 @@ package struct Simulation {
         var knownCommit: LogIndex = 0
         var changeTokens: Set<UInt64> = []
         var receivedStateHash: UInt64 = 0
-        /// Its side of the quorum disk that its configuration names.
-        var voter: DiskVoter?
-        var diskLives: UInt64 = 0
-        /// What it keeps of every disk, on stable storage.
-        var diskMemories: [NodeID: DiskMemory] = [:]
-        /// It does not reach the disk until then.
-        var diskCutUntil: UInt64 = 0
     }
 
     package let options: Options
@@ -138,7 +131,7 @@ package struct Simulation {
     var snapshotInstalls = 0
     var limits = RaftLimits()
     var hasFaults = true
-    var quorum = QuorumDisks()
+    var quorum: QuorumDisks
 
     package init(_ options: Options) {
         self.options = options
@@ -146,6 +139,7 @@ package struct Simulation {
         self.faults = options.faults ?? Faults.swarm(&self.random)
         self.trace = Trace(isVerbose: options.isVerbose)
         self.checker = Checker(stateHash: 0)
+        self.quorum = QuorumDisks(nodes: options.nodes + options.spares)
 
         self.limits.heartbeatTicks = 50
         self.limits.electionTicksMinimum = 400
@@ -161,7 +155,7 @@ package struct Simulation {
 
         var founders = Configuration(voters: (1...options.nodes).map(NodeID.init))
         if options.quorumDisk {
-            if options.faults == nil { self.faults.addDiskSwarm(&self.random) }
+            if options.faults == nil { self.faults.disk = .swarm(&self.random) }
             founders = Configuration(voters: founders.voters + [self.makeDisk()])
         }
         self.faults.switchOff(options.without)
@@ -183,12 +177,14 @@ package struct Simulation {
     package mutating func run() -> Outcome {
         self.runUntil(self.options.seconds * 1_000_000) { _ in false }
         if self.checker.violation == nil { self.expectProgress() }
+        self.checker.checkLocks()
         return Outcome(
             seed: self.options.seed, violation: self.checker.violation, time: self.time, traceHash: self.trace.hash,
             eventCount: self.trace.eventCount, committedCount: Int(self.checker.lastCommitted),
             acknowledgedCount: self.checker.acknowledgedCount, leaderCount: self.checker.leaderCount,
             configurationChanges: self.checker.configurationChanges, readCount: self.checker.readCount,
             snapshotInstalls: self.snapshotInstalls, leaseSamples: self.checker.leaseSamples,
+            lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
             disk: self.quorum.counts)
     }
 
@@ -206,7 +202,7 @@ package struct Simulation {
     private mutating func expectProgress() {
         self.hasFaults = false
         self.network.healAll()
-        for i in self.nodes.indices { self.nodes[i].diskCutUntil = 0 }
+        for i in self.nodes.indices { self.quorum.sides[i].cutUntil = 0 }
         for i in self.nodes.indices {
             if self.nodes[i].isPaused { self.resume(i) }
             if self.nodes[i].raft == nil || self.nodes[i].raft?.role == .stopped { self.restart(i) }
@@ -233,12 +229,14 @@ package struct Simulation {
     }
 
     mutating func checkLeases() {
-        var holders: [(node: NodeID, term: Term, isEstablished: Bool, commitIndex: LogIndex)] = []
+        var first: (NodeID, Term)?
         for i in self.nodes.indices {
             guard let lease = self.nodes[i].lease, self.tick(i) - lease.start < Self.leaseTicks else { continue }
-            holders.append((self.nodes[i].id, lease.term, lease.isEstablished, lease.commitIndex))
+            self.checker.holdsLease(
+                self.nodes[i].id, lease.term, isEstablished: lease.isEstablished, commitIndex: lease.commitIndex,
+                beside: first)
+            first = first ?? (self.nodes[i].id, lease.term)
         }
-        self.checker.leases(holders)
     }
 
     func tick(_ i: Int) -> Tick {

@@ -40,6 +40,13 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var workerFailurePerMillion: UInt64 = 0
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
+    /// A node comes back without its state, or with an older one.
+    package var stateLossesPerMinute: UInt64 = 0
+    /// A node is taken out of the cluster, and joins again.
+    package var leavesPerMinute: UInt64 = 0
+
+    /// The quorum disk's, where there is one.
+    package var disk = DiskFaults()
 
     package init() {}
 
@@ -48,6 +55,13 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         others.cutPathsPerMinute = 0
         others.maximumCut = Self().maximumCut
         return self.cutPathsPerMinute > 0 && others == Self()
+    }
+
+    var isOnlyLostLink: Bool {
+        var others = self
+        others.disk.nodePartitionsPerMinute = 0
+        others.maximumPartition = Self().maximumPartition
+        return self.disk.nodePartitionsPerMinute > 0 && others == Self()
     }
 
     /// Some of everything, each seed with its own emphasis.
@@ -77,36 +91,41 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         faults.maximumPause = some([6_000_000, 6_000_000, 16_000_000], &random)
         faults.hangsPerMinute = some([0, 0, 3, 8], &random)
         faults.hangAtStepPerMillion = some([0, 0, 40_000, 120_000], &random)
+        faults.stateLossesPerMinute = some([0, 0, 6, 20], &random)
+        faults.leavesPerMinute = some([0, 0, 6, 20], &random)
         return faults
     }
 }
 
 extension TakeoverFaults {
-    package static let switches: [FaultSwitch<TakeoverFaults>] = [
-        FaultSwitch("loss") { $0.lossPerMillion = 0 },
-        FaultSwitch("delay") { $0.delayPerMillion = 0 },
-        FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
-        FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
-        FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
-        FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
-        FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
-        FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
-        FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
-        FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
-        FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
-        FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
-        FaultSwitch("target-restarts") { $0.targetRestartsPerMinute = 0 },
-        FaultSwitch("cut-paths") { $0.cutPathsPerMinute = 0 },
-        FaultSwitch("stalled-streams") { $0.latePerMillion = 0 },
-        FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
-        FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
-        FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
-        FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
-        FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
-        FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
-        FaultSwitch("moves") { $0.movesPerMinute = 0 },
-        FaultSwitch("stops") { $0.stopsPerMinute = 0 },
-    ]
+    package static let switches: [FaultSwitch<TakeoverFaults>] =
+        [
+            FaultSwitch("loss") { $0.lossPerMillion = 0 },
+            FaultSwitch("delay") { $0.delayPerMillion = 0 },
+            FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
+            FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
+            FaultSwitch("crashes") { $0.crashesPerMinute = 0 },
+            FaultSwitch("crashes-of-all") { $0.crashesOfAllPerMinute = 0 },
+            FaultSwitch("pauses") { $0.pausesPerMinute = 0 },
+            FaultSwitch("long-pauses") { $0.maximumPause = Self().maximumPause },
+            FaultSwitch("crashes-at-steps") { $0.crashAtStepPerMillion = 0 },
+            FaultSwitch("pauses-at-steps") { $0.pauseAtStepPerMillion = 0 },
+            FaultSwitch("slow-syncs") { $0.slowSyncPerMillion = 0 },
+            FaultSwitch("clock-drift") { $0.clockDriftPerMillion = 0 },
+            FaultSwitch("target-restarts") { $0.targetRestartsPerMinute = 0 },
+            FaultSwitch("cut-paths") { $0.cutPathsPerMinute = 0 },
+            FaultSwitch("stalled-streams") { $0.latePerMillion = 0 },
+            FaultSwitch("slow-writes") { $0.slowWritePerMillion = 0 },
+            FaultSwitch("server-exits") { $0.serverExitsPerMinute = 0 },
+            FaultSwitch("bridge-exits") { $0.bridgeExitsPerMinute = 0 },
+            FaultSwitch("hangs") { $0.hangsPerMinute = 0 },
+            FaultSwitch("hangs-at-steps") { $0.hangAtStepPerMillion = 0 },
+            FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
+            FaultSwitch("moves") { $0.movesPerMinute = 0 },
+            FaultSwitch("stops") { $0.stopsPerMinute = 0 },
+            FaultSwitch("lost-states") { $0.stateLossesPerMinute = 0 },
+            FaultSwitch("leaves") { $0.leavesPerMinute = 0 },
+        ] + DiskFaults.switches { $1(&$0.disk) }
 }
 
 /// A safeguard that is switched off.
@@ -134,4 +153,8 @@ package struct TakeoverDefects: OptionSet, Sendable {
     package static let endServerFirst = TakeoverDefects(rawValue: 1 << 8)
     /// A leader without a path to the LUN stays.
     package static let stayUnreachable = TakeoverDefects(rawValue: 1 << 9)
+    /// A node that lost its state goes on under its old id.
+    package static let keepIDAfterLoss = TakeoverDefects(rawValue: 1 << 10)
+    /// The journal's batches are proposed a second time.
+    package static let repeatProposal = TakeoverDefects(rawValue: 1 << 11)
 }

@@ -1,9 +1,16 @@
+import QuorumDisk
+import Raft
+
 /// One safeguard of the takeover switched off, under the faults it guards against, as `Mutation` has Raft's.
 package struct TakeoverMutation: Sendable {
     package var name: String
     package var defects: TakeoverDefects
     package var faults: TakeoverFaults
     package var isPersistent: Bool?
+    /// A quorum disk in the witness's place.
+    package var quorumDisk = false
+    package var diskDefects: DiskDefects = []
+    package var raftDefects: RaftDefects = []
     package var seconds: UInt64 = 60
     /// Where the hunt begins: a seed that noticed it when this was written, so that tests stay quick.
     package var firstSeed: UInt64 = 0
@@ -15,6 +22,9 @@ package struct TakeoverMutation: Sendable {
         options.faults = self.faults
         options.isPersistent = self.isPersistent
         options.defects = self.defects
+        options.quorumDisk = self.quorumDisk
+        options.diskDefects = self.diskDefects
+        options.raftDefects = self.raftDefects
         return options
     }
 
@@ -43,7 +53,28 @@ package struct TakeoverMutation: Sendable {
             name: "acknowledgeUncommitted", defects: .acknowledgeUncommitted, faults: .pausedNodes),
         TakeoverMutation(name: "endServerFirst", defects: .endServerFirst, faults: .pausedNodes),
         TakeoverMutation(name: "stayUnreachable", defects: .stayUnreachable, faults: .cutPaths, seconds: 60),
+        TakeoverMutation(name: "keepIDAfterLoss", defects: .keepIDAfterLoss, faults: .lostStates),
+        TakeoverMutation(name: "repeatProposal", defects: .repeatProposal, faults: .pausedNodes),
+        .besideDisk("takeoverIgnoresHeartbeat", .ignoreHeartbeat, faults: .lostLink),
+        .besideDisk("takeoverSkipsBarrier", .skipBarrier, firstSeed: 150),
+        .besideDisk("takeoverIgnoresLogs", .ignoreLogs),
+        .besideDisk("takeoverVotesWithoutBallot", .voteWithoutBallot, firstSeed: 5),
+        .besideDisk("takeoverAllowsEqualBallot", .equalBallotAllowed, firstSeed: 112),
+        .besideDisk("takeoverIgnoresRollback", .ignoreRollback, faults: .forgetfulDisk, firstSeed: 27),
+        .besideDisk("takeoverTrustsCache", .trustCache, faults: .lostPower),
+        .besideDisk("takeoverWithoutAdopting", raft: .voteWithoutAdopting, firstSeed: 2),
     ]
+
+    private static func besideDisk(
+        _ name: String, _ diskDefects: DiskDefects = [], raft: RaftDefects = [], faults: TakeoverFaults = .besideDisk,
+        firstSeed: UInt64 = 0
+    ) -> TakeoverMutation {
+        var mutation = TakeoverMutation(name: name, defects: [], faults: faults, firstSeed: firstSeed)
+        mutation.quorumDisk = true
+        mutation.diskDefects = diskDefects
+        mutation.raftDefects = raft
+        return mutation
+    }
 }
 
 extension TakeoverFaults {
@@ -86,6 +117,68 @@ extension TakeoverFaults {
         faults.slowWritePerMillion = 20_000
         faults.bridgeExitsPerMinute = 4
         faults.movesPerMinute = 4
+        return faults
+    }
+
+    /// The nodes die and lose each other, so that the disk decides; requests to it fail, tear and come late, and its target
+    /// loses its power.
+    package static var besideDisk: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.crashesPerMinute = 25
+        faults.maximumDowntime = 3_000_000
+        faults.slowSyncPerMillion = 100_000
+        faults.pausesPerMinute = 6
+        faults.targetRestartsPerMinute = 6
+        faults.maximumTargetDowntime = 1_000_000
+        faults.disk.nodePartitionsPerMinute = 20
+        faults.maximumPartition = 4_000_000
+        faults.disk.failurePerMillion = 10_000
+        faults.disk.delayPerMillion = 50_000
+        faults.disk.maximumDelay = 1_800_000
+        faults.disk.tearsWrites = true
+        faults.disk.outagesPerMinute = 6
+        faults.disk.maximumOutage = 1_000_000
+        return faults
+    }
+
+    /// Nodes come back without what they knew.
+    package static var lostStates: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.stateLossesPerMinute = 30
+        faults.maximumDowntime = 1_000_000
+        faults.partitionsPerMinute = 10
+        faults.maximumPartition = 3_000_000
+        faults.crashesPerMinute = 10
+        faults.slowSyncPerMillion = 100_000
+        return faults
+    }
+
+    /// The disk's target loses its power, and flushes slowly.
+    package static var lostPower: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.targetRestartsPerMinute = 20
+        faults.maximumTargetDowntime = 500_000
+        faults.disk.outagesPerMinute = 20
+        faults.disk.maximumOutage = 500_000
+        faults.disk.slowFlushPerMillion = 200_000
+        faults.disk.maximumSlowFlush = 800_000
+        return faults
+    }
+
+    /// The disk loses everything, or goes back.
+    package static var forgetfulDisk: TakeoverFaults {
+        var faults = TakeoverFaults.besideDisk
+        faults.disk.wipesPerMinute = 6
+        faults.disk.rollbacksPerMinute = 20
+        faults.disk.changesPerMinute = 20
+        return faults
+    }
+
+    /// The nodes lose each other, and nothing else goes wrong: whoever serves goes on.
+    package static var lostLink: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.disk.nodePartitionsPerMinute = 10
+        faults.maximumPartition = 8_000_000
         return faults
     }
 

@@ -135,7 +135,7 @@ extension TakeoverSimulation {
         let request = self.newID()
         self.send(
             SimulatedTarget.Packet(
-                nexus: SimulatedTarget.Nexus(node: i), session: session.id,
+                nexus: SimulatedTarget.Nexus(node: self.nodes[i].id), machine: i, session: session.id,
                 incarnation: self.nodes[i].incarnation, bridge: bridge.id, request: request, key: bridge.key,
                 command: command), &session)
         self.nodes[i].bridge?.session = session

@@ -4,7 +4,8 @@ import Raft
 extension TakeoverSimulation {
     enum FaultKind: CaseIterable {
         case partition, muteLink, crash, crashOfAll, pause, targetRestart, cutPath, serverExit, bridgeExit, serverHang,
-            bridgeHang, move, stop
+            bridgeHang, move, stop, nodePartition, diskOutage, diskWipe, diskRollback, diskChange,
+            stateLoss, leave
     }
 
     private func rate(of kind: FaultKind) -> UInt64 {
@@ -21,6 +22,13 @@ extension TakeoverSimulation {
         case .serverHang, .bridgeHang: self.faults.hangsPerMinute
         case .move: self.faults.movesPerMinute
         case .stop: self.faults.stopsPerMinute
+        case .nodePartition: self.faults.disk.nodePartitionsPerMinute
+        case .diskOutage: self.faults.disk.outagesPerMinute
+        case .diskWipe: self.faults.disk.wipesPerMinute
+        case .diskRollback: self.faults.disk.rollbacksPerMinute
+        case .diskChange: self.faults.disk.changesPerMinute
+        case .stateLoss: self.faults.stateLossesPerMinute
+        case .leave: self.faults.leavesPerMinute
         }
     }
 
@@ -59,6 +67,29 @@ extension TakeoverSimulation {
         case .stop:
             guard self.nodes[victim].isUp, self.nodes[victim].pause == nil else { return }
             self.report(victim, .stop)
+        case .nodePartition: self.cut(self.links.separate([self.nodes[0].id], from: self.nodes.map(\.id)))
+        case .diskOutage: self.takeDiskAway(from: victim)
+        case .diskWipe:
+            guard self.mayDiskForget, let disk = self.someDisk() else { return }
+            self.wipeDisk(disk, area: self.random.below(3) == 0 ? nil : self.random.below(2))
+        case .diskRollback:
+            guard self.mayDiskForget, let disk = self.someDisk() else { return }
+            self.rollDiskBack(disk, Array(self.nodes.indices))
+        case .diskChange: self.replaceQuorumDisk()
+        case .stateLoss: self.loseState(victim)
+        case .leave: self.letLeave(victim)
+        }
+    }
+
+    /// One node's way to the disk, both, or the disk's own target, which loses its power.
+    private mutating func takeDiskAway(from victim: Int) {
+        switch self.random.below(3) {
+        case 0: self.cutDisk(from: [victim])
+        case 1: self.cutDisk(from: Array(self.nodes.indices))
+        default:
+            guard self.diskIsApart, let disk = self.someDisk() else { return }
+            self.restartDiskTarget(disk)
+            self.cutDisk(from: Array(self.nodes.indices))
         }
     }
 
@@ -85,7 +116,7 @@ extension TakeoverSimulation {
         return self.random.below(self.nodes.count)
     }
 
-    private func someLeader() -> Int? {
+    func someLeader() -> Int? {
         self.nodes.indices.filter { self.nodes[$0].raft?.isLeader == true }.max {
             (self.nodes[$0].raft?.term ?? 0) < (self.nodes[$1].raft?.term ?? 0)
         }

@@ -1,4 +1,5 @@
 import ClusterCore
+import QuorumDisk
 import Raft
 import StateRecords
 
@@ -8,6 +9,7 @@ extension TakeoverSimulation {
     static let heirSilence: UInt64 = 1000
     /// Milliseconds for which what a node said of its path to the LUN counts.
     static let reachTime: UInt64 = 5000
+    static let snapshotTime: UInt64 = 5000
 
     // MARK: Life
 
@@ -19,16 +21,27 @@ extension TakeoverSimulation {
         self.nodes[i].deferred = []
         self.nodes[i].hungBridge = nil
         self.nodes[i].hungServer = nil
-        self.nodes[i].raft = RaftNode(
-            id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
-            appliedIndex: contents.base.index, limits: self.settings.raftLimits(for: self.nodes[i].role),
-            now: self.tick(i))
-        self.nodes[i].state = self.founding
-        self.nodes[i].records = []
+        self.nodes[i].raft =
+            self.nodes[i].absence != nil
+            ? nil
+            : RaftNode(
+                id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
+                appliedIndex: contents.state?.appliedIndex ?? 0,
+                limits: self.settings.raftLimits(for: self.nodes[i].role),
+                now: self.tick(i), defects: self.options.raftDefects)
+        self.nodes[i].state = self.nodes[i].absence == nil ? contents.state : nil
+        self.nodes[i].incoming = nil
         self.nodes[i].takeover = Takeover(
             node: self.nodes[i].id, role: self.nodes[i].role, limits: self.takeoverLimits)
         self.nodes[i].raftEvents = []
         self.nodes[i].isStepping = false
+        self.nodes[i].diskEvents = []
+        self.nodes[i].isSteppingDisk = false
+        self.nodes[i].isChangingMembership = false
+        self.nodes[i].leaving = []
+        self.nodes[i].welcomed = []
+        self.nodes[i].snapshotsSent = [:]
+        self.quorum.sides[i].voter = nil
         self.nodes[i].takeoverEvents = []
         self.nodes[i].isTakingOver = false
         self.nodes[i].lease = false
@@ -48,6 +61,7 @@ extension TakeoverSimulation {
         self.nodes[i].requests = []
         self.trace.note(self.time, "start", self.nodes[i].id, contents.hardState.term)
         self.schedule(.tick(self.life(i)), after: 0, Self.tickInterval)
+        guard self.nodes[i].absence == nil else { return self.schedule(.ask(self.life(i)), after: 1000, 200_000) }
         guard self.nodes[i].role == .data else { return }
         self.startServer(i)
         self.schedule(.probe(self.life(i)), after: 1000, 200_000)
@@ -71,6 +85,8 @@ extension TakeoverSimulation {
         self.nodes[i].pause = nil
         self.nodes[i].deferred = []
         self.nodes[i].disk.lose(&self.random, tornTail: true)
+        self.quorum.sides[i].voter = nil
+        if self.hasQuorumDisk { self.tearDiskWrites(of: i) }
         guard isAnnounced else { return }
         let gone = self.nodes[i].id
         for j in self.nodes.indices where j != i && self.nodes[j].isUp {
@@ -98,7 +114,9 @@ extension TakeoverSimulation {
     mutating func wake(_ i: Int) {
         let now = self.tick(i)
         let lease = UInt64(self.settings.leaseMilliseconds)
-        let held = self.nodes[i].raft?.leaseStart.map { now - min(now, $0) < lease } ?? false
+        let start = self.nodes[i].raft?.leaseStart
+        let held = start.map { now - min(now, $0) < lease } ?? false
+        if held, let start { self.nodes[i].server.leaseEnd = start + lease }
         guard held != self.nodes[i].lease else { return }
         self.nodes[i].lease = held
         self.decide(i, .lease(held))
@@ -107,10 +125,11 @@ extension TakeoverSimulation {
     mutating func ticked(_ i: Int) {
         self.wake(i)
         self.step(i, .tick(random: self.random.next()))
+        self.stepDisk(i, .tick)
         self.settle(i)
     }
 
-    private mutating func settle(_ i: Int) {
+    mutating func settle(_ i: Int) {
         let now = self.tick(i)
         let patience = UInt64(self.settings.heartbeatMilliseconds) * 3 / 2
         for peer in self.nodes[i].suspects.keys.sorted() {
@@ -118,20 +137,35 @@ extension TakeoverSimulation {
             self.nodes[i].suspects[peer] = nil
             if self.nodes[i].raft?.leader == peer { self.step(i, .peerLost(peer)) }
         }
-        if let raft = self.nodes[i].raft, raft.isEstablishedLeader, self.nodes[i].state.appliedTerm == raft.term,
+        if let raft = self.nodes[i].raft, raft.isEstablishedLeader, self.nodes[i].state?.appliedTerm == raft.term,
             self.nodes[i].establishedTerm != raft.term
         {
             self.nodes[i].establishedTerm = raft.term
             self.updateHeirs(i)
-            let handover = self.nodes[i].state.handover
+            let handover = self.nodes[i].state?.handover
             self.decide(i, .predecessor(handedOver: handover != nil, steps: handover ?? []))
             self.decide(i, .ownTermApplied(raft.term))
         }
         if now - self.nodes[i].lastMaintenance >= Self.maintenanceInterval {
             self.nodes[i].lastMaintenance = now
             self.updateHeirs(i)
+            self.maintain(i)
         }
         self.decide(i, .tick)
+    }
+
+    private mutating func maintain(_ i: Int) {
+        self.reconcileQuorumDisk(i)
+        if self.nodes[i].raft?.isEstablishedLeader == true { self.reconcileMembership(i) }
+        self.compact(i)
+        self.resendSnapshots(i)
+    }
+
+    private mutating func compact(_ i: Int) {
+        guard let state = self.nodes[i].state, let base = self.nodes[i].raft?.base.index,
+            state.appliedIndex > base + Self.compaction.entries
+        else { return }
+        self.step(i, .compact(through: state.appliedIndex - Self.compaction.kept))
     }
 
     private mutating func updateHeirs(_ i: Int) {
@@ -142,12 +176,13 @@ extension TakeoverSimulation {
         }
         let now = self.tick(i)
         let candidates: [Heirs.Candidate] = raft.peers.compactMap { peer in
-            guard self.nodes[Int(peer.node) - 1].role == .data, let heard = peer.lastHeard,
+            guard self.nodes[i].state?.configuration.node(peer.node)?.role == .data, let heard = peer.lastHeard,
                 now - min(now, heard) < Self.heirSilence
             else { return nil }
             return Heirs.Candidate(
                 node: peer.node, matchIndex: peer.matchIndex,
-                hasFailed: self.nodes[i].state.failedNodes.contains(peer.node), reach: self.reach(of: peer.node, at: i))
+                hasFailed: self.nodes[i].state?.failedNodes.contains(peer.node) ?? false,
+                reach: self.reach(of: peer.node, at: i))
         }
         let (heirs, reaching) = Heirs.choose(
             from: candidates, leaderRole: self.nodes[i].role, leaderReach: self.reach(of: self.nodes[i].id, at: i))
@@ -189,37 +224,37 @@ extension TakeoverSimulation {
             self.perform(i, effects)
         }
         self.nodes[i].isStepping = false
+        self.drainDisk(i)
+    }
+
+    private mutating func persist(_ i: Int, _ write: Write) {
+        if write.snapshot != nil {
+            guard let incoming = self.nodes[i].incoming else { preconditionFailure("a snapshot without its state") }
+            self.trace.note(self.time, "installs", self.nodes[i].id, incoming.appliedIndex)
+            self.nodes[i].state = incoming
+            self.nodes[i].incoming = nil
+            self.nodes[i].disk.enqueue(.write(write, state: incoming))
+        } else {
+            self.nodes[i].disk.enqueue(.write(write, state: write.compaction == nil ? nil : self.nodes[i].state))
+        }
+        self.startSync(i)
     }
 
     private mutating func perform(_ i: Int, _ effects: Effects) {
-        if let write = effects.write {
-            self.nodes[i].disk.enqueue(.write(write, stateHash: 0))
-            self.startSync(i)
-        }
+        if let write = effects.write { self.persist(i, write) }
         if let leadership = effects.leadership {
             self.trace.note(
                 self.time, "role", self.nodes[i].id, leadership.term, leadership.leader ?? 0, "\(leadership.role)")
-            if leadership.role == .leader { self.checker.becameLeader(i, leadership.term) }
+            if leadership.role == .leader { self.checker.becameLeader(self.nodes[i].id, leadership.term) }
             self.nodes[i].suspects = [:]
             self.decide(i, .leadership(isLeader: leadership.role == .leader, term: leadership.term))
         }
-        var results: [LogIndex: CommandResult] = [:]
-        for entry in effects.committed {
-            guard let result = try? self.nodes[i].state.apply(entry) else {
-                preconditionFailure("all programs of the simulation are the same")
-            }
-            results[entry.index] = result
-            guard case .command(let bytes) = entry.payload, result == .done,
-                case .mutate(_, let mutations)? = try? Command(decoding: bytes)
-            else { continue }
-            for case .reserveIDs(let record) in mutations { self.nodes[i].records.insert(record) }
-        }
-        if !effects.committed.isEmpty { self.step(i, .applied(self.nodes[i].state.appliedIndex)) }
+        let results = self.apply(i, effects.committed)
         for result in effects.proposals {
             guard let pending = self.nodes[i].pending.removeValue(forKey: result.token) else { continue }
             switch result.outcome {
-            case .committed(let index): self.proposed(i, pending, isApplied: results[index] == .done)
-            case .dropped: self.proposed(i, pending, isApplied: false)
+            case .committed(let index): self.proposed(i, pending, results[index] ?? .done)
+            case .dropped: self.proposed(i, pending, nil)
             }
         }
         for result in effects.reads {
@@ -231,8 +266,56 @@ extension TakeoverSimulation {
                 self.report(i, .failed(operation, refusal))
             }
         }
-        for message in effects.messages { self.transmit(.raft(message), from: message.from, to: message.to) }
+        for message in effects.messages {
+            guard isDisk(message.to) else {
+                self.transmit(.raft(message), from: message.from, to: message.to)
+                continue
+            }
+            if self.quorum.sides[i].voter?.number == message.to, let commitIndex = self.nodes[i].raft?.commitIndex {
+                self.nodes[i].diskEvents.append(.receive(message, commitIndex: commitIndex))
+            }
+        }
+        for node in effects.snapshotsToSend { self.sendSnapshot(i, to: node) }
         if let reason = effects.stopped { self.checker.fail("node \(i + 1) stopped: \(reason)") }
+    }
+
+    private mutating func apply(_ i: Int, _ entries: [Entry]) -> [LogIndex: CommandResult] {
+        guard !entries.isEmpty else { return [:] }
+        guard var state = self.nodes[i].state else { preconditionFailure("entries before the state") }
+        // Taken out, so that it is changed in place.
+        self.nodes[i].state = nil
+        var results: [LogIndex: CommandResult] = [:]
+        for entry in entries {
+            guard let result = try? state.apply(entry) else {
+                preconditionFailure("all programs of the simulation are the same")
+            }
+            results[entry.index] = result
+        }
+        let index = state.appliedIndex
+        self.nodes[i].state = state
+        self.step(i, .applied(index))
+        return results
+    }
+
+    private mutating func sendSnapshot(_ i: Int, to node: NodeID) {
+        guard let raft = self.nodes[i].raft, let state = self.nodes[i].state,
+            let snapshot = raft.snapshot(at: state.appliedIndex)
+        else { return self.step(i, .snapshotFailed(node)) }
+        self.nodes[i].snapshotsSent[node] = self.tick(i)
+        if isDisk(node) { return self.handInCheckpoint(i) }
+        self.transmit(.snapshot(raft.snapshotMessage(snapshot, to: node), state), from: self.nodes[i].id, to: node)
+    }
+
+    /// A snapshot that was not acknowledged by then is sent again.
+    private mutating func resendSnapshots(_ i: Int) {
+        guard !self.nodes[i].snapshotsSent.isEmpty, let raft = self.nodes[i].raft else { return }
+        for peer in raft.peers where peer.needsSnapshot {
+            guard let sent = self.nodes[i].snapshotsSent[peer.node], self.tick(i) - sent > Self.snapshotTime else {
+                continue
+            }
+            self.nodes[i].snapshotsSent[peer.node] = nil
+            self.step(i, .snapshotFailed(peer.node))
+        }
     }
 
     private mutating func startSync(_ i: Int) {
@@ -253,8 +336,7 @@ extension TakeoverSimulation {
     }
 
     private mutating func transmit(_ message: PeerMessage, from: NodeID, to: NodeID) {
-        if self.links.isBlocked(from: from, to: to) { return }
-        let receiver = Int(to) - 1
+        guard !self.links.isBlocked(from: from, to: to), let receiver = self.machine(of: to) else { return }
         if self.hasFaults, self.random.chance(perMillion: self.faults.lossPerMillion) { return }
         var delay = 100 + self.random.below(UInt64(900))
         if self.hasFaults, self.random.chance(perMillion: self.faults.delayPerMillion) {
@@ -269,10 +351,26 @@ extension TakeoverSimulation {
         case .raft(let message):
             if self.links.isBlocked(from: message.from, to: message.to) { return }
             self.nodes[i].suspects[message.from] = nil
+            // A node that was removed still has its certificate; it has no say.
+            if self.nodes[i].state?.isRemoved(message.from) == true { return }
             self.step(i, .receive(message))
+        case .snapshot(let message, let state):
+            if self.links.isBlocked(from: message.from, to: message.to) { return }
+            if self.nodes[i].state?.isRemoved(message.from) == true { return }
+            self.nodes[i].incoming = state
+            self.step(i, .receive(message))
+            self.nodes[i].incoming = nil
         case .reach(let node, let reach): self.nodes[i].reach[node] = (reach, self.tick(i))
         }
         self.settle(i)
+    }
+
+    mutating func change(_ i: Int, _ change: ConfigurationChange, _ pending: Pending) {
+        self.trace.note(self.time, "membership", self.nodes[i].id, 0, 0, "\(change)")
+        let token = self.nodes[i].nextToken
+        self.nodes[i].nextToken += 1
+        self.nodes[i].pending[token] = pending
+        self.step(i, .changeConfiguration(token: token, change))
     }
 
     mutating func propose(_ i: Int, _ command: Command, _ pending: Pending = .other) {
@@ -291,13 +389,28 @@ extension TakeoverSimulation {
         if self.nodes[i].journals.epoch != epoch { self.nodes[i].journals = (epoch, 0) }
         self.nodes[i].journals.underWay += 1
         if self.options.defects.contains(.acknowledgeUncommitted) { self.tellServer(i, generation, .appended(write)) }
+        var mutations = write.lock?.mutations ?? [.putOpen(.simulated(record))]
+        if let closed = write.closes { mutations.append(.removeOpen(persistentID: closed)) }
+        if self.options.defects.contains(.repeatProposal), write.lock != nil {
+            self.schedule(.journalAgain(self.life(i), epoch: epoch, write: write), after: 1000, 500_000)
+        }
         self.propose(
-            i, .mutate(epoch: epoch, [.reserveIDs(below: record)]),
+            i, .mutate(epoch: epoch, mutations),
             .journal(generation: generation, epoch: epoch, write: write))
     }
 
-    private mutating func proposed(_ i: Int, _ pending: Pending, isApplied: Bool) {
-        guard case .journal(let generation, let epoch, let write) = pending else { return }
+    mutating func proposeAgain(_ i: Int, _ epoch: Term, _ write: ClientWrite) {
+        guard let lock = write.lock else { return }
+        self.propose(i, .mutate(epoch: epoch, lock.mutations))
+    }
+
+    /// `result`: nil where it was dropped.
+    private mutating func proposed(_ i: Int, _ pending: Pending, _ result: CommandResult?) {
+        if case .change = pending { self.nodes[i].isChangingMembership = false }
+        guard case .journal(let generation, let epoch, let write) = pending else {
+            return self.membershipProposed(i, pending, result)
+        }
+        let isApplied = result == .done
         if self.nodes[i].journals.epoch == epoch { self.nodes[i].journals.underWay -= 1 }
         if isApplied {
             self.tellServer(i, generation, .appended(write))
@@ -318,7 +431,7 @@ extension TakeoverSimulation {
             self.nodes[i].journals.epoch != epoch || self.nodes[i].journals.underWay == 0
         else { return }
         self.nodes[i].waitingServe = nil
-        self.checker.loads(self.nodes[i].records, i)
+        self.checker.loads(self.nodes[i].state?.handles.opens.keys.sorted() ?? [], self.nodes[i].id)
         self.serve(i, operation, epoch)
     }
 
@@ -344,12 +457,20 @@ extension TakeoverSimulation {
             if phase != before {
                 let term = self.nodes[i].takeover.term
                 self.trace.note(self.time, "phase", self.nodes[i].id, term, 0, "\(phase)")
-                if phase == .serving { self.checker.serves(i, term) }
+                if phase == .serving { self.serves(i, term) }
                 if phase == .moving(.transfer) { self.checker.moves += 1 }
             }
             for directive in directives where self.nodes[i].isUp { self.perform(i, directive) }
         }
         self.nodes[i].isTakingOver = false
+    }
+
+    private mutating func serves(_ i: Int, _ term: Term) {
+        self.checker.serves(self.nodes[i].id, term)
+        if self.checker.takeovers > 1, self.hasQuorumDisk, self.faults.isOnlyLostLink {
+            self.checker.fail(
+                "veto: node \(self.nodes[i].id) took over, though the other one led through the quorum disk all along")
+        }
     }
 
     private mutating func perform(_ i: Int, _ directive: Takeover.Directive) {

@@ -19,6 +19,10 @@ struct SimulatedServer {
     var freeze: Takeover.Operation?
     /// Under way, by their ids.
     var writes: [UInt64: ClientWrite] = [:]
+    /// Who has which lock.
+    var locks: [Int: UInt64] = [:]
+    /// In ticks of the node's clock: until then it may answer from its memory alone.
+    var leaseEnd: Tick = 0
 
     var isUsed: Bool { self.state != .starting && self.state != .warm }
 }
@@ -71,6 +75,7 @@ extension TakeoverSimulation {
         guard self.nodes[i].server.state == .warm, let serve = self.nodes[i].server.serve else { return }
         self.nodes[i].server.state = .loading
         self.nodes[i].server.epoch = serve.epoch
+        self.nodes[i].server.locks = self.nodes[i].state.map(self.locks) ?? [:]
         self.schedule(
             .server(self.life(i), generation: self.nodes[i].server.generation, .loaded), after: 5000, 150_000)
     }
@@ -82,7 +87,7 @@ extension TakeoverSimulation {
         self.lookAtFreeze(i)
     }
 
-    private mutating func lookAtFreeze(_ i: Int) {
+    mutating func lookAtFreeze(_ i: Int) {
         guard self.nodes[i].server.writes.isEmpty, let operation = self.nodes[i].server.freeze else { return }
         self.nodes[i].server.freeze = nil
         self.report(i, .finished(operation, []))
@@ -146,7 +151,8 @@ extension TakeoverSimulation {
             } else {
                 self.acknowledge(i, write)
             }
-        case .appended(let write): self.acknowledge(i, write)
+        case .appended(let write):
+            if let lock = write.lock { self.lockAppended(i, write, lock) } else { self.acknowledge(i, write) }
         case .refused: if self.nodes[i].server.isUsed { self.nodes[i].server.state = .silent }
         }
     }
@@ -173,7 +179,8 @@ extension TakeoverSimulation {
         let hasRecord = self.random.below(3) == 0
         guard self.busyBlocks.insert(block).inserted else { return }
         let write = ClientWrite(
-            id: self.newID(), block: block, value: self.nextValue, record: hasRecord ? self.nextValue : nil)
+            id: self.newID(), block: block, value: self.nextValue, record: hasRecord ? self.nextValue : nil,
+            closes: hasRecord ? self.checker.closesOldest() : nil)
         self.nextValue += 1
         self.nodes[i].server.writes[write.id] = write
         self.submit(

@@ -67,7 +67,7 @@ extension TakeoverSimulation {
         guard !self.nodes[i].storage.orders.isEmpty else { return }
         switch self.nodes[i].storage.orders.removeFirst() {
         case .takeFence(let operation, let term):
-            let key = SimulatedTarget.Key(node: i, term: term)
+            let key = SimulatedTarget.Key(node: self.nodes[i].id, term: term)
             self.begin(i, operation, .fence(nil, key: key))
             if self.nodes[i].storage.session == nil {
                 self.nodes[i].storage.session = SimulatedSession(id: self.newID())
@@ -80,7 +80,7 @@ extension TakeoverSimulation {
             // The bridge is the same nexus in another session.
             self.nodes[i].storage.session = nil
             self.nodes[i].storage.generation = 0
-            self.startBridge(i, SimulatedTarget.Key(node: i, term: term), isImpatient: true)
+            self.startBridge(i, SimulatedTarget.Key(node: self.nodes[i].id, term: term), isImpatient: true)
         case .restartBridge(let operation):
             guard let bridge = self.nodes[i].bridge else {
                 self.report(i, .failed(operation, Takeover.Failure(.transient, "not attached")))
@@ -137,7 +137,7 @@ extension TakeoverSimulation {
         self.nodes[i].storage.job?.request = request
         self.send(
             SimulatedTarget.Packet(
-                nexus: SimulatedTarget.Nexus(node: i), session: session.id,
+                nexus: SimulatedTarget.Nexus(node: self.nodes[i].id), machine: i, session: session.id,
                 incarnation: self.nodes[i].incarnation, bridge: 0, request: request, key: key, command: command),
             &session)
         self.nodes[i].storage.session = session
@@ -204,7 +204,9 @@ extension TakeoverSimulation {
             self.nodes[i].bridge?.isImpatient = false
             self.endJob(i, nil)
         case .detached:
-            guard self.options.defects.contains(.releaseAtDetach), let key = self.target.holder, key.node == i else {
+            guard self.options.defects.contains(.releaseAtDetach), let key = self.target.holder,
+                key.node == self.nodes[i].id
+            else {
                 return self.letGo(i)
             }
             self.nodes[i].storage.session = SimulatedSession(id: self.newID())
@@ -314,7 +316,7 @@ extension TakeoverSimulation {
             arrival += self.random.below(self.faults.maximumLateness)
         }
         // A cut path loses nothing: the kernel sends it again.
-        let end = self.cutUntil[packet.nexus.node]
+        let end = self.cutUntil[packet.machine]
         if end > self.time { arrival = max(arrival, end + self.random.below(UInt64(200_000))) }
         arrival = max(arrival, session.lastArrival + 1)
         session.lastArrival = arrival
@@ -323,9 +325,9 @@ extension TakeoverSimulation {
 
     private mutating func answer(_ packet: SimulatedTarget.Packet, _ reply: SimulatedTarget.Reply) {
         var arrival = self.time + 50 + self.random.below(UInt64(300))
-        let end = self.cutUntil[packet.nexus.node]
+        let end = self.cutUntil[packet.machine]
         if end > self.time { arrival = max(arrival, end + self.random.below(UInt64(200_000))) }
-        let life = Life(node: packet.nexus.node, incarnation: packet.incarnation)
+        let life = Life(node: packet.machine, incarnation: packet.incarnation)
         let happening: Happening =
             packet.bridge == 0
             ? .storageReply(life, request: packet.request, reply)
@@ -337,7 +339,7 @@ extension TakeoverSimulation {
         var drained: [SimulatedTarget.Packet] = []
         let arrival = self.target.arrive(packet, drained: &drained)
         self.trace.note(
-            self.time, "target", packet.key.term, UInt64(packet.nexus.node + 1), packet.request,
+            self.time, "target", packet.key.term, packet.nexus.node, packet.request,
             "\(packet.bridge == 0 ? "storage" : "bridge") \(packet.command): \(arrival)")
         for victim in drained { self.answer(victim, .aborted) }
         switch arrival {
@@ -353,7 +355,7 @@ extension TakeoverSimulation {
 
     mutating func landed(_ id: UInt64) {
         guard let packet = self.target.finish(id) else { return }
-        self.trace.note(self.time, "lands", packet.key.term, UInt64(packet.nexus.node + 1), packet.request)
+        self.trace.note(self.time, "lands", packet.key.term, packet.nexus.node, packet.request)
         self.checker.landed(packet.key, self.target)
         self.answer(packet, .good)
     }
@@ -362,6 +364,9 @@ extension TakeoverSimulation {
         guard self.target.isUp else { return }
         self.trace.note(self.time, "target down")
         self.target.goDown()
+        if self.hasQuorumDisk, !self.diskIsApart {
+            for disk in self.quorum.disks.keys.sorted() { self.restartDiskTarget(disk) }
+        }
         self.checker.checkBlocks(self.target)
         // A process that dies closes its connections; a machine that loses its power says nothing.
         if self.random.below(2) == 0 {

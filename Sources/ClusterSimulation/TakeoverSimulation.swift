@@ -1,9 +1,10 @@
 import ClusterCore
+import QuorumDisk
 import Raft
 import StateRecords
 
-/// Two data nodes and a witness with the real `Raft` and `Takeover`, a target, and shells that take time and fail, driven by
-/// one seed: what clusterd, lunbridge and smbserverd do in earnest. `TakeoverChecker` holds the invariants.
+/// Two data nodes and a witness or a quorum disk, with the real `Raft`, `DiskVoter` and `Takeover`, a target, and shells that
+/// take time and fail, driven by one seed: what clusterd, lunbridge and smbserverd do in earnest. `TakeoverChecker` holds the invariants.
 package struct TakeoverSimulation {
     package struct Options: Equatable, Sendable {
         package var seed: UInt64
@@ -15,7 +16,11 @@ package struct TakeoverSimulation {
         package var without: Set<String> = []
         /// Whether the target keeps reservations over a restart (LIO with APTPL) or forgets them (tgt); nil: from the seed.
         package var isPersistent: Bool?
+        /// A quorum disk in the witness's place; nil: from the seed.
+        package var quorumDisk: Bool?
         package var defects: TakeoverDefects = []
+        package var diskDefects: DiskDefects = []
+        package var raftDefects: RaftDefects = []
         package var isVerbose = false
 
         package init(seed: UInt64) { self.seed = seed }
@@ -41,6 +46,14 @@ package struct TakeoverSimulation {
         package var pathFailovers: Int
         /// Children that were stopped.
         package var hangs: Int
+        /// Machines that lost their state and were taken back; and that left and joined again.
+        package var healed: Int
+        package var joins: Int
+        /// Operations on locks that were answered, and locks whose history was not decided.
+        package var lockAnswers: Int
+        package var undecidedLocks: Int
+        /// Of a run beside a quorum disk.
+        package var disk: DiskCounts?
     }
 
     /// Within this after the end of all faults the share is served and takes a write.
@@ -64,6 +77,7 @@ package struct TakeoverSimulation {
         case peerLost(Life, NodeID)
         case reported(Life, Takeover.Event)
         case journal(Life, generation: UInt64, epoch: Term, write: ClientWrite)
+        case journalAgain(Life, epoch: Term, write: ClientWrite)
         case storageReply(Life, request: UInt64, SimulatedTarget.Reply?)
         case storageDone(Life, job: UInt64)
         case bridgeSaid(Life, bridge: UInt64, BridgeNews)
@@ -80,22 +94,29 @@ package struct TakeoverSimulation {
         case arrive(SimulatedTarget.Packet)
         case land(UInt64)
         case targetUp(restart: Int)
+        case disk(DiskHappening)
         // The world.
         case restart(Life)
         case resume(Life)
         case heal(partition: UInt64)
         case client
+        case lockClient
         case fault(FaultKind)
         case crashAtStep(Life)
         case hangAtStep(Life, Child)
         case childResumes(Life, Child, id: UInt64)
         /// clusterd has asked it whether it is there, for as long as it waits.
         case childMissed(Life, Child, id: UInt64)
+        // Machines that are no members.
+        case ask(Life)
+        case asked(Life, Asker)
+        case takenIn(Life, as: NodeID, _ question: UInt64)
         case pauseAtStep(Life)
     }
 
     enum PeerMessage {
         case raft(Message)
+        case snapshot(Message, ClusterState)
         case reach(from: NodeID, Reach)
     }
 
@@ -104,12 +125,20 @@ package struct TakeoverSimulation {
 
     enum Pending {
         case journal(generation: UInt64, epoch: Term, write: ClientWrite)
+        case change
+        /// The member is taken out; for that machine, which forgot it, or at its administrator's wish.
+        case removal(NodeID, Asker?)
+        case replacement(NodeID, Asker?)
+        case joining(Asker)
         case other
     }
 
     struct Node {
-        let id: NodeID
+        var id: NodeID
         let role: NodeRole
+        var absence: Absence?
+        /// The last that it asked the others.
+        var question: UInt64 = 0
         var incarnation: UInt64 = 0
         var isUp = false
         var pause: Pause?
@@ -123,11 +152,21 @@ package struct TakeoverSimulation {
         // clusterd's loop.
         var raft: RaftNode?
         var disk: SimulatedDisk
-        var state: ClusterState
-        var records: Set<UInt64> = []
+        /// nil on a node that joined, until the leader's state has arrived.
+        var state: ClusterState?
+        /// What comes with a snapshot, in the step that installs it.
+        var incoming: ClusterState?
         var takeover: Takeover
         var raftEvents: [Event] = []
         var isStepping = false
+        var diskEvents: [DiskEvent] = []
+        var isSteppingDisk = false
+        var isChangingMembership = false
+        /// Nodes that are being taken out, or out and back under another id.
+        var leaving: Set<NodeID> = []
+        /// Machines that are being taken in.
+        var welcomed: Set<Int> = []
+        var snapshotsSent: [NodeID: UInt64] = [:]
         var takeoverEvents: [Takeover.Event] = []
         var isTakingOver = false
         var lease = false
@@ -162,6 +201,10 @@ package struct TakeoverSimulation {
     var nodes: [Node] = []
     var links = SimulatedNetwork()
     var target: SimulatedTarget
+    var quorum: QuorumDisks
+    let hasQuorumDisk: Bool
+    /// The quorum disk is on a target of its own.
+    let diskIsApart: Bool
     /// Until when a node's path to the target is cut.
     var cutUntil: [UInt64]
     var checker: TakeoverChecker
@@ -174,33 +217,45 @@ package struct TakeoverSimulation {
     var conflicts = 0
     var pathFailovers = 0
     var hangs = 0
+    var healed = 0
+    /// No state is lost and nobody leaves before.
+    var nextLoss: UInt64 = 0
+    var joins = 0
     var pathTrouble: (time: UInt64, writes: Int)?
-    let founding: ClusterState
+    private(set) var founding: ClusterState
     let settings = ClusterSettings()
 
     package init(_ options: Options) {
         self.options = options
         self.random = Random(seed: options.seed)
         self.faults = options.faults ?? TakeoverFaults.swarm(&self.random)
-        self.faults.switchOff(options.without)
         self.trace = Trace(isVerbose: options.isVerbose)
         let isPersistent = self.random.below(2) == 0
         self.target = SimulatedTarget(
             kind: options.isPersistent ?? isPersistent ? .persistent : .forgetful, blocks: Self.blocks + 1)
-        self.checker = TakeoverChecker(blocks: Self.blocks + 1)
-        self.cutUntil = [0, 0, 0]
+        // Of its own, so that what the seed draws otherwise stays what it is.
+        var shape = Random(seed: ~options.seed)
+        let hasQuorumDisk = shape.below(2) == 0
+        self.hasQuorumDisk = options.quorumDisk ?? hasQuorumDisk
+        self.diskIsApart = shape.below(2) == 0
+        if self.hasQuorumDisk, options.faults == nil { self.faults.disk = .swarm(&shape) }
+        self.faults.switchOff(options.without)
 
-        let roles: [NodeRole] = [.data, .data, .witness]
+        let roles: [NodeRole] = self.hasQuorumDisk ? [.data, .data] : [.data, .data, .witness]
         let records = roles.enumerated().map { index, role in
             NodeRecord(
                 id: NodeID(index + 1), name: "node-\(index + 1)", address: "10.0.0.\(index + 1):7420", role: role,
                 interface: "eth0")
         }
+        self.checker = TakeoverChecker(blocks: Self.blocks + 1)
+        self.cutUntil = roles.map { _ in 0 }
+        self.quorum = QuorumDisks(nodes: roles.count)
         self.founding = ClusterState(
             founding: ClusterConfiguration(
                 name: "simulated", guid: GUID16(low: 1, high: 1), domain: [1, 2, 3], certificateAuthority: "",
                 nodes: records, virtualIPs: ["10.0.0.10/24"], lun: "", fileSystem: []),
             membership: Configuration(voters: records.map(\.id)))
+        if self.hasQuorumDisk { self.foundWithQuorumDisk() }
         let base = Snapshot(
             index: ClusterState.foundingIndex, term: ClusterState.foundingTerm,
             configuration: self.founding.membership)
@@ -210,24 +265,42 @@ package struct TakeoverSimulation {
                 Node(
                     id: record.id, role: record.role,
                     clockRate: 1_000_000 - drift + self.random.below(2 * drift + 1),
-                    clockOffset: self.random.below(UInt64(1_000_000_000)), disk: SimulatedDisk(base: base),
-                    state: self.founding, takeover: Takeover(node: record.id, role: record.role)))
+                    clockOffset: self.random.below(UInt64(1_000_000_000)),
+                    disk: SimulatedDisk(base: base, state: self.founding), state: self.founding,
+                    takeover: Takeover(node: record.id, role: record.role)))
         }
         for i in self.nodes.indices { self.start(i) }
         self.queue.schedule(.client, at: 1000)
+        self.queue.schedule(.lockClient, at: 2000)
         for kind in FaultKind.allCases { self.scheduleFault(kind) }
+    }
+
+    private mutating func foundWithQuorumDisk() {
+        self.quorum.newest = 1
+        let record = self.makeQuorumDiskRecord(self.makeDisk(number: 1, Self.diskLayout))
+        var configuration = self.founding.configuration
+        configuration.quorumDisks.want(record, nodes: configuration.nodes.map(\.id))
+        self.founding = ClusterState(
+            founding: configuration,
+            membership: Configuration(
+                voters: configuration.nodes.map(\.id) + [configuration.quorumDisks.wanted]))
     }
 
     package mutating func run() -> Outcome {
         self.runUntil(self.options.seconds * 1_000_000) { _ in false }
         if self.checker.violation == nil { self.expectService() }
+        if self.checker.violation == nil, let violation = self.checker.locks.violation() {
+            self.checker.fail(violation)
+        }
         return Outcome(
             seed: self.options.seed, violation: self.checker.violation, time: self.time, traceHash: self.trace.hash,
             eventCount: self.trace.eventCount, fences: self.checker.fenceCount, takeovers: self.checker.takeovers,
             moves: self.checker.moves, acknowledgedWrites: self.checker.acknowledgedWrites,
-            acknowledgedRecords: self.checker.acknowledgedRecords.count, conflicts: self.conflicts,
+            acknowledgedRecords: self.checker.acknowledgedRecords, conflicts: self.conflicts,
             crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers,
-            hangs: self.hangs)
+            hangs: self.hangs, healed: self.healed, joins: self.joins,
+            lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
+            disk: self.hasQuorumDisk ? self.quorum.counts : nil)
     }
 
     mutating func runUntil(_ end: UInt64, _ isDone: (TakeoverSimulation) -> Bool) {
@@ -246,6 +319,7 @@ package struct TakeoverSimulation {
         self.trace.note(self.time, "the faults end")
         self.links.healAll()
         self.cutUntil = self.cutUntil.map { _ in 0 }
+        for i in self.nodes.indices { self.quorum.sides[i].cutUntil = 0 }
         if !self.target.isUp { self.targetUp(restart: self.target.restarts) }
         for i in self.nodes.indices {
             if self.nodes[i].pause != nil { self.resume(i) }
@@ -284,12 +358,15 @@ package struct TakeoverSimulation {
         var holders = 0
         for i in self.nodes.indices where self.nodes[i].isUp && self.nodes[i].takeover.isServing {
             let term = self.nodes[i].takeover.term
-            if self.target.holder == SimulatedTarget.Key(node: i, term: term) { holders += 1 }
+            if self.target.holder == SimulatedTarget.Key(node: self.nodes[i].id, term: term) { holders += 1 }
         }
         if holders > 1 { self.checker.fail("two nodes serve with a valid fence") }
     }
 
     // MARK: Small things
+
+    /// Whose id that is now; nil: nobody's any more.
+    func machine(of node: NodeID) -> Int? { self.nodes.firstIndex { $0.id == node } }
 
     func life(_ i: Int) -> Life { Life(node: i, incarnation: self.nodes[i].incarnation) }
 
@@ -336,6 +413,9 @@ package struct TakeoverSimulation {
             guard self.isRunning(life, happening) else { return }
             self.wake(life.node)
             self.journal(life.node, generation, epoch, write)
+        case .journalAgain(let life, let epoch, let write):
+            guard self.isRunning(life, happening) else { return }
+            self.proposeAgain(life.node, epoch, write)
         case .storageReply(let life, let request, let reply):
             guard self.isRunning(life, happening) else { return }
             self.storageReplied(life.node, request, reply)
@@ -369,6 +449,7 @@ package struct TakeoverSimulation {
         case .server(let life, let generation, let step):
             guard self.isRunning(life, happening, child: .server) else { return }
             self.serverStep(life.node, generation, step)
+        case .disk(let happening): self.happen(happening)
         case .arrive(let packet): self.arrived(packet)
         case .land(let id): self.landed(id)
         case .targetUp(let restart): self.targetUp(restart: restart)
@@ -381,8 +462,19 @@ package struct TakeoverSimulation {
         case .childMissed(let life, let child, let id):
             guard self.isRunning(life, happening) else { return }
             self.giveUpChild(life.node, child, id)
+        case .ask(let life):
+            guard self.isRunning(life, happening) else { return }
+            self.ask(life.node)
+        case .asked(let life, let asker):
+            guard self.isRunning(life, happening) else { return }
+            self.wake(life.node)
+            self.asked(life.node, by: asker)
+        case .takenIn(let life, let node, let question):
+            guard self.isRunning(life, happening) else { return }
+            self.takenIn(life.node, as: node, question)
         case .heal(let partition): self.links.heal(partition)
         case .client: self.client()
+        case .lockClient: self.lockClient()
         case .fault(let kind): self.inject(kind)
         case .crashAtStep(let life):
             if self.hasFaults, self.life(life.node) == life { self.crashForAWhile(life.node, isAnnounced: false) }
@@ -393,7 +485,7 @@ package struct TakeoverSimulation {
     }
 
     /// False where that life is over; where the process is stopped, what happened waits for it.
-    private mutating func isRunning(_ life: Life, _ happening: Happening, child: Child? = nil) -> Bool {
+    mutating func isRunning(_ life: Life, _ happening: Happening, child: Child? = nil) -> Bool {
         guard self.life(life.node) == life, self.nodes[life.node].isUp else { return false }
         switch self.nodes[life.node].pause {
         case .none,

@@ -19,6 +19,8 @@ extension DiskVoter {
             case body
             case header
             case looking
+            /// What was read there, and may still be in the target's cache alone.
+            case flushing([AreaSlots])
             /// The log of that area, to verify it and perhaps to adopt it.
             case reading(area: Int, AreaHeader)
             case readingState(area: Int, AreaHeader, DiskLog)
@@ -87,8 +89,14 @@ extension DiskVoter {
             }
             self.look(operation)
         case .looking:
-            guard let headers = self.looked(operation, results) else { return }
-            self.finish(operation, headers)
+            guard results.count == self.layout.areaCount else { return self.giveUp(.noAnswer) }
+            let found = results.map { AreaSlots(bytes: $0, layout: self.layout) }
+            guard self.isNews(found), !self.defects.contains(.trustCache) else { return self.looked(operation, found) }
+            var operation = operation
+            operation.phase = .flushing(found)
+            self.work = .operation(operation)
+            self.issue(.flush)
+        case .flushing(let found): self.looked(operation, found)
         case .reading(let area, let header): self.readLog(operation, area, header, results.flatMap { $0 })
         case .readingState(let area, let header, let log):
             self.readState(operation, area, header, log, results.flatMap { $0 })
@@ -97,17 +105,25 @@ extension DiskVoter {
 
     // MARK: Looking
 
-    /// All areas' headers, or nil where they cannot be relied upon: then nothing is granted or acknowledged.
-    private mutating func looked(_ operation: Operation, _ results: [[UInt8]]) -> [AreaHeader]? {
-        guard results.count == self.layout.areaCount else {
-            self.giveUp(.noAnswer)
-            return nil
+    /// Another node wrote since. Where the target loses its power now, that may be undone: remembered, it would look as if the
+    /// disk had gone back.
+    private func isNews(_ found: [AreaSlots]) -> Bool {
+        found.indices.contains { area in
+            area != self.area && found[area].header?.sequence ?? 0 > self.memory.sequences[area]
         }
+    }
+
+    private mutating func looked(_ operation: Operation, _ found: [AreaSlots]) {
+        guard let headers = self.reliable(found) else { return }
+        self.finish(operation, headers)
+    }
+
+    /// All areas' headers, or nil where they cannot be relied upon: then nothing is granted or acknowledged.
+    private mutating func reliable(_ areas: [AreaSlots]) -> [AreaHeader]? {
         self.lastLook = self.now
         var found: [AreaHeader] = []
         var trouble: DiskTrouble?
-        for (area, bytes) in results.enumerated() {
-            let slots = AreaSlots(bytes: bytes, layout: self.layout)
+        for (area, slots) in areas.enumerated() {
             guard let header = slots.header else {
                 // The own one was just written, or read when this life began: it is gone.
                 if area == self.area {

@@ -46,6 +46,8 @@ package struct DiskDefects: OptionSet, Equatable, Sendable {
     package static let ignoreHeartbeat = Self(rawValue: 1 << 9)
     /// A node that stood in this term already may stand again: its own ballot is not looked at.
     package static let ignoreOwnBallot = Self(rawValue: 1 << 10)
+    /// What is read of another area counts though it may still be in the target's cache alone.
+    package static let trustCache = Self(rawValue: 1 << 12)
     /// The ballot is not written before the others' are read.
     package static let voteWithoutBallot = Self(rawValue: 1 << 11)
 }
@@ -77,6 +79,8 @@ package struct DiskBatch: Equatable, Sendable {
         case barrier
         /// In any order, or at once.
         case requests([Request])
+        /// Puts on stable storage whatever the disk holds by now, whoever wrote it.
+        case flush
     }
 
     package var number: UInt64

@@ -31,6 +31,8 @@ package struct RaftDefects: OptionSet, Equatable, Sendable {
     package static let leaseDuringTransfer = Self(rawValue: 1 << 12)
     /// Entries go to the quorum disk before they are on this node's own stable storage.
     package static let diskBeforeLocal = Self(rawValue: 1 << 13)
+    /// ReadIndex answers without asking anybody whether this node still leads.
+    package static let readWithoutQuorum = Self(rawValue: 1 << 15)
     /// The disk's vote counts although the log that came with it is not adopted.
     package static let voteWithoutAdopting = Self(rawValue: 1 << 14)
 }

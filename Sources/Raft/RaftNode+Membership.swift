@@ -92,7 +92,7 @@ extension RaftNode {
         var waiting: [PendingRead] = []
         for read in self.pendingReads {
             let index = read.index ?? self.commitIndex
-            if read.round <= confirmed {
+            if read.round <= confirmed || self.defects.contains(.readWithoutQuorum) {
                 self.effects.reads.append(ReadResult(token: read.token, outcome: .ready(index)))
             } else {
                 waiting.append(PendingRead(token: read.token, round: read.round, index: index))

@@ -122,23 +122,14 @@ extension Member {
         self.propose(.record(event))
     }
 
-    /// Brings Raft's membership to what the configuration says, one change at a time: a node that is new becomes a learner,
-    /// a learner that has caught up a voter.
+    /// See `MembershipPlan`.
     func reconcileMembership() {
         guard !self.changing, let state = self.state else { return }
-        let membership = self.raft.configuration
-        let change: ConfigurationChange? =
-            if let new = state.configuration.nodes.first(where: {
-                !membership.contains($0.id) && !self.leaving.contains($0.id)
-            }) {
-                .addLearner(new.id)
-            } else if let learner = membership.learners.first(where: { id in
-                !self.leaving.contains(id) && self.raft.peers.contains { $0.node == id && $0.matchIndex > 0 }
-            }) {
-                .promote(learner)
-            } else {
-                state.configuration.quorumDisks.nextChange(membership)
-            }
+        let change = MembershipPlan.next(
+            state.configuration, membership: self.raft.configuration, leaving: self.leaving
+        ) { id in
+            self.raft.peers.contains { $0.node == id && $0.matchIndex > 0 }
+        }
         guard let change else { return }
         self.changing = true
         self.change(change) { [weak self] outcome in

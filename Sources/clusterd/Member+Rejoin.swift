@@ -47,7 +47,9 @@ extension Member {
     /// `requester`: the id in the certificate of the node that asks.
     /// `program`: nil where the node says nothing of it, as those before version 2.
     func rejoin(_ requester: NodeID, _ program: NodeProgram?, reason: String, _ answer: @escaping AdminAnswer) {
-        guard self.raft.isEstablishedLeader, let state = self.state else { return answer(.failed(self.noLeader)) }
+        guard self.raft.isEstablishedLeader, let state = self.state else {
+            return answer(.failed(self.isLeftAlone(by: requester) ? self.noMajorityLeft(requester) : self.noLeader))
+        }
         let versions = program?.versions ?? .unstated
         if let refusal = versions.refusal(ofJoining: self.name(of: requester), to: state.version) {
             return answer(.failed(refusal))
@@ -79,6 +81,21 @@ extension Member {
                 answer(.failed(Self.failure(dropped)))
             }
         }
+    }
+
+    /// Two nodes voted, without a third or a disk, and the other one forgot everything: nothing can be decided any more.
+    private func isLeftAlone(by requester: NodeID) -> Bool {
+        self.raft.leader == nil && self.raft.configuration.voters == [self.identity.id, requester].sorted()
+    }
+
+    private func noMajorityLeft(_ requester: NodeID) -> AdminFailure {
+        let (own, other) = (self.identity.name, self.name(of: requester))
+        return AdminFailure(
+            .refused,
+            "\(other) lost its state, and two nodes alone decide nothing without each other: this does not heal by itself. "
+                + "\(own) has everything: there 'clusterctl backup --local FILE', stop clusterd on both, move their state "
+                + "directories aside, 'clusterctl restore FILE' on \(own), and join \(other) anew; then give the cluster a "
+                + "witness or a quorum disk")
     }
 
     private func endRejoin(_ node: NodeID) {

@@ -90,9 +90,15 @@ private final class QuorumThread {
     }
 
     private static func carryOut(_ work: DiskBatch.Work, on device: QuorumDevice) throws(PlatformError) -> [[UInt8]] {
-        guard case .requests(let requests) = work else {
+        let requests: [DiskBatch.Request]
+        switch work {
+        case .barrier:
             try device.open()
             return []
+        case .flush:
+            try device.flush()
+            return []
+        case .requests(let some): requests = some
         }
         var results: [[UInt8]] = []
         var hasWritten = false

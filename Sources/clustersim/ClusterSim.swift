@@ -23,7 +23,7 @@ struct ClusterSim: AsyncParsableCommand {
     @Option(help: "Simulated seconds with faults.")
     var seconds: UInt64 = 600
 
-    @Flag(help: "The takeover of two data nodes and a witness with a target, instead of Raft alone.")
+    @Flag(help: "The takeover of two data nodes, a witness or a quorum disk, and a target, instead of Raft alone.")
     var takeover = false
 
     @Flag(help: "Raft with a quorum disk as one more voter; --nodes 2 unless said otherwise.")

@@ -31,6 +31,7 @@ struct RaftRuns: Sendable {
         var violations = Violations()
         var simulated: UInt64 = 0
         var disk = DiskCounts()
+        var undecided = 0
         await runSeeds(seeds) { seed in
             var simulation = Simulation(self.options(seed))
             return Result(outcome: simulation.run(), lines: simulation.trace.lines)
@@ -38,6 +39,7 @@ struct RaftRuns: Sendable {
             let outcome = result.outcome
             simulated += outcome.time
             disk += outcome.disk
+            undecided += outcome.undecidedLocks
             for line in result.lines { print(line) }
             if let violation = outcome.violation {
                 self.report(violation, seed, &violations)
@@ -48,15 +50,8 @@ struct RaftRuns: Sendable {
         if !isSingle {
             print("\(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours")
         }
-        if self.hasQuorumDisk {
-            print(
-                """
-                  disk votes \(disk.grants), with entries \(disk.grantsWithLog), with a checkpoint \(disk.grantsWithState)
-                  acknowledgements \(disk.acknowledgements), checkpoints \(disk.checkpoints), barriers \(disk.barriers)
-                  torn writes \(disk.tornWrites), wipes \(disk.wipes), gone back \(disk.rollbacks), \
-                noticed by a node \(disk.disabled), disks added \(disk.replacements)
-                """)
-        }
+        if undecided > 0 { print("  histories of locks that were too tangled to be decided: \(undecided)") }
+        if self.hasQuorumDisk { print(disk) }
         return violations.count == 0
     }
 

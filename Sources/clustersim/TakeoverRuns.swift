@@ -23,7 +23,12 @@ struct TakeoverRuns: Sendable {
     func run(_ seeds: Range<UInt64>, isSingle: Bool) async -> Bool {
         var violations = Violations()
         var simulated: UInt64 = 0
-        var sum = (fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0)
+        var disk = DiskCounts()
+        var besideDisk = 0
+        var sum = (
+            fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0, healed: 0,
+            joins: 0
+        )
         await runSeeds(seeds) { seed in
             var simulation = TakeoverSimulation(self.options(seed))
             return Result(outcome: simulation.run(), lines: simulation.trace.lines)
@@ -38,6 +43,12 @@ struct TakeoverRuns: Sendable {
             sum.crashes += outcome.crashes
             sum.restarts += outcome.targetRestarts
             sum.paths += outcome.pathFailovers
+            sum.healed += outcome.healed
+            sum.joins += outcome.joins
+            if let counts = outcome.disk {
+                besideDisk += 1
+                disk += counts
+            }
             for line in result.lines { print(line) }
             if let violation = outcome.violation {
                 self.report(violation, seed, &violations)
@@ -52,8 +63,11 @@ struct TakeoverRuns: Sendable {
             \(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours
               fences \(sum.fences), takeovers \(sum.takeovers), moves \(sum.moves), for want of a path \(sum.paths)
               crashes \(sum.crashes), target restarts \(sum.restarts)
+              states lost and healed \(sum.healed), left and joined again \(sum.joins)
               writes acknowledged \(sum.writes), refused by the reservation \(sum.conflicts)
+              with a quorum disk \(besideDisk)
             """)
+        if besideDisk > 0 { print(disk) }
         return violations.count == 0
     }
 

@@ -65,6 +65,18 @@ import Testing
         #expect(leases > 1000)
     }
 
+    /// Of all that a read without a quorum breaks the clients' answers alone show it.
+    @Test func aStaleReadIsInTheHistory() throws {
+        let mutation = try #require(Mutation.all.first { $0.name == "readWithoutQuorum" })
+        let found = (0..<mutation.maximumSeeds).contains { seed in
+            var simulation = Simulation(mutation.options(seed: seed))
+            _ = simulation.run()
+            var locks = simulation.checker.locks
+            return locks.violation() != nil
+        }
+        #expect(found)
+    }
+
     @Test func withoutFaultsOneLeaderServesAllAlong() {
         var options = Simulation.Options(seed: 1)
         options.faults = Faults()
@@ -136,7 +148,7 @@ import Testing
         var random = Random(seed: 3)
         for _ in 0..<200 {
             var faults = Faults.swarm(&random)
-            faults.addDiskSwarm(&random)
+            faults.disk = .swarm(&random)
             faults.switchOff(Set(Faults.switches.map(\.name)))
             #expect(faults == Faults())
             var takeover = TakeoverFaults.swarm(&random)

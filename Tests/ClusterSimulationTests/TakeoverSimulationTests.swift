@@ -10,8 +10,11 @@ import Testing
         static let seconds: UInt64 = 60
     #endif
 
-    private static func run(_ seed: UInt64, _ seconds: UInt64 = Self.seconds) -> TakeoverSimulation.Outcome {
+    private static func run(
+        _ seed: UInt64, _ seconds: UInt64 = Self.seconds, quorumDisk: Bool? = nil
+    ) -> TakeoverSimulation.Outcome {
         var options = TakeoverSimulation.Options(seed: seed)
+        options.quorumDisk = quorumDisk
         options.seconds = seconds
         var simulation = TakeoverSimulation(options)
         return simulation.run()
@@ -54,9 +57,52 @@ import Testing
         #expect(sum.hangs > 20)
     }
 
-    @Test func withoutFaultsOneNodeServesAllAlong() {
+    /// The same beside a quorum disk.
+    @Test func everythingThatCanHappenToAQuorumDiskDoes() {
+        var sum = DiskCounts()
+        var takeovers = 0
+        for seed in UInt64(0)..<16 {
+            let outcome = Self.run(seed, 12, quorumDisk: true)
+            #expect(outcome.violation == nil)
+            sum += outcome.disk ?? DiskCounts()
+            takeovers += outcome.takeovers
+        }
+        #expect(takeovers > 20)
+        #expect(sum.grants > 10)
+        #expect(sum.grantsWithLog > 2)
+        #expect(sum.acknowledgements > 300)
+        #expect(sum.checkpoints > 10)
+        #expect(sum.barriers > 50)
+        #expect(sum.replacements > 3)
+        #expect(sum.refusedForHeartbeat > 20)
+    }
+
+    /// Nodes that lose their state, and that leave, come back as new ones while everything else goes wrong.
+    @Test(arguments: [false, true])
+    func lostAndAbsentNodesComeBack(quorumDisk: Bool) {
+        var (healed, joins) = (0, 0)
+        for seed in UInt64(0)..<6 {
+            var options = TakeoverSimulation.Options(seed: seed)
+            options.quorumDisk = quorumDisk
+            options.seconds = 20
+            options.faults = .lostStates
+            options.faults?.leavesPerMinute = 20
+            options.faults?.disk.changesPerMinute = 2
+            var simulation = TakeoverSimulation(options)
+            let outcome = simulation.run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            healed += outcome.healed
+            joins += outcome.joins
+        }
+        #expect(healed > 2)
+        #expect(healed + joins > 4)
+    }
+
+    @Test(arguments: [false, true])
+    func withoutFaultsOneNodeServesAllAlong(quorumDisk: Bool) {
         var options = TakeoverSimulation.Options(seed: 1)
         options.faults = TakeoverFaults()
+        options.quorumDisk = quorumDisk
         options.seconds = 20
         var simulation = TakeoverSimulation(options)
         let outcome = simulation.run()
@@ -64,6 +110,31 @@ import Testing
         #expect(outcome.takeovers == 1)
         #expect(outcome.fences == 1)
         #expect(outcome.acknowledgedWrites > 400)
+    }
+
+    /// Two machines and a target: one of the two loses its power for good, and the other one serves with the disk.
+    @Test func eitherNodeOfTwoServesAloneWithTheDisk() {
+        var options = TakeoverSimulation.Options(seed: 1)
+        options.faults = TakeoverFaults()
+        options.quorumDisk = true
+        var simulation = TakeoverSimulation(options)
+        let active = simulation.serving(after: 5)
+        simulation.crash(active, isAnnounced: false)
+        let writes = simulation.checker.acknowledgedWrites
+        #expect(simulation.serving(after: 15) == 1 - active)
+        #expect(simulation.checker.acknowledgedWrites > writes + 20)
+    }
+
+    /// The link between the two is cut: whoever serves goes on, because its heartbeat on the disk forbids the other to stand.
+    @Test func aCutLinkBetweenTwoNodesMovesNothing() {
+        var options = TakeoverSimulation.Options(seed: 1)
+        options.faults = TakeoverFaults()
+        options.quorumDisk = true
+        var simulation = TakeoverSimulation(options)
+        let active = simulation.serving(after: 5)
+        _ = simulation.links.separate([1], from: [1, 2])
+        #expect(simulation.serving(after: 30) == active)
+        #expect(simulation.checker.takeovers == 1)
     }
 
     /// A path that breaks for good moves the share; a target that is away for all does not.
@@ -100,6 +171,8 @@ import Testing
     func withItNothingIsNoticed(mutation: TakeoverMutation) {
         var mutation = mutation
         mutation.defects = []
+        mutation.diskDefects = []
+        mutation.raftDefects = []
         mutation.maximumSeeds = 2
         mutation.seconds = 20
         #expect(mutation.hunt()?.violation == nil)

@@ -134,10 +134,10 @@ struct Bench {
         self.step(node, .failed(batch: batch.number))
     }
 
-    /// The kind of what is under way: "barrier", "read" or "write".
+    /// The kind of what is under way: "barrier", "flush", "read" or "write".
     func underWay(_ node: NodeID) -> String? {
         guard let batch = self.batches[node] else { return nil }
-        guard case .requests(let requests) = batch.work else { return "barrier" }
+        guard case .requests(let requests) = batch.work else { return batch.work == .flush ? "flush" : "barrier" }
         return requests.contains { if case .write = $0 { true } else { false } } ? "write" : "read"
     }
 

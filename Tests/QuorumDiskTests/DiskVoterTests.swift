@@ -119,7 +119,7 @@ import Testing
         #expect(bench.header(1)?.ring == AreaHeader.Ring())
         #expect(bench.underWay(1) == "read")
         #expect(bench.takeVote(1) == nil)
-        bench.carryOut(1)
+        bench.run(1)
         #expect(bench.takeVote(1) == DiskVote(disk: disk1, term: 1))
     }
 
@@ -129,6 +129,7 @@ import Testing
         var bench = Bench()
         for node in [NodeID(1), 2] { bench.say(node, .voteRequest(lastIndex: 0, lastTerm: 0, force: true), term: 4) }
         for node in order { bench.carryOut(node) }
+        for node in [NodeID(1), 2] { bench.run(node) }
         let granted = [NodeID(1), 2].filter { bench.takeVote($0) != nil }
         #expect(granted.count <= 1)
         if order == [1, 1, 2, 2] { #expect(granted == [1]) }
@@ -172,6 +173,41 @@ import Testing
         bench.disk.write(testLayout.slotOffset(1, latest), [UInt8](repeating: 0xEE, count: 4096))
         // Its older header stands: as if that ballot had not been written yet.
         #expect(bench.vote(1, term: 5) != nil)
+    }
+
+    /// The target loses its power, and with it what was in its cache alone: the disk has not gone back by that.
+    @Test func whatAnotherNodeWroteCountsOnceItIsOnStableStorage() {
+        var bench = Bench()
+        bench.now += 5000
+        bench.step(1, .tick)
+        bench.run(1)
+        let flushed = bench.disk.blocks
+        _ = bench.vote(2, term: 5)
+        bench.now += 5000
+        bench.step(1, .tick)
+        #expect(bench.underWay(1) == "read")
+        bench.carryOut(1)
+        #expect(bench.underWay(1) == "flush")
+        bench.disk.blocks = flushed
+        bench.fail(1)
+        bench.now += 5000
+        bench.step(1, .tick)
+        bench.run(1)
+        #expect(bench[1].status == .ready)
+        #expect(bench.vote(1, term: 6) != nil)
+    }
+
+    /// A leader that reads back its append asks for no second flush while the other node is silent.
+    @Test func whereNobodyElseWroteNothingIsFlushed() {
+        var bench = Bench()
+        bench.now += 5000
+        bench.step(1, .tick)
+        bench.run(1)
+        bench.now += 5000
+        bench.step(1, .tick)
+        #expect(bench.underWay(1) == "read")
+        bench.carryOut(1)
+        #expect(bench.underWay(1) == nil)
     }
 
     @Test func anotherNodesHeartbeatForbidsAnElection() {

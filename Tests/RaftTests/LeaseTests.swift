@@ -190,6 +190,66 @@ import Testing
         #expect(cluster[2].isLeader)
     }
 
+    /// etcd `forget_leader_prevote_checkquorum`: those that forgot the leader grant a pre-vote although they heard of it just
+    /// now, but to nobody whose log is behind theirs.
+    @Test func forgetLeaderPrevoteCheckquorum() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.step(3, .forgetLeader)
+        cluster.step(3, .campaign)
+        cluster.settle()
+        #expect(cluster[1].isLeader, "2 has a leader and refuses")
+        cluster.pass(200)
+        #expect(cluster[3].leader == 1)
+        #expect(cluster[3].term == 1)
+
+        cluster.step(2, .forgetLeader)
+        cluster.step(3, .forgetLeader)
+        cluster.step(3, .campaign)
+        cluster.settle()
+        #expect(cluster[3].isLeader)
+        #expect(cluster[3].term == 2)
+        cluster.pass(200)
+        #expect(cluster[1].leader == 3)
+
+        cluster.isolated = [1]
+        cluster.propose("prop_1", to: 3, token: 1)
+        cluster.settle()
+        #expect(cluster[2].lastIndex == cluster[1].lastIndex + 1)
+        cluster.isolated = []
+        cluster.step(2, .forgetLeader)
+        cluster.step(1, .forgetLeader)
+        cluster.step(1, .campaign)
+        cluster.settle()
+        #expect(!cluster[1].isLeader)
+        #expect(cluster[3].isLeader)
+        cluster.pass(200)
+        #expect(cluster[3].isLeader)
+        #expect(cluster[3].term == 2)
+        #expect([1, 2].allSatisfy { cluster[$0].leader == 3 })
+    }
+
+    /// etcd `forget_leader_read_only_lease_based` ignores it where leases are read by. Here it is the shell that may send it
+    /// for a dead leader only (`Event.forgetLeader`): a leader that lives is remembered with its next heartbeat, and what its
+    /// lease rests on is promised anew.
+    @Test func forgetLeaderReadOnlyLeaseBased() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.step(2, .forgetLeader)
+        #expect(cluster[2].leader == nil)
+        cluster.pass(100)
+        #expect(cluster[2].leader == 1)
+        cluster.step(3, .forgetLeader)
+        cluster.step(3, .campaign)
+        cluster.settle()
+        #expect(cluster[1].isLeader)
+        #expect(cluster[1].leaseStart != nil)
+        #expect(cluster[1].term == 1)
+        #expect(cluster[2].leader == 1)
+    }
+
     @Test func aCampaignWithinTheLeaseIsRefused() {
         var cluster = Lockstep(voters: [1, 2, 3])
         cluster.elect(1)

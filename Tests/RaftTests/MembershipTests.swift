@@ -146,6 +146,35 @@ import Testing
         #expect(cluster.commands(leaders[0]) == ["on we go"])
     }
 
+    /// etcd `confchange_v1_remove_leader_stepdown`: what it appended before its removal is committed with that by the others
+    /// alone; then it neither takes proposals nor campaigns.
+    @Test func confchangeV1RemoveLeaderStepdown() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.isolated = [3]
+        cluster.propose("foo", to: 1, token: 1)
+        cluster.step(1, .changeConfiguration(token: 2, .remove(1)))
+        cluster.settle()
+        #expect(cluster[1].isLeader)
+        #expect(cluster[1].commitIndex == 1, "2 alone is no majority of 2 and 3")
+        #expect(cluster[2].lastIndex == 3)
+        cluster.isolated = []
+        cluster.pass(300)
+        #expect(cluster.proposals[1] == .committed(2))
+        #expect(cluster.proposals[2] == .committed(3))
+        #expect(cluster[1].role == .follower)
+        #expect(cluster[1].configuration.voters == [2, 3])
+        cluster.propose("baz", to: 1, token: 3)
+        guard case .dropped(.notLeader) = cluster.proposals[3] else { return #expect(Bool(false)) }
+        let term = cluster[1].term
+        cluster.step(1, .campaign)
+        cluster.pass(5000)
+        #expect(cluster[1].role == .follower)
+        #expect(cluster[1].term == term)
+        #expect([NodeID(2), 3].count { cluster[$0].isLeader } == 1)
+    }
+
     @Test func theLastVoterStays() {
         var cluster = Lockstep(voters: [1])
         cluster.step(1, .campaign)

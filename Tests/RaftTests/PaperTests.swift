@@ -153,6 +153,44 @@ import Testing
         #expect(seen.count == 12)
     }
 
+    @Test func section5_2_aCandidatesTimeoutsAreRandom() {
+        var seen: Set<Tick> = []
+        for random in stride(from: UInt64(0), to: 600, by: 50) {
+            var node = Self.node(.candidate)
+            var now = later
+            _ = node.step(.tick(random: random), at: now)
+            while node.role == .candidate {
+                now += 10
+                _ = node.stepAndSync(.tick(random: random), at: now)
+            }
+            #expect(node.role == .preCandidate)
+            #expect((1200...1810).contains(now - later))
+            seen.insert(now - later)
+        }
+        #expect(seen.count == 12)
+    }
+
+    /// Votes seldom split: of five nodes that fall silent together mostly one alone times out first.
+    @Test func section5_2_timeoutsSeldomCoincide() {
+        var seed: UInt64 = 1
+        func random() -> UInt64 {
+            seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return seed >> 33
+        }
+        var conflicts = 0
+        for _ in 0..<300 {
+            var nodes = (1...5).map { Lockstep.node(NodeID($0), of: [1, 2, 3, 4, 5]) }
+            for i in nodes.indices { _ = nodes[i].step(.tick(random: random()), at: 0) }
+            var now: Tick = 1200
+            while nodes.allSatisfy({ $0.role == .follower }) {
+                now += 10
+                for i in nodes.indices { _ = nodes[i].step(.tick(random: 0), at: now) }
+            }
+            if nodes.count(where: { $0.role != .follower }) > 1 { conflicts += 1 }
+        }
+        #expect(conflicts < 90)
+    }
+
     // MARK: §5.3 Log replication
 
     @Test func section5_3_aLeaderReplicatesToAllInParallel() {
@@ -194,6 +232,19 @@ import Testing
         #expect(cluster[1].commitIndex == 1, "one stable copy of three")
         cluster.sync(1)
         #expect(cluster[1].commitIndex == 2)
+    }
+
+    /// With an entry of its own a leader commits all before it, those of earlier leaders included.
+    @Test(arguments: [[], [Term(2)], [1, 2], [1]] as [[Term]])
+    func section5_3_aCommitCommitsWhatIsBefore(before: [Term]) {
+        var node = Lockstep.node(terms: before, term: 2)
+        _ = node.lead()
+        _ = node.stepAndSync(.propose(token: 1, payload: [7]))
+        let last = LogIndex(before.count) + 2
+        let effects = node.receiveAndSync(.appendAccepted(matchIndex: last), from: 2, term: 3)
+        #expect(node.commitIndex == last)
+        #expect(effects.committed.map(\.index) == Array(1...last))
+        #expect(effects.committed.map(\.term) == before + [3, 3])
     }
 
     @Test func section5_3_followersLearnTheCommitIndex() {
@@ -275,6 +326,20 @@ import Testing
     }
 
     // MARK: §5.4.1 Election restriction
+
+    /// A candidate's questions say how far its log reaches.
+    @Test(arguments: [[Term(1)], [1, 2], [1, 1, 2]])
+    func section5_4_1_aCandidateSaysHowFarItsLogReaches(terms: [Term]) {
+        var node = Lockstep.node(terms: terms, term: 3)
+        let last = (LogIndex(terms.count), terms[terms.count - 1])
+        let asked = node.stepAndSync(.campaign)
+        #expect(asked.messages.map(\.to) == [2, 3])
+        #expect(asked.messages.allSatisfy { $0.body == .preVoteRequest(lastIndex: last.0, lastTerm: last.1) })
+        let voted = node.receiveAndSync(.preVoteResponse(granted: true), from: 2, term: 4)
+        #expect(voted.messages.map(\.to) == [2, 3])
+        #expect(
+            voted.messages.allSatisfy { $0.body == .voteRequest(lastIndex: last.0, lastTerm: last.1, force: false) })
+    }
 
     @Test(arguments: [
         // mine; the candidate's last term and index; granted

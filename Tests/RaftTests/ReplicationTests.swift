@@ -155,9 +155,13 @@ import Testing
         #expect(cluster[3].lastIndex == 1)
     }
 
-    /// etcd `snapshot_succeed_via_app_resp`: the receiver's answer ends the snapshot, also when it took another.
-    @Test(arguments: [LogIndex(9), 8])
-    func snapshotSucceedViaAppResp(index: LogIndex) {
+    /// etcd `snapshot_succeed_via_app_resp`: the receiver's answer ends the snapshot.
+    @Test func snapshotSucceedViaAppResp() { self.snapshotSucceeds(at: 9) }
+
+    /// etcd `snapshot_succeed_via_app_resp_behind`: also where what it took is behind the log's end.
+    @Test func snapshotSucceedViaAppRespBehind() { self.snapshotSucceeds(at: 8) }
+
+    private func snapshotSucceeds(at index: LogIndex) {
         var cluster = self.withSnapshotPending()
         let snapshot = cluster[1].snapshot(at: index)!
         cluster.step(3, .receive(cluster[1].snapshotMessage(snapshot, to: 3)))
