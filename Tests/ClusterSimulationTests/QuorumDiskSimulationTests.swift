@@ -88,7 +88,7 @@ import Testing
 
 @Suite struct QuorumDiskMutationTests {
     /// Each safeguard, switched off, is noticed; `clustersim --quorum-disk --mutations` hunts without these first seeds.
-    @Test(arguments: Mutation.disk)
+    @Test(.enabled(if: huntsDefects), arguments: Mutation.disk)
     func aMissingSafeguardIsNoticed(mutation: Mutation) {
         #expect(mutation.hunt() != nil, "\(mutation.name) went unnoticed for \(mutation.maximumSeeds) seeds")
     }

@@ -58,7 +58,7 @@ import Testing
             reads += outcome.readCount
             leases += outcome.leaseSamples
         }
-        #expect(leaders > 40)
+        #expect(leaders > 20)
         #expect(changes > 10)
         #expect(snapshots > 10)
         #expect(reads > 50)
@@ -89,9 +89,17 @@ import Testing
     }
 }
 
+/// A debug build takes minutes for these hunts: the step `defects` of `cluster/lab test` has the release program do them
+/// (`clustersim --mutations`).
+#if DEBUG
+    let huntsDefects = false
+#else
+    let huntsDefects = true
+#endif
+
 @Suite struct MutationTests {
     /// Each safeguard, switched off, is noticed within a bounded number of seeds.
-    @Test(arguments: Mutation.all)
+    @Test(.enabled(if: huntsDefects), arguments: Mutation.all)
     func aMissingSafeguardIsNoticed(mutation: Mutation) {
         #expect(mutation.hunt() != nil, "\(mutation.name) went unnoticed for \(mutation.maximumSeeds) seeds")
     }

@@ -93,7 +93,7 @@ check 'its log says so once, in one line' bash -c "[[ \$(grep -c 'critical.* the
 check_says 'the events say so' 'state-lost on '"$standby"'.*taken back as node' ctl witness status
 check 'the damaged file is kept' bash -c "ls '$(state "$standby")'/state.db.damaged-[0-9]*"
 check 'for its owner alone' bash -c "[[ \$(stat -c %a '$(state "$standby")'/state.db.damaged-[0-9]* | sort -u) == 600 ]]"
-check 'the new one has the versioned form' bash -c "[[ \$(sqlite3 '$(state "$standby")/state.db' \"SELECT value FROM meta WHERE key='format'\") == 2 ]]"
+check 'the new one has the versioned form' bash -c "[[ \$(sqlite3 '$(state "$standby")/state.db' \"SELECT value FROM meta WHERE key='format'\") == 3 ]]"
 
 # The file is gone.
 number=$(identity "$standby")

@@ -56,6 +56,14 @@ check_says 'the state is as old programs read it' '^2$' stored node-a format
 
 # Mixed: node-b and the witness run the new one.
 check 'node-b is upgraded' restart node-b
+# A node says once a second what it can run.
+heard() {
+    local said
+    said=$(ctl "$1" upgrade status || true)
+    grep -qE '^node-b +data +0\.2 +1 to 2 ' <<<"$said"
+}
+check 'node-a has heard of it' wait_for 10 heard node-a
+check 'and the witness' wait_for 10 heard witness
 check 'node-b finds it held back' wait_for 10 is 6 ctl node-b upgrade status
 check_says 'it says by whom' 'Held back: version 2, .*; by node-a, witness' ctl node-b upgrade status
 check_says 'and what to do' '^Next: replace the program of node-a, witness' ctl witness upgrade status

@@ -70,6 +70,13 @@ simulate() {
         && "$(programs_path)/clustersim" --takeover --seeds "0..<$1" --seconds 60
 }
 
+# Each safeguard switched off, in all three simulators: they must notice.
+hunt_defects() {
+    "$(programs_path)/clustersim" --mutations \
+        && "$(programs_path)/clustersim" --quorum-disk --mutations \
+        && "$(programs_path)/clustersim" --takeover --mutations
+}
+
 # leftovers LABORATORY: nothing of what a laboratory starts is still there.
 leftovers_of() {
     local left
