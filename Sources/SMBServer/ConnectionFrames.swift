@@ -284,7 +284,8 @@ extension ClientConnection {
         frame.awaited = awaited
         self.nextFrame += 1
         self.held.append(frame)
-        if ticket > self.loop.journaled { self.loop.awaitJournal(ticket) }
+        // Also where it has just become stable: it was not when the frame had to be held, and nothing else looks at it again.
+        if ticket > 0 { self.loop.awaitJournal(ticket) }
         for precedence in precedences { precedence.tell(self.loop, self.id) }
         for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
     }
