@@ -2,6 +2,13 @@
 extension RaftNode {
     private var isVoter: Bool { self.configuration.isVoter(self.id) }
 
+    /// Also a node that the newest configuration leaves out may stand, until that is committed: its log may be the only one that
+    /// is long enough for those who are left. Its own vote does not count then (`countVote`), and when the configuration is
+    /// committed it steps down. Raft's dissertation §4.2.2.
+    private var mayStand: Bool {
+        self.isVoter || !self.configurationIsCommitted && self.log.configuration(at: self.commitIndex).isVoter(self.id)
+    }
+
     /// A leader was heard of so recently that its lease may stand.
     var isWithinLease: Bool {
         if self.hasEarlierLife, self.now - self.startedAt < self.limits.electionTicksMinimum { return true }
@@ -29,7 +36,7 @@ extension RaftNode {
 
     /// PreVote first; `force` skips it, on the leader's own request.
     mutating func campaign(force: Bool) {
-        guard self.role != .leader, self.isVoter else { return self.restartElectionTimer() }
+        guard self.role != .leader, self.mayStand else { return self.restartElectionTimer() }
         self.leaveRole()
         self.leader = nil
         self.restartElectionTimer()

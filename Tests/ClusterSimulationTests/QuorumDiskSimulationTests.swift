@@ -20,6 +20,12 @@ import Testing
         return simulation.run()
     }
 
+    /// 117: nobody could be elected, because the one with the longest log had been left out by an entry that was not committed.
+    @Test(arguments: [UInt64(117)])
+    func whatFailedOnceHolds(seed: UInt64) {
+        #expect(Self.run(seed, 60).violation == nil)
+    }
+
     @Test(arguments: UInt64(0)..<40)
     func theInvariantsHoldUnderFaults(seed: UInt64) {
         let outcome = Self.run(seed)

@@ -175,6 +175,26 @@ import Testing
         #expect([NodeID(2), 3].count { cluster[$0].isLeader } == 1)
     }
 
+    /// §4.2.2: whoever a configuration leaves out stands for election until that is committed. Node 4 is dead; 2 and 3 lack the entry
+    /// that leaves 1 out, and need its vote, which their logs are too short for.
+    @Test func whoeverIsLeftOutStandsUntilThatIsCommitted() {
+        var cluster = Lockstep(voters: [1, 2, 3, 4])
+        cluster.elect(1)
+        cluster.isolated = [4]
+        cluster.pass(300)
+        cluster.isolated = [2, 3, 4]
+        cluster.step(1, .changeConfiguration(token: 1, .demote(1)))
+        cluster.pass(5000)
+        #expect(cluster[1].configuration.voters == [2, 3, 4] && cluster[1].role != .leader)
+        cluster.isolated = [4]
+        cluster.pass(20_000)
+        #expect(cluster[2].role == .leader || cluster[3].role == .leader)
+        for id in [NodeID(2), 3] {
+            #expect(cluster[id].configuration.voters == [2, 3, 4] && cluster[id].configurationIsCommitted)
+        }
+        #expect(cluster[1].role == .follower)
+    }
+
     @Test func theLastVoterStays() {
         var cluster = Lockstep(voters: [1])
         cluster.step(1, .campaign)
