@@ -44,8 +44,7 @@ extension Member {
 
     // MARK: Others
 
-    /// `requester`: the id in the certificate of the node that asks.
-    /// `program`: nil where the node says nothing of it, as those before version 2.
+    /// `requester`: the id in the certificate of the node that asks. `program`: nil where the node says nothing of it, as those before version 2.
     func rejoin(_ requester: NodeID, _ program: NodeProgram?, reason: String, _ answer: @escaping AdminAnswer) {
         guard self.raft.isEstablishedLeader, let state = self.state else {
             return answer(.failed(self.isLeftAlone(by: requester) ? self.noMajorityLeft(requester) : self.noLeader))
