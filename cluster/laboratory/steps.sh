@@ -2,7 +2,9 @@
 # Steps, each timed, counted and by itself: `cluster/laboratory/test` and `nightly` are made of them.
 #   step NAME FUNCTION [NEEDS...]   runs FUNCTION unless the words of `only` name others; where a step that it needs failed, it is
 #                                   counted as failed, too, and the others still run
-#   finish_steps                    prints 'N passed, N failed'; false where a step failed or none ran
+#   finish_steps                    prints what the failed steps complained of, how long each took, and 'N passed, N failed';
+#                                   false where a step failed or none ran
+# Who reads only the end of a long log (CI keeps no more) sees there which step failed, and why.
 set -euo pipefail
 
 only=()
@@ -10,6 +12,13 @@ steps_passed=0
 steps_failed=0
 steps_broken=()
 steps_known=()
+steps_times=()
+steps_log=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-steps-XXXXXX")
+trap 'rm -rf "$steps_log"' EXIT
+
+# How many lines of a failed step are repeated at the end: those that look like complaints, with what follows them, and its last ones.
+readonly steps_complaints=80 steps_last_lines=25
+readonly steps_complaint='✘|error:|[Ff]atal|FAILED|^fail|[1-9][0-9]* failed|AssertionError|Traceback|SUMMARY: '
 
 step() {
     local name=$1 need began=$SECONDS status=0
@@ -26,9 +35,10 @@ step() {
     printf '\n#### %s (at %d s)\n' "$name" "$SECONDS"
     # Not as part of a condition, where `set -e` has no effect.
     set +e
-    (set -euo pipefail; "$2") </dev/null
-    status=$?
+    (set -euo pipefail; "$2") </dev/null 2>&1 | tee "$steps_log/$name"
+    status=${PIPESTATUS[0]}
     set -e
+    steps_times+=("$name $((SECONDS - began)) s")
     if ((status == 0)); then
         printf '#### %s passed in %d s\n' "$name" $((SECONDS - began))
         steps_passed=$((steps_passed + 1))
@@ -47,9 +57,22 @@ finish_steps() {
             steps_failed=$((steps_failed + 1))
         fi
     done
-    printf '\n#### all in %d s\n' "$SECONDS"
+    for name in "${steps_broken[@]}"; do repeat_complaints "$name"; done
+    printf '\n#### '
+    printf '%s; ' "${steps_times[@]}"
+    printf 'all in %d s\n' "$SECONDS"
+    if ((${#steps_broken[@]} > 0)); then printf '#### FAILED: %s\n' "${steps_broken[*]}"; fi
     printf '%d passed, %d failed\n' "$steps_passed" "$steps_failed"
     ((steps_failed == 0 && steps_passed > 0))
+}
+
+repeat_complaints() {
+    local log=$steps_log/$1
+    if [[ ! -s $log ]]; then return; fi
+    printf '\n#### %s FAILED; of what it said:\n' "$1"
+    grep -nE -A 4 "$steps_complaint" "$log" | cut -c 1-400 | tail -n "$steps_complaints" || true
+    printf '#### its last lines:\n'
+    tail -n "$steps_last_lines" "$log" | cut -c 1-400
 }
 
 # Release programs with the Swift runtime inside, as a node gets them.
