@@ -125,6 +125,13 @@ private final class NetworkThread {
         self.roundsLeft = 0
         self.nextRound = nil
         for address in self.addresses {
+            do throws(PlatformError) {
+                let count = try address.resetUnanswered()
+                if count > 0 { self.logger.info("\(count) connections that were never answered are reset") }
+            } catch {
+                // Those clients find out by their own time-outs.
+                self.logger.warning("\(error.message)")
+            }
             do throws(PlatformError) { try address.drop() } catch { self.logger.error("\(error.message)") }
         }
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The virtual address moves: the client hears neither FIN nor reset from the old node, and at once from the new one.
+# The virtual address moves: the client hears neither FIN nor reset from the old node, and at once from the new one. Only who
+# never got an answer from the old node, and so is in nobody's records, is reset by it.
 # Three namespaces on one bridge, everything recorded at the client.
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/library.sh"
@@ -46,10 +47,15 @@ for end in client a b; do
     number=$((number + 1))
 done
 
-# The client: connects, says its port, waits for whatever ends the connection, says when and how.
+# The client: connects, is greeted or (with a word that nobody reads) not, says its port, waits for whatever ends the connection,
+# says when and how.
 cat >"$work/client.py" <<'PYTHON'
 import socket, sys, time
 s = socket.create_connection((sys.argv[1], 445), timeout=5)
+if len(sys.argv) == 2:
+    s.recv(1)
+else:
+    s.sendall(sys.argv[2].encode())
 print("connected", s.getsockname()[1], flush=True)
 s.settimeout(20)
 try:
@@ -74,7 +80,7 @@ wait_for_line() {
 
 # move NAME ADDRESS/PREFIX FILTER
 move() {
-    local name=$1 virtual=$2 address=${2%/*} capture=$work/capture-$1 port client recorder old new moved
+    local name=$1 virtual=$2 address=${2%/*} capture=$work/capture-$1 port client other recorder old new moved
     rm -f "$work/commands"
     mkfifo "$work/commands"
     in_namespace a "$drill" listen "$virtual" eth0 <"$work/commands" >"$work/a-$name" 2>&1 &
@@ -88,6 +94,10 @@ move() {
     pids+=("$client")
     check "$name: a client connects" wait_for_line "$work/client-$name" '^connected'
     port=$(sed -n 's/^connected //p' "$work/client-$name")
+    in_namespace client python3 "$work/client.py" "$address" negotiate >"$work/other-$name" 2>&1 &
+    pids+=("$!")
+    check "$name: another connects and is not answered" wait_for_line "$work/other-$name" '^connected'
+    other=$(sed -n 's/^connected //p' "$work/other-$name")
 
     in_namespace client tcpdump -i eth0 -n -e -l --immediate-mode \
         "arp or icmp6 or tcp port 445" >"$capture" 2>"$work/tcpdump-$name" &
@@ -98,9 +108,12 @@ move() {
     # The old node goes: address first, then its sockets.
     printf 'drop\n' >&7
     check "$name: the old node drops the address" wait_for_line "$work/a-$name" '^dropped false'
+    check_says "$name: it knows who got no answer" '^unanswered 1$' cat "$work/a-$name"
+    check "$name: that client is reset at once" wait_for_line "$work/other-$name" '^reset'
     sleep 0.5
     check_says "$name: the client has heard nothing of it" '^0$' grep -cE '^(ended|reset)' "$work/client-$name"
-    check_says "$name: neither FIN nor reset was on the wire" '^0$' grep -cE 'Flags \[[^]]*[FR]' "$capture"
+    check_says "$name: neither FIN nor reset was on the wire to it" '^0$' \
+        awk -v other=".$other:" 'index($0, other) == 0 && /Flags \[[^\]]*[FR]/ { n++ } END { print n + 0 }' "$capture"
 
     # The new one comes.
     rm -f "$work/commands-b"

@@ -1,10 +1,17 @@
 import Glibc
 
-/// rtnetlink(7) in the few requests that a cluster node makes. Numbers are host order here.
+/// netlink(7) in the few requests that a cluster node makes. Numbers are host order here.
 enum Netlink {
-    static let routeProtocol: Int32 = 0
+    enum Family: Int32 {
+        /// rtnetlink(7).
+        case route = 0
+        /// sock_diag(7).
+        case socketDiagnosis = 4
+    }
+
     static let linkGroup: UInt32 = 1
 
+    /// Of both families; 20 and 21 mean something else in ``Family/socketDiagnosis``.
     enum MessageType: UInt16 {
         case error = 2
         case done = 3
@@ -15,6 +22,9 @@ enum Netlink {
         case getAddress = 22
         case newRule = 32
         case deleteRule = 33
+
+        static let socketsByFamily = MessageType.newAddress
+        static let destroySocket = MessageType.deleteAddress
     }
 
     struct Flags: OptionSet {
@@ -94,7 +104,7 @@ enum Netlink {
         return result
     }
 
-    private static func native<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
+    static func native<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
         withUnsafeBytes(of: value) { Array($0) }
     }
 
@@ -105,8 +115,8 @@ enum Netlink {
         bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) }
     }
 
-    static func open(groups: UInt32 = 0) throws(PlatformError) -> Descriptor {
-        let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), Self.routeProtocol)
+    static func open(_ family: Family = .route, groups: UInt32 = 0) throws(PlatformError) -> Descriptor {
+        let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), family.rawValue)
         guard raw >= 0 else { throw .system("netlink socket") }
         let descriptor = Descriptor(owning: raw)
         // sockaddr_nl: family, padding, port id (0: the kernel chooses), groups.
@@ -121,9 +131,9 @@ enum Netlink {
 
     /// One request and everything that answers it. The error that the kernel gives is an errno; 0 is success.
     static func ask(
-        _ type: MessageType, _ flags: Flags, _ body: [UInt8]
+        _ type: MessageType, _ flags: Flags, _ body: [UInt8], of family: Family = .route
     ) throws(PlatformError) -> (error: Int32, messages: [Message]) {
-        let descriptor = try Self.open()
+        let descriptor = try Self.open(family)
         let request = Self.message(type, flags.union(.request), sequence: 1, body)
         guard send(descriptor.raw, request, request.count, 0) == request.count else { throw .system("netlink") }
         var collected: [Message] = []

@@ -180,15 +180,16 @@ func finish(_ teardown: Attachment.Teardown, _ status: Int32) -> Never {
         try address.drop()
         say("dropped \(try address.isPresent())")
     case "listen":
-        // Listens before the address is up, accepts one connection and echoes until told to drop the address.
+        // Listens before the address is up, greets one connection, leaves what else comes unanswered, until told to drop the address.
         let address = try VirtualAddress(argument(2), interface: argument(3))
         let listener = try ListeningSocket.open(address: address.address, port: 445, backlog: 16)
         say("listening")
         _ = waitForEvent(listener.raw, POLLIN, until: .now + .seconds(30))
         let client = accept(listener.raw, nil, nil)
-        guard client >= 0 else { fail("accept") }
+        guard client >= 0, send(client, "!", 1, 0) == 1 else { fail("accept") }
         say("accepted")
         _ = readLine()
+        say("unanswered \(try address.resetUnanswered())")
         try address.drop()
         close(client)
         say("dropped \(try address.isPresent())")
