@@ -112,6 +112,7 @@ move() {
     check "$name: that client is reset at once" wait_for_line "$work/other-$name" '^reset'
     sleep 0.5
     check_says "$name: the client has heard nothing of it" '^0$' grep -cE '^(ended|reset)' "$work/client-$name"
+    # shellcheck disable=SC2016  # awk's own
     check_says "$name: neither FIN nor reset was on the wire to it" '^0$' \
         awk -v other=".$other:" 'index($0, other) == 0 && /Flags \[[^\]]*[FR]/ { n++ } END { print n + 0 }' "$capture"
 

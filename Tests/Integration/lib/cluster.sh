@@ -18,7 +18,18 @@ done
 
 lab=$here/../../cluster/lab
 folder=/run/holdfast-lab/$HOLDFAST_LAB_ID
+# What no test may bring about: a program of a node that traps. Whoever restarts it hides that, and its log goes with the laboratory.
+crash='Fatal error|Precondition failed|Program crashed|AddressSanitizer|ThreadSanitizer'
+check_crashes() {
+    local log
+    for log in "$folder"/*/log; do
+        if grep -qE "$crash" "$log" 2>/dev/null; then
+            failed "nothing crashes on $(basename "$(dirname "$log")")" "$(grep -E -A 25 "$crash" "$log" | head -n 30)"
+        fi
+    done
+}
 clean_up() {
+    check_crashes
     "$lab" down >/dev/null 2>&1 || true
 }
 trap clean_up EXIT
