@@ -495,9 +495,7 @@ package struct Takeover: Sendable {
         }
         guard self.heirs.contains(target) else {
             self.directives.append(
-                .answerMove(
-                    "the other node is not connected, lags behind, failed to take over or does not reach the LUN: see "
-                        + "'clusterctl status'"))
+                .answerMove("the other node cannot take over at the moment: see 'clusterctl status'"))
             return
         }
         self.moveWasAsked = true

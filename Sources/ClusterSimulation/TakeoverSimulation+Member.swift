@@ -6,7 +6,6 @@ import StateRecords
 /// clusterd's loop: the shell of Raft and of the takeover, as `Member` has it.
 extension TakeoverSimulation {
     static let maintenanceInterval: UInt64 = 200
-    static let heirSilence: UInt64 = 1000
     /// Milliseconds for which what a node said of its path to the LUN counts.
     static let reachTime: UInt64 = 5000
     static let snapshotTime: UInt64 = 5000
@@ -174,18 +173,16 @@ extension TakeoverSimulation {
             self.nodes[i].reaching = []
             return
         }
-        let now = self.tick(i)
         let candidates: [Heirs.Candidate] = raft.peers.compactMap { peer in
-            guard self.nodes[i].state?.configuration.node(peer.node)?.role == .data, let heard = peer.lastHeard,
-                now - min(now, heard) < Self.heirSilence
-            else { return nil }
+            guard self.nodes[i].state?.configuration.node(peer.node)?.role == .data else { return nil }
             return Heirs.Candidate(
-                node: peer.node, matchIndex: peer.matchIndex,
+                peer, isVoter: raft.configuration.isVoter(peer.node),
                 hasFailed: self.nodes[i].state?.failedNodes.contains(peer.node) ?? false,
                 reach: self.reach(of: peer.node, at: i))
         }
         let (heirs, reaching) = Heirs.choose(
-            from: candidates, leaderRole: self.nodes[i].role, leaderReach: self.reach(of: self.nodes[i].id, at: i))
+            from: candidates, leaderRole: self.nodes[i].role, leaderReach: self.reach(of: self.nodes[i].id, at: i),
+            now: self.tick(i))
         guard heirs != self.nodes[i].heirs || reaching != self.nodes[i].reaching else { return }
         self.nodes[i].heirs = heirs
         self.nodes[i].reaching = reaching

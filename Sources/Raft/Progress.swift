@@ -9,6 +9,11 @@ struct Progress: Equatable, Sendable {
         case snapshot
     }
 
+    struct Mark: Equatable, Sendable {
+        var index: LogIndex
+        var tick: Tick
+    }
+
     var state = State.probe
     /// On its stable storage and equal to the leader's log.
     var matchIndex: LogIndex = 0
@@ -22,6 +27,10 @@ struct Progress: Equatable, Sendable {
     var sentCommitIndex: LogIndex = 0
     /// When anything was last heard of it, for CheckQuorum.
     var lastHeard: Tick?
+    /// The latest tick known whose whole log it has acknowledged: how old the newest is that it may lack.
+    var lastCaughtUp: Tick?
+    /// What the log held at a tick that it has still to catch up with.
+    var mark: Mark?
     /// When the newest heartbeat that it answered was SENT, for the lease.
     var answeredHeartbeatSent: Tick?
     var answeredRound: UInt64 = 0
@@ -55,6 +64,18 @@ struct Progress: Equatable, Sendable {
         guard index > self.matchIndex else { return false }
         self.matchIndex = index
         return true
+    }
+
+    /// Its answer, already taken in, came at this tick. `lastIndex`: the leader's.
+    mutating func heard(_ now: Tick, lastIndex: LogIndex) {
+        self.lastHeard = now
+        if let mark = self.mark, self.matchIndex < mark.index { return }
+        if self.matchIndex == lastIndex {
+            self.lastCaughtUp = now
+        } else if let mark = self.mark {
+            self.lastCaughtUp = mark.tick
+        }
+        self.mark = Mark(index: lastIndex, tick: now)
     }
 
     func isPaused(maximumInFlight: Int) -> Bool {

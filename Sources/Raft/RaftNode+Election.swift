@@ -165,8 +165,13 @@ extension RaftNode {
             self.progress[transfer.target]?.matchIndex == self.log.lastIndex
         else { return }
         self.transfer?.isSent = true
-        self.leaseBlock = (transfer.target, self.heartbeatRound)
-        self.send(.timeoutNow(round: self.heartbeatRound), to: transfer.target)
+        self.tellHeir(transfer.target)
+    }
+
+    /// Again with each heartbeat, which goes before it: it may be lost, or come when the target does not follow yet.
+    mutating func tellHeir(_ target: NodeID) {
+        self.leaseBlock = (target, self.heartbeatRound)
+        self.send(.timeoutNow(round: self.heartbeatRound), to: target)
     }
 
     mutating func timeoutNow(_ message: Message, round: UInt64) {

@@ -29,11 +29,12 @@ extension RaftNode {
             let known = min(self.progress[peer]?.matchIndex ?? 0, self.commitIndex)
             self.send(.heartbeat(round: self.heartbeatRound, commitIndex: known), to: peer)
         }
+        if let transfer = self.transfer, transfer.isSent { self.tellHeir(transfer.target) }
     }
 
     mutating func heartbeatAnswered(round: UInt64, by peer: NodeID) {
         guard var known = self.progress[peer], round <= self.heartbeatRound else { return }
-        known.lastHeard = self.now
+        known.heard(self.now, lastIndex: self.log.lastIndex)
         if let sent = self.heartbeatSent[round] {
             let stamp = self.defects.contains(.leaseFromAnswer) ? self.now : sent
             known.answeredHeartbeatSent = max(known.answeredHeartbeatSent ?? 0, stamp)
@@ -124,8 +125,8 @@ extension RaftNode {
 
     mutating func appendAccepted(_ index: LogIndex, by peer: NodeID) {
         guard self.progress[peer] != nil, index <= self.log.lastIndex else { return }
-        self.progress[peer]?.lastHeard = self.now
         let hasMoved = self.progress[peer]?.accept(through: index) ?? false
+        self.progress[peer]?.heard(self.now, lastIndex: self.log.lastIndex)
         switch self.progress[peer]?.state {
         case .probe where hasMoved || self.progress[peer]?.matchIndex == index:
             self.progress[peer]?.becomeReplicate()
@@ -141,7 +142,7 @@ extension RaftNode {
 
     mutating func appendRejected(_ previousIndex: LogIndex, hint: (index: LogIndex, term: Term), by peer: NodeID) {
         guard var known = self.progress[peer] else { return }
-        known.lastHeard = self.now
+        known.heard(self.now, lastIndex: self.log.lastIndex)
         switch known.state {
         case .snapshot: break
         case .replicate where previousIndex > known.matchIndex: known.becomeProbe()

@@ -45,7 +45,7 @@ extension RaftNode {
             self.progress[node].map {
                 PeerStatus(
                     node: node, matchIndex: $0.matchIndex, lastHeard: $0.lastHeard,
-                    needsSnapshot: $0.state == .snapshot)
+                    lastCaughtUp: $0.lastCaughtUp, needsSnapshot: $0.state == .snapshot)
             }
         }
     }
@@ -55,5 +55,7 @@ package struct PeerStatus: Equatable, Sendable {
     package var node: NodeID
     package var matchIndex: LogIndex
     package var lastHeard: Tick?
+    /// Of all that the leader's log held at this tick nothing is missing there.
+    package var lastCaughtUp: Tick?
     package var needsSnapshot: Bool
 }

@@ -105,23 +105,27 @@ extension Member {
             self.reaching = []
             return
         }
-        let now = self.tick
-        let candidates: [Heirs.Candidate] = self.raft.peers.compactMap { peer in
-            guard let node = state.configuration.node(peer.node), node.role == .data,
-                self.raft.configuration.isVoter(peer.node), let heard = peer.lastHeard,
-                now - min(now, heard) < Limits.heirSilenceMilliseconds,
-                peer.matchIndex + Limits.heirLag >= self.raft.lastIndex
-            else { return nil }
-            return Heirs.Candidate(
-                node: peer.node, matchIndex: peer.matchIndex, hasFailed: state.failedNodes.contains(peer.node),
-                reach: self.reach(of: peer.node))
-        }
         let (heirs, reaching) = Heirs.choose(
-            from: candidates, leaderRole: self.identity.role, leaderReach: self.reach(of: self.identity.id))
+            from: self.raft.peers.compactMap { self.candidate($0, state) }, leaderRole: self.identity.role,
+            leaderReach: self.reach(of: self.identity.id), now: self.tick)
         guard heirs != self.heirs || reaching != self.reaching else { return }
         self.heirs = heirs
         self.reaching = reaching
         self.decide(.heirs(heirs, reaching: reaching))
+    }
+
+    private func candidate(_ peer: PeerStatus, _ state: ClusterState) -> Heirs.Candidate? {
+        guard state.configuration.node(peer.node)?.role == .data else { return nil }
+        return Heirs.Candidate(
+            peer, isVoter: self.raft.configuration.isVoter(peer.node), hasFailed: state.failedNodes.contains(peer.node),
+            reach: self.reach(of: peer.node))
+    }
+
+    /// Why this data node cannot take over, as far as it has said since that tick. Only the leader knows.
+    func hindrance(of node: NodeID, _ state: ClusterState, after: Tick) -> Heirs.Hindrance? {
+        guard let peer = self.raft.peers.first(where: { $0.node == node }), let candidate = self.candidate(peer, state)
+        else { return .isSilent }
+        return Heirs.hindrance(of: candidate, leaderReach: self.reach(of: self.identity.id), after: after)
     }
 
     /// What this node's own look at the target found over one of its portals. One is enough; the leader has to know it.

@@ -25,10 +25,10 @@ final class Member {
         static let maintenance = Duration.milliseconds(200)
         /// A snapshot that was not acknowledged by then is sent again.
         static let snapshotTime = Duration.seconds(5)
-        /// An heir was heard within this.
-        static let heirSilenceMilliseconds: UInt64 = 1000
-        /// Entries that an heir may lack: the transfer brings them.
-        static let heirLag: LogIndex = 4096
+        /// A node that has just come back is waited for as long before a move to it.
+        static let moveReadyTime = Duration.seconds(5)
+        /// And until it serves, once it leads.
+        static let moveServingTime = Duration.seconds(20)
         /// What a node said of its path to the LUN counts for so long: more than a look at a silent target takes.
         static let reachMilliseconds: UInt64 = 5000
     }
@@ -133,9 +133,7 @@ final class Member {
     var waitingServe: (operation: Takeover.Operation, epoch: Term)?
     /// The last server of which a batch was refused.
     var refusedGeneration: UInt64 = 0
-    var moveAnswer: AdminAnswer?
-    var moveTarget: NodeID = 0
-    var moveDeadline: ContinuousClock.Instant?
+    var pendingMove: PendingMove?
     var settled: (deadline: ContinuousClock.Instant, answer: (Bool) -> Void)?
     var tokensSeen: [[UInt8]: ContinuousClock.Instant] = [:]
     var expiring: Set<[UInt8]> = []
@@ -321,6 +319,7 @@ final class Member {
             self.lastMaintenance = now
             self.maintain(now)
         }
+        self.lookAtMove(now)
         self.decide(.tick)
         if let fatal = self.fatal, self.takeover.phase == .standby { self.outcome = .failed(fatal) }
     }
@@ -341,7 +340,6 @@ final class Member {
         self.compact()
         self.resendSnapshots(now)
         if self.takeover.isServing { self.server?.tell(.askStatus) }
-        self.lookAtMove(now)
         if let settled = self.settled {
             let isDone =
                 self.state != nil && self.raft.configuration.isVoter(self.identity.id)

@@ -1,7 +1,7 @@
-import Raft
 import Testing
 
 @testable import ClusterCore
+@testable import Raft
 
 @Suite struct ReachTests {
     /// One way is enough; that there is none is known only when all were tried.
@@ -16,15 +16,18 @@ import Testing
 
 @Suite struct HeirsTests {
     private func candidate(
-        _ node: NodeID, _ reach: Reach, matchIndex: LogIndex = 10, hasFailed: Bool = false
+        _ node: NodeID, _ reach: Reach, matchIndex: LogIndex = 10, heard: Tick? = 4900, caughtUp: Tick? = 4900,
+        isVoter: Bool = true, hasFailed: Bool = false
     ) -> Heirs.Candidate {
-        Heirs.Candidate(node: node, matchIndex: matchIndex, hasFailed: hasFailed, reach: reach)
+        let peer = PeerStatus(
+            node: node, matchIndex: matchIndex, lastHeard: heard, lastCaughtUp: caughtUp, needsSnapshot: false)
+        return Heirs.Candidate(peer, isVoter: isVoter, hasFailed: hasFailed, reach: reach)
     }
 
     private func choose(
         _ candidates: [Heirs.Candidate], _ role: NodeRole = .data, _ reach: Reach = .yes
     ) -> [[NodeID]] {
-        let (heirs, reaching) = Heirs.choose(from: candidates, leaderRole: role, leaderReach: reach)
+        let (heirs, reaching) = Heirs.choose(from: candidates, leaderRole: role, leaderReach: reach, now: 5000)
         return [heirs, reaching]
     }
 
@@ -50,5 +53,26 @@ import Testing
         let candidates = [self.candidate(2, .no), self.candidate(3, .yes)]
         #expect(self.choose(candidates, .witness) == [[3, 2], [3]])
         #expect(self.choose([self.candidate(2, .no, hasFailed: true)], .witness) == [[2], []])
+    }
+
+    /// A node that has just come back answers heartbeats before the link that brings it the log is up: a move to it would
+    /// leave the clients with nobody meanwhile.
+    @Test func whoLacksSomeOfTheLogWaits() {
+        #expect(self.choose([self.candidate(2, .yes, caughtUp: 4001)]) == [[2], [2]])
+        #expect(self.choose([self.candidate(2, .yes, caughtUp: 4000)]) == [[], []])
+        #expect(self.choose([self.candidate(2, .yes, caughtUp: nil)], .witness) == [[], []])
+    }
+
+    @Test func everyHindranceIsNamed() {
+        func hindrance(_ candidate: Heirs.Candidate) -> Heirs.Hindrance? {
+            Heirs.hindrance(of: candidate, leaderReach: .yes, after: 4000)
+        }
+        #expect(hindrance(self.candidate(2, .yes)) == nil)
+        #expect(hindrance(self.candidate(2, .yes, heard: nil, caughtUp: nil)) == .isSilent)
+        #expect(hindrance(self.candidate(2, .yes, heard: 4000)) == .isSilent)
+        #expect(hindrance(self.candidate(2, .yes, isVoter: false)) == .isLearner)
+        #expect(hindrance(self.candidate(2, .yes, caughtUp: 100)) == .lagsBehind)
+        #expect(hindrance(self.candidate(2, .no)) == .reachesNothing)
+        #expect(hindrance(self.candidate(2, .yes, hasFailed: true)) == .hasFailed)
     }
 }

@@ -56,7 +56,8 @@ begin corrupted 2
 sleep 3
 pause
 kill_server
-victim=$(find "$share_path/corrupted" -type f -size +4k | sort | head -n 1)
+mapfile -t victims < <(find "$share_path/corrupted" -type f -size +4k | sort)
+victim=${victims[0]:-}
 check 'there is a file to break' test -f "$victim"
 dd if=/dev/zero of="$victim" bs=1 count=5 seek=$(($(stat -c %s "$victim") - 9)) conv=notrunc status=none
 start_server

@@ -2,6 +2,8 @@
 # For the numbered scripts: a server of their own on a file system of their own, and results that the harness counts.
 
 set -euo pipefail
+# A script that ends early says where.
+trap 'printf "    %s, line %d, ended with %d: %s\n" "${0##*/}" "$LINENO" "$?" "$BASH_COMMAND"' ERR
 
 binaries=${HOLDFAST_BINARIES:?}
 work=${HOLDFAST_WORK:?}

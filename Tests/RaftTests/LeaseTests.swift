@@ -313,6 +313,38 @@ import Testing
         #expect(cluster.commands(3).count == 10)
     }
 
+    /// The link to the heir breaks as it is told: nobody serves until somebody tells it again.
+    @Test func anHeirThatWasNotToldIsToldAgain() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(200)
+        cluster.isolated = [3]
+        cluster.step(1, .transferLeadership(to: 3))
+        cluster.settle()
+        cluster.isolated = []
+        cluster.pass(200)
+        #expect(cluster[3].isLeader)
+        #expect(cluster[3].term == 2)
+    }
+
+    /// A node that answers heartbeats and does not get the log is heard, and yet falls behind.
+    @Test func theLeaderKnowsHowOldTheNewestIsThatAPeerMayLack() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(200)
+        func status() -> PeerStatus { cluster[1].peers.first { $0.node == 3 }! }
+        #expect(status().lastCaughtUp == status().lastHeard, "it has everything")
+        cluster.lost = { if case .append = $0.body { $0.to == 3 } else { false } }
+        let before = cluster.now
+        cluster.propose("x", to: 1)
+        cluster.pass(1000)
+        #expect(status().lastHeard! >= before + 800, "it answers heartbeats")
+        #expect(status().lastCaughtUp! <= before + 100)
+        cluster.lost = { _ in false }
+        cluster.pass(300)
+        #expect(status().lastCaughtUp! >= cluster.now - 200)
+    }
+
     @Test func anUnansweredTransferIsGivenUpAndTheLeaseReturns() {
         var cluster = Lockstep(voters: [1, 2, 3])
         cluster.elect(1)

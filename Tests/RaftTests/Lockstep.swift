@@ -37,6 +37,8 @@ struct Lockstep {
     var isolated: Set<NodeID> = []
     /// One direction only.
     var cut: Set<[NodeID]> = []
+    /// And whatever this says of.
+    var lost: (Message) -> Bool = { _ in false }
     /// Their writes wait for `sync`.
     var slowDisks: Set<NodeID> = []
     var committed: [NodeID: [Entry]] = [:]
@@ -99,6 +101,7 @@ struct Lockstep {
     func isLost(_ message: Message) -> Bool {
         self.isolated.contains(message.from) || self.isolated.contains(message.to)
             || self.cut.contains([message.from, message.to]) || self.nodes[message.to] == nil
+            || self.lost(message)
     }
 
     /// Delivers until nobody has anything to say.

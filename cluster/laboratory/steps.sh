@@ -17,7 +17,7 @@ steps_log=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-steps-XXXXXX")
 trap 'rm -rf "$steps_log"' EXIT
 
 # How many lines of a failed step are repeated at the end: those that look like complaints, with what follows them, and its last ones.
-readonly steps_complaints=80 steps_last_lines=25
+readonly steps_complaints=160 steps_follow=36 steps_last_lines=25
 readonly steps_complaint='✘|error:|[Ff]atal|FAILED|^fail|[1-9][0-9]* failed|AssertionError|Traceback|SUMMARY: '
 
 step() {
@@ -70,7 +70,7 @@ repeat_complaints() {
     local log=$steps_log/$1
     if [[ ! -s $log ]]; then return; fi
     printf '\n#### %s FAILED; of what it said:\n' "$1"
-    grep -nE -A 4 "$steps_complaint" "$log" | cut -c 1-400 | tail -n "$steps_complaints" || true
+    grep -nE -A "$steps_follow" "$steps_complaint" "$log" | cut -c 1-400 | tail -n "$steps_complaints" || true
     printf '#### its last lines:\n'
     tail -n "$steps_last_lines" "$log" | cut -c 1-400
 }

@@ -28,6 +28,16 @@ check_crashes() {
         fi
     done
 }
+# A failed check shows the end of each node's log, too: the laboratory is gone before anybody could look.
+log_lines=12
+eval "$(declare -f failed | sed '1s/failed/failed_alone/')"
+failed() {
+    failed_alone "$@"
+    local node
+    for node in node-a node-b witness; do
+        if [[ -s $folder/$node/log ]]; then tail -n "$log_lines" "$folder/$node/log" | cut -c 1-300 | sed "s/^/    $node: /"; fi
+    done
+}
 clean_up() {
     check_crashes
     "$lab" down >/dev/null 2>&1 || true
