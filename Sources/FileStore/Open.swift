@@ -306,30 +306,53 @@ extension Volume {
     /// The same file as in an earlier open, by its identity, on this node or another: [MS-SMB2] 3.3.5.9.12. `path` is
     /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is looked for
     /// where it was before (a node died before the rename was on the disk), then where it was last being renamed to (it died
-    /// before the record said so); else it is opened by its handle alone, and can be read and written, but not renamed or deleted
+    /// before the record said so), and so is a stream within its file; else it is opened by its handle alone, and can be read and written, but not renamed or deleted
     /// until someone looks it up again. Whether it was at `path`, ``OpenFile/isElsewhere`` says.
     package func reopen(
         _ identity: FileIdentity, path: NTPath, formerPath: NTPath? = nil, access: AccessMask,
         options: CreateOptions = []
     ) throws(FileError) -> OpenFile {
         let request = OpenRequest(path: path, access: access, disposition: .open, options: options)
-        if let target = try self.find(path, identity) { return try self.open(target, identity, request) }
-        let file = try self.open(try self.findElsewhere(identity, formerPath), identity, request)
+        if let target = try self.find(path, identity) {
+            return try self.open(target, identity, request, formerly: formerPath?.stream)
+        }
+        let target = try self.findElsewhere(identity, formerPath)
+        let file = try self.open(target, identity, request, formerly: formerPath?.stream)
         file.markElsewhere()
         return file
     }
 
     private func open(
-        _ target: consuming Descriptor, _ identity: FileIdentity, _ request: OpenRequest
+        _ target: consuming Descriptor, _ identity: FileIdentity, _ asked: OpenRequest, formerly: [UInt8]?
     ) throws(FileError) -> OpenFile {
         let status = try FileStatus(target)
-        var spelling: [UInt8]?
-        if let stream = request.path.stream {
-            spelling = try self.streamSpelling(of: stream, on: target.number)
-            guard spelling != nil else { throw FileError(.objectNameNotFound, "a stream that is gone") }
+        var request = asked
+        if let stream = asked.path.stream {
+            request.path = asked.path.withStream(try self.findStream(stream, formerly: formerly, on: target.number))
         }
-        return try OpenFile(
-            volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
+        let file = try OpenFile(
+            volume: self, handle: target, identity: identity, status: status, request: request,
+            streamName: request.path.stream)
+        if let stream = asked.path.stream,
+            request.path.stream.flatMap({ NamedStreams.spelling(of: stream, among: [$0]) }) == nil
+        {
+            file.markElsewhere()
+        }
+        return file
+    }
+
+    /// As for files: the name that it has, the one before, or the one that it was being given. Nil: the file's own data.
+    private func findStream(_ stream: [UInt8], formerly: [UInt8]?, on file: Int32) throws(FileError) -> [UInt8]? {
+        if let spelling = try self.streamSpelling(of: stream, on: file) { return spelling }
+        if let formerly, let spelling = try self.streamSpelling(of: formerly, on: file) { return spelling }
+        guard let renamed = try RenameMark.read(file, stream: stream) else {
+            throw FileError(.objectNameNotFound, "a stream that is gone")
+        }
+        if renamed.isEmpty { return nil }
+        guard let spelling = try self.streamSpelling(of: renamed, on: file) else {
+            throw FileError(.objectNameNotFound, "a stream that is gone")
+        }
+        return spelling
     }
 
     private func findElsewhere(_ identity: FileIdentity, _ formerPath: NTPath?) throws(FileError) -> Descriptor {

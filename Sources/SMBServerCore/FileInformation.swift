@@ -57,10 +57,12 @@ package protocol FileSystemInformation: AnyObject, Sendable {
     func renameFile(
         _ handle: any FileHandle, to path: String, replacesExisting: Bool, isMarked: Bool
     ) throws(SMBError)
-    /// Gives a stream another name; `handles` are all opens of it.
-    func renameStream(_ handles: [any FileHandle], to name: String, replacesExisting: Bool) throws(SMBError)
+    /// Gives a stream another name; `handles` are all opens of it. `isMarked` as for a file.
+    func renameStream(
+        _ handles: [any FileHandle], to name: String, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError)
     /// Makes the open stream its file's own data. All its opens are to be opened again (`reopenFile`).
-    func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError)
+    func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool) throws(SMBError)
     /// The stream that a path names, without its type; nil for the unnamed one by its full name. Throws where it names none.
     func streamName(_ path: String) throws(SMBError) -> String?
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError)

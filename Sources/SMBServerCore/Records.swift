@@ -154,7 +154,7 @@ extension ServerState {
     /// Where a rename and its record went apart, the disk is right. Asked only then: a takeover waits for the answers of all
     /// files that are open.
     private static func path(of record: OpenRecord, _ handle: any FileHandle) -> String {
-        guard !handle.isAtRecordedPath, record.stream.isEmpty, SnapshotPath.split(record.path) == nil,
+        guard !handle.isAtRecordedPath, SnapshotPath.split(record.path) == nil,
             let name = try? handle.normalizedName(), name.lowercased() != record.path.lowercased()
         else { return record.path }
         return name

@@ -24,11 +24,15 @@ extension MemoryFileSystem {
         }
     }
 
-    func renameStream(_ handles: [any FileHandle], to name: String, replacesExisting: Bool) throws(SMBError) {
+    func renameStream(
+        _ handles: [any FileHandle], to name: String, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError) {
         throw SMBError(.notSupported)
     }
 
-    func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError) {
+    func makeStreamUnnamed(
+        _ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError) {
         throw SMBError(.notSupported)
     }
 

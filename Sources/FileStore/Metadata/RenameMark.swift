@@ -21,4 +21,26 @@ enum RenameMark {
         guard let bytes = try XAttr.get(descriptor, Self.attribute), !bytes.isEmpty else { return nil }
         return NTPath(onDisk: bytes)
     }
+
+    // MARK: Streams
+
+    private static let streamAttribute = Array("trusted.holdfast.renamed-stream".utf8)
+
+    /// The same for a stream: its name before, and its name from now on, nil where it becomes the file's own data. No name of a
+    /// stream has a NUL.
+    static func write(_ descriptor: Int32, stream: [UInt8], to name: [UInt8]?) throws(FileError) {
+        do throws(FileError) {
+            try XAttr.set(descriptor, Self.streamAttribute, stream + [0] + (name ?? []))
+        } catch {
+            guard error.code == EOPNOTSUPP else { throw error }
+        }
+    }
+
+    /// What the stream was renamed to last, if this one was the last to be: an empty name where it became the file's own data.
+    static func read(_ descriptor: Int32, stream: [UInt8]) throws(FileError) -> [UInt8]? {
+        guard let bytes = try XAttr.get(descriptor, Self.streamAttribute), let end = bytes.firstIndex(of: 0),
+            NamedStreams.spelling(of: stream, among: [Array(bytes[..<end])]) != nil
+        else { return nil }
+        return Array(bytes[(end + 1)...])
+    }
 }

@@ -5,8 +5,10 @@ import SMB2Wire
 extension Volume {
     /// FileRenameInformation of a stream, [MS-FSA] 2.1.5.15.11.1. `files` are all opens of it; they have the new name
     /// afterwards. Between the two names the stream has both: a crash leaves a second one, and loses nothing.
+    /// `isMarked`: whoever knows the file's identity and the stream's old name finds it again
+    /// (``reopen(_:path:formerPath:access:options:)``).
     package func renameStream(
-        _ files: [OpenFile], to name: [UInt8], replaceExisting: Bool
+        _ files: [OpenFile], to name: [UInt8], replaceExisting: Bool, isMarked: Bool = false
     ) throws(FileError) {
         try self.requireWritable()
         guard let file = files.first, let old = file.streamName else {
@@ -26,6 +28,7 @@ extension Volume {
                 try self.removeStream(existing, of: number)
             }
             guard name != old else { return }
+            if isMarked { try RenameMark.write(number, stream: old, to: name) }
             guard let contents = try NamedStreams.read(number, old) else {
                 guard try self.renameLargeStream(old, to: name, of: number) else {
                     throw FileError(.fileDeleted, "rename a stream that was deleted")
@@ -41,7 +44,9 @@ extension Volume {
     /// The stream becomes the file's own data, which must be empty, and which nobody has open. Its opens are of no use
     /// afterwards: ``reopen(_:path:formerPath:access:options:)`` gives others. The bytes are on the disk before the stream goes:
     /// a crash leaves them twice, and loses nothing.
-    package func makeStreamUnnamed(_ file: OpenFile, replaceExisting: Bool) throws(FileError) {
+    package func makeStreamUnnamed(
+        _ file: OpenFile, replaceExisting: Bool, isMarked: Bool = false
+    ) throws(FileError) {
         try self.requireWritable()
         guard let stream = file.streamName else { throw FileError(.invalidParameter, "rename what is no stream") }
         let number = file.handle.number
@@ -67,6 +72,7 @@ extension Volume {
                 _ = clinux_ftruncate(data.number, 0)
                 throw error
             }
+            if isMarked { try RenameMark.write(number, stream: stream, to: nil) }
             try self.removeStream(stream, of: number)
         }
     }

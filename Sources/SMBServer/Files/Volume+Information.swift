@@ -39,20 +39,23 @@ extension Volume {
     }
 
     package func renameStream(
-        _ handles: [any FileHandle], to name: String, replacesExisting: Bool
+        _ handles: [any FileHandle], to name: String, replacesExisting: Bool, isMarked: Bool
     ) throws(SMBError) {
         var streams: [OpenFile] = []
         for handle in handles { streams.append(try self.own(handle, otherwise: .mediaWriteProtected)) }
         let owned = streams
         try files { () throws(FileError) in
-            try self.renameStream(owned, to: Array(name.utf8), replaceExisting: replacesExisting)
+            try self.renameStream(
+                owned, to: Array(name.utf8), replaceExisting: replacesExisting, isMarked: isMarked)
         }
     }
 
-    package func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError) {
+    package func makeStreamUnnamed(
+        _ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool
+    ) throws(SMBError) {
         let stream = try self.own(handle, otherwise: .mediaWriteProtected)
         try files { () throws(FileError) in
-            try self.makeStreamUnnamed(stream, replaceExisting: replacesExisting)
+            try self.makeStreamUnnamed(stream, replaceExisting: replacesExisting, isMarked: isMarked)
         }
     }
 

@@ -19,34 +19,32 @@ extension ServerState {
         }
         try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         let opens = self.files[open.file]?.opens ?? []
+        let isRecorded = opens.contains { self.opens[$0]?.isPersistent == true }
         let base = open.path.firstIndex(of: ":").map { String(open.path[..<$0]) } ?? open.path
         if let name {
             let others = opens.filter { $0 != open.key }.compactMap { self.opens[$0]?.handle }
-            try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces)
+            try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces, isMarked: isRecorded)
         } else {
-            try self.makeStreamUnnamed(handle, replaces, new, base, opens, fileSystem)
+            let others = try self.reopened(opens, as: new, at: base, fileSystem)
+            try fileSystem.makeStreamUnnamed(handle, replacesExisting: replaces, isMarked: isRecorded)
+            for (key, handle) in others { self.opens[key]?.object = .file(handle) }
         }
         self.rekey(open.file, old, as: new)
-        for key in opens {
-            self.opens[key]?.path = name.map { base + ":" + $0 } ?? base
-            self.persist(key, awaited: true)
-        }
+        for key in opens { self.move(key, to: name.map { base + ":" + $0 } ?? base) }
         self.directoryChanged(at: base, by: open)
     }
 
-    /// What had the stream open has the file's own data open afterwards.
-    private mutating func makeStreamUnnamed(
-        _ handle: any FileHandle, _ replaces: Bool, _ new: FileKey, _ base: String, _ opens: [UInt64],
-        _ fileSystem: any FileSystem
-    ) throws(SMBError) {
+    /// What has the stream open is to have the file's own data open.
+    private func reopened(
+        _ opens: [UInt64], as new: FileKey, at path: String, _ fileSystem: any FileSystem
+    ) throws(SMBError) -> [(key: UInt64, handle: any FileHandle)] {
         var handles: [(key: UInt64, handle: any FileHandle)] = []
         for key in opens {
             guard let open = self.opens[key] else { continue }
-            let other = try fileSystem.reopenFile(new, path: base, formerPath: "", access: open.grantedAccess)
-            handles.append((key, other))
+            handles.append(
+                (key, try fileSystem.reopenFile(new, path: path, formerPath: "", access: open.grantedAccess)))
         }
-        try fileSystem.makeStreamUnnamed(handle, replacesExisting: replaces)
-        for (key, handle) in handles { self.opens[key]?.object = .file(handle) }
+        return handles
     }
 
     private mutating func rekey(_ entry: UInt64, _ old: FileKey, as new: FileKey) {
