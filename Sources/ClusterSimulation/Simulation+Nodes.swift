@@ -52,10 +52,11 @@ extension Simulation {
     mutating func start(_ i: Int) {
         let contents = self.nodes[i].disk.contents
         self.nodes[i].incarnation += 1
-        let node = RaftNode(
+        var node = RaftNode(
             id: self.nodes[i].id, hardState: contents.hardState, snapshot: contents.base, entries: contents.entries,
             appliedIndex: contents.appliedIndex, limits: self.limits, now: self.tick(i),
             defects: self.options.defects)
+        if self.options.hasLatePeer { node.latePeers = [NodeID(self.options.nodes)] }
         self.nodes[i].knownCommit = node.commitIndex
         self.nodes[i].raft = node
         self.nodes[i].changeTokens = []

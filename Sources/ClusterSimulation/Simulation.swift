@@ -21,6 +21,8 @@ package struct Simulation {
         package var proposalsPerSecond: UInt64 = 20
         /// Small, so that batches end within a burst.
         package var maximumAppendEntries = 4
+        /// The last founder is one that gets entries late (`RaftNode.latePeers`): in every other run.
+        package var hasLatePeer: Bool
         package var isVerbose = false
         /// A quorum disk votes from the beginning.
         package var quorumDisk = false
@@ -28,7 +30,10 @@ package struct Simulation {
         /// A crash may leave an applied index without the state that belongs to it.
         package var appliesOutsideTransaction = false
 
-        package init(seed: UInt64) { self.seed = seed }
+        package init(seed: UInt64) {
+            self.seed = seed
+            self.hasLatePeer = seed % 2 == 1
+        }
     }
 
     package struct Outcome: Equatable, Sendable {

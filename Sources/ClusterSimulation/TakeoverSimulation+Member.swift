@@ -141,6 +141,7 @@ extension TakeoverSimulation {
         {
             self.nodes[i].establishedTerm = raft.term
             self.updateHeirs(i)
+            self.updateLatePeers(i)
             let handover = self.nodes[i].state?.handover
             self.decide(i, .predecessor(handedOver: handover != nil, steps: handover ?? []))
             self.decide(i, .ownTermApplied(raft.term))
@@ -148,6 +149,7 @@ extension TakeoverSimulation {
         if now - self.nodes[i].lastMaintenance >= Self.maintenanceInterval {
             self.nodes[i].lastMaintenance = now
             self.updateHeirs(i)
+            self.updateLatePeers(i)
             self.maintain(i)
         }
         self.decide(i, .tick)
@@ -187,6 +189,13 @@ extension TakeoverSimulation {
         self.nodes[i].heirs = heirs
         self.nodes[i].reaching = reaching
         self.decide(i, .heirs(heirs, reaching: reaching))
+    }
+
+    private mutating func updateLatePeers(_ i: Int) {
+        let configuration = self.nodes[i].state?.configuration
+        let voters = self.nodes[i].role == .data ? self.nodes[i].raft?.configuration.voters ?? [] : []
+        self.nodes[i].raft?.latePeers = Set(
+            voters.filter { isDisk($0) || configuration?.node($0)?.role == .witness })
     }
 
     private func reach(of node: NodeID, at i: Int) -> Reach {

@@ -13,6 +13,11 @@ package struct RaftLimits: Equatable, Sendable {
     /// How long a leader that hands over refuses proposals before it gives up.
     package var transferTicks: UInt64 = 1200
 
+    /// Peers that may be late get what is new this often, together.
+    package var lateAppendTicks: UInt64 = 10
+    /// Where the others lacked nothing within this. Above `heartbeatTicks`.
+    package var promptTicks: UInt64 = 300
+
     /// An append carries no more than this, unless a single entry is longer.
     package var maximumAppendByteCount = 256 * 1024
     package var maximumAppendEntries = 1024

@@ -130,6 +130,9 @@ extension RaftNode {
     mutating func peerLost(_ peer: NodeID) {
         if self.isLeader {
             self.progress[peer]?.answeredHeartbeatSent = nil
+            // Whoever was late is needed now.
+            self.progress[peer]?.lastCaughtUp = nil
+            self.broadcastAppends()
             if self.progress[peer]?.state == .snapshot { self.snapshotFailed(peer) }
             return
         }

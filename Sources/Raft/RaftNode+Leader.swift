@@ -7,6 +7,22 @@ extension RaftNode {
         }
         if let transfer = self.transfer, self.now >= transfer.deadline { self.transfer = nil }
         if self.now - self.lastBroadcast >= self.limits.heartbeatTicks { self.broadcastHeartbeat() }
+        if !self.latePeers.isEmpty, self.now - self.lastLateAppend >= self.limits.lateAppendTicks {
+            self.lastLateAppend = self.now
+            for peer in self.latePeers.sorted() { self.sendAppend(to: peer) }
+        }
+    }
+
+    /// Whether this peer gets what is new with the next tick that is due, and the others suffice until then.
+    func isLate(_ peer: NodeID) -> Bool {
+        guard self.latePeers.contains(peer) else { return false }
+        let configuration = self.configuration
+        let prompt = configuration.voters.reduce(0) { count, voter in
+            if voter == self.id { return count + 1 }
+            guard !self.latePeers.contains(voter), let caughtUp = self.progress[voter]?.lastCaughtUp else { return count }
+            return self.now - caughtUp < self.limits.promptTicks ? count + 1 : count
+        }
+        return prompt >= configuration.quorum
     }
 
     /// The latest tick that a quorum of voters reaches, this node counting as now.
@@ -79,7 +95,7 @@ extension RaftNode {
     }
 
     mutating func broadcastAppends() {
-        for peer in self.progress.keys.sorted() { self.sendAppend(to: peer) }
+        for peer in self.progress.keys.sorted() where !self.isLate(peer) { self.sendAppend(to: peer) }
     }
 
     /// Sends what the peer lacks, as far as its window allows. `evenEmpty`: asks even where there is nothing new.
@@ -136,7 +152,7 @@ extension RaftNode {
         }
         self.advanceCommit()
         guard self.isLeader else { return }
-        self.sendAppend(to: peer)
+        if !self.isLate(peer) { self.sendAppend(to: peer) }
         self.finishTransfer()
     }
 

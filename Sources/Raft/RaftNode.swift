@@ -67,6 +67,11 @@ package struct RaftNode: Sendable {
     var uncommittedByteCount = 0
     var pendingReads: [PendingRead] = []
     var transfer: Transfer?
+    /// Voters that only help to decide: a witness, a quorum disk. While a quorum is prompt without them entries go to them in
+    /// batches, `lateAppendTicks` apart, which takes their writes and messages out of every commit. Nothing is promised sooner:
+    /// an entry is committed when a quorum has it, whichever that is. The shell's to say; leaders use it.
+    package var latePeers: Set<NodeID> = []
+    var lastLateAppend: Tick = 0
     /// After a `timeoutNow` in this term: who must have answered a later round before the lease holds again.
     var leaseBlock: (node: NodeID, round: UInt64)?
 

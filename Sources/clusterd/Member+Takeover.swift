@@ -114,6 +114,13 @@ extension Member {
         self.decide(.heirs(heirs, reaching: reaching))
     }
 
+    /// The leader's commits need no witness and no quorum disk while the other data node keeps up.
+    func updateLatePeers() {
+        guard self.identity.role == .data, let state = self.state else { return self.raft.latePeers = [] }
+        self.raft.latePeers = Set(
+            self.raft.configuration.voters.filter { isDisk($0) || state.configuration.node($0)?.role == .witness })
+    }
+
     private func candidate(_ peer: PeerStatus, _ state: ClusterState) -> Heirs.Candidate? {
         guard state.configuration.node(peer.node)?.role == .data else { return nil }
         return Heirs.Candidate(

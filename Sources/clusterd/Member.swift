@@ -311,6 +311,7 @@ final class Member {
         {
             self.establishedTerm = self.raft.term
             self.updateHeirs()
+            self.updateLatePeers()
             self.decide(.predecessor(handedOver: state.handover != nil, steps: state.handover ?? []))
             self.decide(.ownTermApplied(self.raft.term))
         }
@@ -326,6 +327,7 @@ final class Member {
 
     private func maintain(_ now: ContinuousClock.Instant) {
         self.updateHeirs()
+        self.updateLatePeers()
         self.reconcileQuorumDisk()
         self.lookAtQuorumAnswer(now)
         if self.raft.isEstablishedLeader {
