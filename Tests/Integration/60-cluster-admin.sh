@@ -79,22 +79,26 @@ wait "$unit" 2>/dev/null || true
 
 check_says 'both nodes reach the LUN' 'node-b .* reached ' ctl "$(active)" status
 
-# A move that the other node does not take up: from the detach to the next fence the LUN is never without a reservation, in which
-# a late write of an older node would land.
+# A move that the other node does not take up, because it hangs while the server here is asked to freeze (which hangs, too, so that
+# there is time for it): from the detach to the next fence the LUN is never without a reservation, in which a late write of an older
+# node would land.
 first=$(active)
 second='node-b'
 if [[ $first == node-b ]]; then second='node-a'; fi
 lun="iscsi://holdfast%$(cat "$folder/target/password")@10.77.0.2:3260/iqn.2024-01.example.holdfast:tshare/1"
 other=$(process "$second" clusterd)
 holders() {
-    local until=$((SECONDS + 6))
+    local until=$((SECONDS + 8))
     while ((SECONDS < until)); do
         on "$first" "$binaries/storagedrill" inspect "$lun" 9 2>/dev/null | grep '^state' || true
     done
 }
-kill -STOP "$other"
+kill -STOP "$(process "$first" smbserverd)"
 ctl "$first" move "$second" >"$work/move.log" 2>&1 &
 move=$!
+moves() { grep -q 'moving away: freeze' "$folder/$first/log"; }
+check 'a move begins' wait_for 5 moves
+kill -STOP "$other"
 holders >"$work/holders"
 kill -CONT "$other"
 wait "$move" || true
