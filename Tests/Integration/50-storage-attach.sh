@@ -59,8 +59,13 @@ node_tell retake
 node_says 'and goes on when it may' '^reconnected ' 10
 finish_load 'a target restarted under load' restarted-target
 
+# Somebody looks at the loop device meanwhile; so does, for a moment, every process that is just being started.
+node_run sync -f "$node/mount"
+sleep 0.4 <"$(node_run findmnt -n -o SOURCE "$node/mount")" &
+writers+=($!)
+sleep 0.1
 node_tell detach
-node_says 'detach' '^detached ' 20
+node_says 'detach, although the device is open elsewhere for a moment' '^detached ' 20
 node_end
 check 'nothing is left of a clean detach' wait_gone 3
 check 'tgt holds a clean image' xfs_repair -n -f "$TARGET_IMAGE"

@@ -248,6 +248,17 @@ package final class Attachment {
 
     // MARK: - The end
 
+    /// Tries until nobody is in the way any more, or for `busyTimeout`.
+    private static func whileBusy(_ body: () throws(PlatformError) -> Void) throws(PlatformError) {
+        let deadline = ContinuousClock.now + Self.busyTimeout
+        while true {
+            do throws(PlatformError) { return try body() } catch {
+                guard error.kind == .busy, ContinuousClock.now < deadline else { throw error }
+            }
+            usleep(5000)
+        }
+    }
+
     /// A clean end: everything is on the LUN when this returns. Throws `.busy` while something has files open, and is then still attached.
     package func detach() throws(PlatformError) -> [StepTime] {
         var clock = StepClock()
@@ -273,7 +284,11 @@ package final class Attachment {
             }
         }
         try clock.run("loop") { () throws(PlatformError) in try self.loop.detach() }
-        try clock.run("fuse") { () throws(PlatformError) in try self.fuse.unmount() }
+        try clock.run("fuse") { () throws(PlatformError) in
+            // The loop device keeps its file for as long as anybody has the device open: whoever looks at it just now, or a
+            // process that this one is starting, which has all descriptors until it executes its program.
+            try Self.whileBusy { () throws(PlatformError) in try self.fuse.unmount() }
+        }
         try clock.run("bridge") { () throws(PlatformError) in
             self.bridge.tell(.quit)
             if self.bridge.wait(timeout: self.plan.timeout) == nil { self.bridge.kill() }
@@ -302,20 +317,13 @@ package final class Attachment {
         if self.isMounted {
             step("shutdown") { () throws(PlatformError) in try XFS.shutDown(self.plan.mountPoint) }
             step("unmount") { () throws(PlatformError) in
-                // A process that was killed may still be inside its last, failing call.
-                let deadline = ContinuousClock.now + Self.busyTimeout
-                while true {
-                    do throws(PlatformError) {
-                        return try XFS.unmount(self.plan.mountPoint)
-                    } catch {
-                        if error.kind == .busy, ContinuousClock.now < deadline {
-                            usleep(5000)
-                            continue
-                        }
-                        // Out of sight at least; the kernel frees it with the last open file.
-                        _ = clinux_unmount(self.plan.mountPoint, CLINUX_MNT_DETACH)
-                        throw error
-                    }
+                do throws(PlatformError) {
+                    // A process that was killed may still be inside its last, failing call.
+                    try Self.whileBusy { () throws(PlatformError) in try XFS.unmount(self.plan.mountPoint) }
+                } catch {
+                    // Out of sight at least; the kernel frees it with the last open file.
+                    _ = clinux_unmount(self.plan.mountPoint, CLINUX_MNT_DETACH)
+                    throw error
                 }
             }
             self.isMounted = false
@@ -328,7 +336,7 @@ package final class Attachment {
         }
         step("fuse") { () throws(PlatformError) in
             self.fuse.abort()
-            try self.fuse.unmount()
+            try Self.whileBusy { () throws(PlatformError) in try self.fuse.unmount() }
         }
         step("bridge") {
             self.bridge.kill()
