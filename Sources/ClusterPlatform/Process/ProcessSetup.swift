@@ -69,28 +69,3 @@ package struct ServiceNotifier: Sendable {
         }
     }
 }
-
-/// The machine's watchdog: it resets the node when nobody pets it. The last fence, for a kernel that hangs.
-package final class HardwareWatchdog: Sendable {
-    private let device: Descriptor
-
-    package init(path: String = "/dev/watchdog", timeout: Duration) throws(PlatformError) {
-        self.device = try Descriptor.open(path, O_WRONLY)
-        let seconds = Int32(clamping: max(1, timeout.components.seconds))
-        // Some devices have a time-out of their own, which stays.
-        guard clinux_watchdog_set_timeout(self.device.raw, seconds) == 0 || errno == ENOTTY || errno == EOPNOTSUPP
-        else {
-            throw .system("set the time-out of \(path) to \(seconds) s")
-        }
-    }
-
-    /// Any byte will do, Documentation/watchdog/watchdog-api.
-    package func pet() {
-        _ = write(self.device.raw, "k", 1)
-    }
-
-    /// The magic close: afterwards the device may be closed without a reset.
-    package func disarm() {
-        _ = write(self.device.raw, "V", 1)
-    }
-}
