@@ -19,7 +19,9 @@ extension RaftNode {
         let configuration = self.configuration
         let prompt = configuration.voters.reduce(0) { count, voter in
             if voter == self.id { return count + 1 }
-            guard !self.latePeers.contains(voter), let caughtUp = self.progress[voter]?.lastCaughtUp else { return count }
+            guard !self.latePeers.contains(voter), let caughtUp = self.progress[voter]?.lastCaughtUp else {
+                return count
+            }
             return self.now - caughtUp < self.limits.promptTicks ? count + 1 : count
         }
         return prompt >= configuration.quorum

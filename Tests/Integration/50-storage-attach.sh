@@ -61,7 +61,7 @@ finish_load 'a target restarted under load' restarted-target
 
 # Somebody looks at the loop device meanwhile; so does, for a moment, every process that is just being started.
 node_run sync -f "$node/mount"
-sleep 0.4 <"$(node_run findmnt -n -o SOURCE "$node/mount")" &
+{ sleep 0.4; } <"$(node_run findmnt -n -o SOURCE "$node/mount")" &
 writers+=($!)
 sleep 0.1
 node_tell detach
