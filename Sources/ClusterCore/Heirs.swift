@@ -58,6 +58,16 @@ package enum Heirs {
         case hasFailed = "failed when it was to take over last, and has not since ('clusterctl events' says why)"
     }
 
+    /// The data nodes that this node, which leads, knows of; `reach`: what each said of its path to the LUN.
+    package static func candidates(_ raft: RaftNode, _ state: ClusterState, reach: (NodeID) -> Reach) -> [Candidate] {
+        raft.peers.compactMap { peer in
+            guard state.configuration.node(peer.node)?.role == .data else { return nil }
+            return Candidate(
+                peer, isVoter: raft.configuration.isVoter(peer.node), hasFailed: state.failedNodes.contains(peer.node),
+                reach: reach(peer.node))
+        }
+    }
+
     /// In ticks of a millisecond: how long ago an heir was heard last, and had all of the log.
     package static let silenceTicks: Tick = 1000
 
@@ -86,5 +96,13 @@ package enum Heirs {
         let rest =
             leaderRole == .witness ? ordered.filter { $0.1 == .reachesNothing || $0.1 == .hasFailed }.map(\.0) : []
         return ((fit + rest).map(\.node), fit.filter { $0.reach == .yes }.map(\.node))
+    }
+}
+
+extension RaftNode {
+    /// The commits of a data node need no witness and no quorum disk while the other data node keeps up.
+    package mutating func chooseLatePeers(_ configuration: ClusterConfiguration, ownRole: NodeRole) {
+        let late = self.configuration.voters.filter { isDisk($0) || configuration.node($0)?.role == .witness }
+        self.latePeers = ownRole == .data ? Set(late) : []
     }
 }

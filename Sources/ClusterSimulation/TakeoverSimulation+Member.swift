@@ -175,16 +175,12 @@ extension TakeoverSimulation {
             self.nodes[i].reaching = []
             return
         }
-        let candidates: [Heirs.Candidate] = raft.peers.compactMap { peer in
-            guard self.nodes[i].state?.configuration.node(peer.node)?.role == .data else { return nil }
-            return Heirs.Candidate(
-                peer, isVoter: raft.configuration.isVoter(peer.node),
-                hasFailed: self.nodes[i].state?.failedNodes.contains(peer.node) ?? false,
-                reach: self.reach(of: peer.node, at: i))
+        let candidates = self.nodes[i].state.map { state in
+            Heirs.candidates(raft, state) { self.reach(of: $0, at: i) }
         }
         let (heirs, reaching) = Heirs.choose(
-            from: candidates, leaderRole: self.nodes[i].role, leaderReach: self.reach(of: self.nodes[i].id, at: i),
-            now: self.tick(i))
+            from: candidates ?? [], leaderRole: self.nodes[i].role,
+            leaderReach: self.reach(of: self.nodes[i].id, at: i), now: self.tick(i))
         guard heirs != self.nodes[i].heirs || reaching != self.nodes[i].reaching else { return }
         self.nodes[i].heirs = heirs
         self.nodes[i].reaching = reaching
@@ -192,10 +188,9 @@ extension TakeoverSimulation {
     }
 
     private mutating func updateLatePeers(_ i: Int) {
-        let configuration = self.nodes[i].state?.configuration
-        let voters = self.nodes[i].role == .data ? self.nodes[i].raft?.configuration.voters ?? [] : []
-        self.nodes[i].raft?.latePeers = Set(
-            voters.filter { isDisk($0) || configuration?.node($0)?.role == .witness })
+        guard let state = self.nodes[i].state else { return }
+        let role = self.nodes[i].role
+        self.nodes[i].raft?.chooseLatePeers(state.configuration, ownRole: role)
     }
 
     private func reach(of node: NodeID, at i: Int) -> Reach {

@@ -106,7 +106,7 @@ extension Member {
             return
         }
         let (heirs, reaching) = Heirs.choose(
-            from: self.raft.peers.compactMap { self.candidate($0, state) }, leaderRole: self.identity.role,
+            from: Heirs.candidates(self.raft, state) { self.reach(of: $0) }, leaderRole: self.identity.role,
             leaderReach: self.reach(of: self.identity.id), now: self.tick)
         guard heirs != self.heirs || reaching != self.reaching else { return }
         self.heirs = heirs
@@ -114,24 +114,15 @@ extension Member {
         self.decide(.heirs(heirs, reaching: reaching))
     }
 
-    /// The leader's commits need no witness and no quorum disk while the other data node keeps up.
     func updateLatePeers() {
-        guard self.identity.role == .data, let state = self.state else { return self.raft.latePeers = [] }
-        self.raft.latePeers = Set(
-            self.raft.configuration.voters.filter { isDisk($0) || state.configuration.node($0)?.role == .witness })
-    }
-
-    private func candidate(_ peer: PeerStatus, _ state: ClusterState) -> Heirs.Candidate? {
-        guard state.configuration.node(peer.node)?.role == .data else { return nil }
-        return Heirs.Candidate(
-            peer, isVoter: self.raft.configuration.isVoter(peer.node), hasFailed: state.failedNodes.contains(peer.node),
-            reach: self.reach(of: peer.node))
+        guard let state = self.state else { return }
+        self.raft.chooseLatePeers(state.configuration, ownRole: self.identity.role)
     }
 
     /// Why this data node cannot take over, as far as it has said since that tick. Only the leader knows.
     func hindrance(of node: NodeID, _ state: ClusterState, after: Tick) -> Heirs.Hindrance? {
-        guard let peer = self.raft.peers.first(where: { $0.node == node }), let candidate = self.candidate(peer, state)
-        else { return .isSilent }
+        let candidates = Heirs.candidates(self.raft, state) { self.reach(of: $0) }
+        guard let candidate = candidates.first(where: { $0.node == node }) else { return .isSilent }
         return Heirs.hindrance(of: candidate, leaderReach: self.reach(of: self.identity.id), after: after)
     }
 
