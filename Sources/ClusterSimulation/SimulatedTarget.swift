@@ -20,7 +20,11 @@ struct SimulatedTarget {
         var keys: [Key]
         var holder: Key?
 
-        var newest: Key? { (self.keys + (self.holder.map { [$0] } ?? [])).max { $0.term < $1.term } }
+        private var all: [Key] { self.keys + (self.holder.map { [$0] } ?? []) }
+
+        var newest: Key? { self.all.max { $0.term < $1.term } }
+
+        func hasOlderKey(than key: Key) -> Bool { self.all.contains { $0.node == key.node && $0.term < key.term } }
     }
 
     enum Command: Equatable {
@@ -223,7 +227,7 @@ struct FenceRun {
         case failed
     }
 
-    private enum Stage { case inspecting, registering, looking, preempting, draining, reserving }
+    private enum Stage { case inspecting, emptying, registering, looking, preempting, draining, reserving }
 
     private static let maximumRounds = 24
 
@@ -245,8 +249,12 @@ struct FenceRun {
         switch (self.stage, reply) {
         case (.inspecting, .reservations(let state)):
             if self.isSuperseded(by: state) { return .superseded }
-            self.stage = .registering
-            return .send(.register(self.key))
+            guard state.hasOlderKey(than: self.key), !self.defects.contains(.skipOwnDrain) else {
+                return self.register()
+            }
+            self.stage = .emptying
+            return .send(.reset)
+        case (.emptying, .good): return self.register()
         case (.registering, .good):
             self.stage = .looking
             return .send(.inspect)
@@ -259,6 +267,11 @@ struct FenceRun {
             return .send(.inspect)
         default: return .failed
         }
+    }
+
+    private mutating func register() -> Next {
+        self.stage = .registering
+        return .send(.register(self.key))
     }
 
     private mutating func look(_ state: SimulatedTarget.Reservations) -> Next {

@@ -157,4 +157,6 @@ package struct TakeoverDefects: OptionSet, Sendable {
     package static let keepIDAfterLoss = TakeoverDefects(rawValue: 1 << 10)
     /// The journal's batches are proposed a second time.
     package static let repeatProposal = TakeoverDefects(rawValue: 1 << 11)
+    /// A node that takes the fence after itself drains nothing.
+    package static let skipOwnDrain = TakeoverDefects(rawValue: 1 << 12)
 }

@@ -42,6 +42,8 @@ package struct TakeoverMutation: Sendable {
         TakeoverMutation(name: "skipPreempt", defects: .skipPreempt, faults: .pausedNodes),
         TakeoverMutation(name: "skipDrain", defects: .skipDrain, faults: .lateWrites, isPersistent: false),
         TakeoverMutation(
+            name: "skipOwnDrain", defects: .skipOwnDrain, faults: .lateOwnWrites, isPersistent: true, firstSeed: 88),
+        TakeoverMutation(
             name: "serveBeforeFence", defects: [.serveBeforeFence, .blindRegistration], faults: .pausedNodes),
         TakeoverMutation(name: "blindRegistration", defects: .blindRegistration, faults: .pausedNodes),
         TakeoverMutation(
@@ -89,6 +91,18 @@ extension TakeoverFaults {
         faults.movesPerMinute = 30
         faults.cutPathsPerMinute = 4
         faults.maximumCut = 6_000_000
+        return faults
+    }
+
+    /// Writes take longer to land than an election takes, and a node is often its own successor.
+    package static var lateOwnWrites: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.slowWritePerMillion = 100_000
+        faults.maximumSlowWrite = 4_000_000
+        faults.pausesPerMinute = 10
+        faults.partitionsPerMinute = 10
+        faults.maximumPartition = 3_000_000
+        faults.serverExitsPerMinute = 6
         return faults
     }
 

@@ -56,6 +56,20 @@ import Testing
         #expect(state.newest == FenceKey(node: 2, term: 9))
         #expect(state.holder == nil)
     }
+
+    /// What an earlier term of the same node had in flight: registered, or only holding (a ghost), and never of another node.
+    @Test func onlyAnOlderKeyOfTheSameNodeIsItsOwnPast() {
+        let next = FenceKey(node: self.own.node, term: self.own.term + 1)
+        func isPast(_ keys: [UInt64], _ holder: UInt64? = nil) -> Bool {
+            FenceState(generation: 1, keys: keys, reservation: holder.map { Reservation(key: $0, type: 5) })
+                .hasOlderKey(than: next)
+        }
+        #expect(isPast([self.own.raw]))
+        #expect(isPast([], self.own.raw))
+        #expect(!isPast([next.raw], next.raw))
+        #expect(!isPast([FenceKey(node: 2, term: 1).raw, 7]))
+        #expect(!isPast([]))
+    }
 }
 
 @Suite struct GenerationWatchTests {

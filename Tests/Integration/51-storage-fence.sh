@@ -146,7 +146,8 @@ node_says 'detach' '^detached ' 20
 node_end
 check_says 'the reservation stands' 'holder=484600010000000c' "$drill" inspect "$TARGET_URL" 1
 check_says 'no write of an older node lands' 'error conflict' "$drill" write "$TARGET_URL" 2 9 66
-check 'the same node comes back with a new term' "$drill" take "$TARGET_URL" 1 13
+check_says 'the same node comes back with a new term, and ends what its old one had in flight' '^taken .*drain=' \
+    "$drill" take "$TARGET_URL" 1 13
 check 'and another takes it from there' "$drill" take "$TARGET_URL" 2 14
 check_says 'an older term may not' 'error superseded' "$drill" take "$TARGET_URL" 1 13
 check 'unless a new cluster is made by force' "$drill" take "$TARGET_URL" 1 1 --force

@@ -25,6 +25,12 @@ package struct FenceState: Equatable, Sendable {
         }
     }
 
+    /// Whether the node of `key` left a key of an earlier term here: what it had in flight then may still land.
+    package func hasOlderKey(than key: FenceKey) -> Bool {
+        (self.keys + (self.reservation.map { [$0.key] } ?? [])).compactMap { FenceKey(raw: $0) }
+            .contains { $0.node == key.node && $0.term < key.term }
+    }
+
     package enum Verdict: Equatable, Sendable {
         /// Our key still holds the reservation: this nexus may register again.
         case ours
@@ -76,6 +82,10 @@ package enum Fence {
     /// Registers, reserves or preempts, drains what the old holder had in flight, and verifies that no key but ours is left and
     /// that ours holds the reservation, type 5. May be repeated with the same key.
     ///
+    /// The old holder may be this node in an earlier term. Where a target knows its registration again at the login (LIO), there
+    /// is nobody to preempt then, and what it had in flight is drained before its key goes: an attempt that fails halfway leaves
+    /// the next one the key to know it by.
+    ///
     /// `force` also throws out keys that are not Holdfast's, and newer ones that are; without it such a LUN is refused.
     /// `evict` ends the sessions of another node, by its number, before its key is preempted.
     package static func take(
@@ -87,6 +97,9 @@ package enum Fence {
         let victims = Set((before.keys + [before.reservation?.key ?? key.raw]).compactMap { FenceKey(raw: $0)?.node })
         for node in victims.subtracting([key.node]).sorted() {
             try clock.run("evict") { () throws(PlatformError) in evict(node) }
+        }
+        if before.hasOlderKey(than: key) {
+            try clock.run("drain") { () throws(PlatformError) in try self.drain(session) }
         }
         try clock.run("register") { () throws(PlatformError) in try session.registerAndIgnoreExistingKey(key.raw) }
         for _ in 0..<Self.maximumRounds {
@@ -167,9 +180,14 @@ package enum Fence {
                 throw error
             }
             try session.preempt(victim, as: key.raw)
-            try session.resetLogicalUnit()
-            try session.testUnitReady()
+            try self.drain(session)
         }
+    }
+
+    private static func drain(_ session: ISCSISession) throws(PlatformError) {
+        try session.resetLogicalUnit()
+        // Takes the unit attention that the reset leaves.
+        try session.testUnitReady()
     }
 
     private static func check(
