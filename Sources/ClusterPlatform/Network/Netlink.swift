@@ -59,9 +59,10 @@ enum Netlink {
     static func addressBody(
         _ address: IPAddress, prefixLength: UInt8, interface: UInt32, lifetime: UInt32? = nil
     ) -> [UInt8] {
+        let flags = address.isIPv6 ? Self.noDuplicateDetection : 0
+        let header = [UInt8(truncatingIfNeeded: address.family), prefixLength, flags, 0] + native(interface)
         let body =
-            [UInt8(truncatingIfNeeded: address.family), prefixLength, address.isIPv6 ? Self.noDuplicateDetection : 0, 0]
-            + native(interface) + Self.attribute(Self.addressLocal, address.bytes)
+            header + Self.attribute(Self.addressLocal, address.bytes)
             + Self.attribute(Self.addressAddress, address.bytes)
         guard let lifetime else { return body }
         let information = native(lifetime) + native(lifetime) + native(UInt32(0)) + native(UInt32(0))
