@@ -1,12 +1,14 @@
 /// What one object does when its operations come one after another.
 package protocol SequentialModel: Sendable {
     associatedtype State: Hashable & Sendable
-    associatedtype Input: Sendable
-    associatedtype Output: Equatable & Sendable
+    associatedtype Input: Equatable & Sendable
+    associatedtype Output: Hashable & Sendable
 
     static var initial: State { get }
     /// The state after the operation, and what its caller is told.
     static func apply(_ input: Input, to state: State) -> (state: State, output: Output)
+    /// Whether an operation can explain any of all the answers that were given, where nobody heard its own.
+    static func canExplain(_ input: Input, _ outputs: Set<Output>) -> Bool
 }
 
 /// One operation as its caller saw it. Times are of one clock, in whatever unit.
@@ -45,6 +47,10 @@ package enum LinearizabilityVerdict: Equatable, Sendable {
 /// Whether a history of one object is linearizable (Herlihy, Wing 1990): the search of Wing and Gong (1993) with Lowe's
 /// memory of what was tried (2017), as Porcupine has it. Objects are independent of each other, so a history is checked for
 /// each key alone.
+///
+/// What tangles a history is what nobody heard the outcome of. Two such operations that ask for the same are taken in the order of
+/// their beginnings: what the later one explains the earlier one does as well. And where the answered ones led to a state with some
+/// of the unheard spent, nothing more is to be found there with more of them spent.
 package struct LinearizabilityChecker<Model: SequentialModel> {
     /// Orders begun, over all of a check. A history of some hundred operations takes about as many; a tangled one is left open.
     package static var standardLimit: Int { 20_000 }
@@ -61,14 +67,46 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
         case unheard(Int)
     }
 
-    private struct Tried: Hashable {
+    private struct Place: Hashable {
+        /// The answered operations that came to it, in whatever order.
         var done: [UInt64]
         var state: Model.State
+    }
+
+    /// Bits: which of the answered operations have their place, and which of the unheard.
+    private struct Taken {
+        var done: [UInt64]
+        var spent: [UInt64]
+
+        init(operations: Int, unheard: Int) {
+            self.done = Array(repeating: 0, count: (operations + 63) / 64)
+            self.spent = Array(repeating: 0, count: (unheard + 63) / 64)
+        }
+
+        func isSpent(_ index: Int) -> Bool { self.spent[index / 64] & 1 << UInt64(index % 64) != 0 }
+    }
+
+    /// Where the search has been, and with which of the unheard spent.
+    private struct Tried {
+        private var spent: [Place: [[UInt64]]] = [:]
+        private(set) var count = 0
+
+        /// False where that was tried with as few.
+        mutating func insert(_ place: Place, spent: [UInt64]) -> Bool {
+            let before = self.spent[place, default: []]
+            let isKnown = before.contains { zip($0, spent).allSatisfy { $0 & ~$1 == 0 } }
+            guard !isKnown else { return false }
+            self.spent[place] = before.filter { !zip(spent, $0).allSatisfy { $0 & ~$1 == 0 } } + [spent]
+            self.count += 1
+            return true
+        }
     }
 
     private let operations: [TimedOperation<Model>]
     /// Those that were never answered, by their beginnings.
     private let unheard: [Int]
+    /// For each of these the one before it that asks for the same, which goes first.
+    private let forerunners: [Int?]
     /// Of the others the beginnings and answers in the order of their times; a doubly linked list, its head behind the last.
     private let entries: [Entry]
     private var next: [Int]
@@ -91,8 +129,13 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
             )
         }
         self.entries = timed.map(\.entry)
-        self.unheard = operations.indices.filter { operations[$0].answer == nil }.sorted {
-            (operations[$0].begin, $0) < (operations[$1].begin, $1)
+        let outputs = Set(operations.compactMap(\.answer?.output))
+        self.unheard = operations.indices
+            .filter { operations[$0].answer == nil && Model.canExplain(operations[$0].input, outputs) }
+            .sorted { (operations[$0].begin, $0) < (operations[$1].begin, $1) }
+        let unheard = self.unheard
+        self.forerunners = unheard.indices.map { index in
+            unheard[..<index].lastIndex { operations[$0].input == operations[unheard[index]].input }
         }
         let count = self.entries.count
         self.next = (0...count).map { $0 == count ? (count == 0 ? count : 0) : $0 + 1 }
@@ -106,42 +149,39 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
         let head = self.entries.count
         var missing = self.operations.count { $0.answer != nil }
         var state = Model.initial
-        var done = [UInt64](repeating: 0, count: (self.operations.count + 63) / 64)
-        var tried: Set<Tried> = []
+        var taken = Taken(operations: self.operations.count, unheard: self.unheard.count)
+        var tried = Tried()
         var path: [(step: Candidate, before: Model.State)] = []
         var deepest = (depth: -1, operation: 0)
         var candidate = Candidate.entry(self.next[head])
         while missing > 0 {
-            let operation: Int
             switch candidate {
-            case .entry(let entry):
-                if entry == head || self.entries[entry].isAnswer {
-                    candidate = .unheard(0)
-                    continue
-                }
-                operation = self.entries[entry].operation
+            case .entry(let entry) where entry == head || self.entries[entry].isAnswer:
+                candidate = .unheard(0)
+                continue
+            case .entry: break
             case .unheard(let index):
                 let barrier = self.firstAnswer
-                if index < self.unheard.count, self.operations[self.unheard[index]].begin <= barrier.time {
-                    operation = self.unheard[index]
-                    break
-                }
+                if index < self.unheard.count, self.operations[self.unheard[index]].begin <= barrier.time { break }
                 // An answer of something that found no place before it: what was put before was wrong.
                 if path.count > deepest.depth { deepest = (path.count, barrier.operation) }
                 guard let (last, before) = path.popLast() else { return .violated(operation: deepest.operation) }
                 state = before
-                self.undo(last, &done, &missing)
+                if case .entry(let entry) = last {
+                    self.unlift(entry)
+                    missing += 1
+                }
+                self.toggle(last, &taken)
                 candidate = self.after(last)
                 continue
             }
-            guard done[operation / 64] & 1 << UInt64(operation % 64) == 0, let after = self.step(operation, state)
-            else {
+            guard let after = self.step(candidate, state, taken) else {
                 candidate = self.after(candidate)
                 continue
             }
-            done[operation / 64] ^= 1 << UInt64(operation % 64)
-            guard tried.insert(Tried(done: done, state: after)).inserted else {
-                done[operation / 64] ^= 1 << UInt64(operation % 64)
+            self.toggle(candidate, &taken)
+            guard tried.insert(Place(done: taken.done, state: after), spent: taken.spent) else {
+                self.toggle(candidate, &taken)
                 candidate = self.after(candidate)
                 continue
             }
@@ -164,16 +204,13 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
         }
     }
 
-    private mutating func undo(_ candidate: Candidate, _ done: inout [UInt64], _ missing: inout Int) {
-        let operation: Int
+    private func toggle(_ candidate: Candidate, _ taken: inout Taken) {
         switch candidate {
         case .entry(let entry):
-            operation = self.entries[entry].operation
-            self.unlift(entry)
-            missing += 1
-        case .unheard(let index): operation = self.unheard[index]
+            let operation = self.entries[entry].operation
+            taken.done[operation / 64] ^= 1 << UInt64(operation % 64)
+        case .unheard(let index): taken.spent[index / 64] ^= 1 << UInt64(index % 64)
         }
-        done[operation / 64] ^= 1 << UInt64(operation % 64)
     }
 
     /// Whatever comes next begins before it.
@@ -186,11 +223,17 @@ package struct LinearizabilityChecker<Model: SequentialModel> {
     }
 
     /// nil: not here. What nobody heard of and would change nothing may as well have happened later, or never.
-    private func step(_ index: Int, _ state: Model.State) -> Model.State? {
-        let operation = self.operations[index]
-        let (after, output) = Model.apply(operation.input, to: state)
-        guard let answer = operation.answer else { return after == state ? nil : after }
-        return answer.output == output ? after : nil
+    private func step(_ candidate: Candidate, _ state: Model.State, _ taken: Taken) -> Model.State? {
+        switch candidate {
+        case .entry(let entry):
+            let operation = self.operations[self.entries[entry].operation]
+            let (after, output) = Model.apply(operation.input, to: state)
+            return operation.answer?.output == output ? after : nil
+        case .unheard(let index):
+            guard !taken.isSpent(index), self.forerunners[index].map(taken.isSpent) ?? true else { return nil }
+            let after = Model.apply(self.operations[self.unheard[index]].input, to: state).state
+            return after == state ? nil : after
+        }
     }
 
     private mutating func lift(_ entry: Int) {

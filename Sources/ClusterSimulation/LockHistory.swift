@@ -22,6 +22,15 @@ package enum LockModel: SequentialModel {
             }
         return (after, after)
     }
+
+    /// A holder whom nobody ever saw explains nothing.
+    package static func canExplain(_ input: Input, _ outputs: Set<UInt64?>) -> Bool {
+        switch input {
+        case .acquire(let id), .release(let id): outputs.contains(id)
+        case .clear: true
+        case .read: false
+        }
+    }
 }
 
 /// What clients did to some locks, and what they were told.

@@ -113,11 +113,11 @@ import Testing
         var random = Random(seed: 1)
         var counts = (good: 0, bad: 0)
         for _ in 0..<3000 {
-            let history = (0..<(2 + random.below(4))).map { _ -> Operation in
+            let history = (0..<(2 + random.below(5))).map { _ -> Operation in
                 let id = 1 + random.below(UInt64(2))
                 let input = [LockModel.Input.acquire(id), .release(id), .clear, .read][random.below(4)]
                 let begin = random.below(UInt64(8))
-                guard random.below(5) != 0 else { return Self.unknown(input, begin) }
+                guard random.below(3) != 0 else { return Self.unknown(input, begin) }
                 let holder = [nil, 1, 2][random.below(3)] as UInt64?
                 return Self.did(input, begin, begin + 1 + random.below(UInt64(6)), holder)
             }
