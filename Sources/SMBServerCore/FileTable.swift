@@ -106,6 +106,25 @@ extension ServerState {
         return self.files[whole]?.isDeletePending == true
     }
 
+    /// Refuses an open of a file while the client of a persistent open of it is away, unless that client caches the handle: then
+    /// it is told of the open when it is back, and the open waits for what it must wait for. [MS-SMB2] 3.3.5.9, whose product
+    /// behavior note says so of handle caching.
+    ///
+    /// That is a SHOULD for every open. Not kept out are those that look at attributes only, and by the caller those of
+    /// directories, which hold nothing but their share mode: a client that died with the share's root open would keep all the
+    /// others from the share.
+    func requireNobodyAway(from key: FileKey, access: AccessMask) throws(SMBError) {
+        guard let entry = self.fileIndex[key], let file = self.files[entry],
+            !Oplocks.isHarmless(access, toLease: true)
+        else { return }
+        for other in file.opens {
+            guard let open = self.opens[other], open.isPersistent, open.session == nil else { continue }
+            guard self.protectsHandle(open) else {
+                throw SMBError(.fileNotAvailable, "the client of a persistent handle is away")
+            }
+        }
+    }
+
     /// Refuses an open that the file's other opens do not share, after those who cache handles were asked to close theirs.
     /// [MS-FSA] 2.1.5.1.2; [MS-SMB2] 3.3.5.9: a conflict with a disconnected persistent open is
     /// STATUS_FILE_NOT_AVAILABLE; a disconnected durable one gives way, a resilient one does not.
