@@ -159,4 +159,6 @@ package struct TakeoverDefects: OptionSet, Sendable {
     package static let repeatProposal = TakeoverDefects(rawValue: 1 << 11)
     /// A node that takes the fence after itself drains nothing.
     package static let skipOwnDrain = TakeoverDefects(rawValue: 1 << 12)
+    /// smbserverd answers without looking whether its node's serving lease is over.
+    package static let ignoreServingLease = TakeoverDefects(rawValue: 1 << 13)
 }

@@ -55,6 +55,7 @@ package struct TakeoverMutation: Sendable {
             name: "acknowledgeUncommitted", defects: .acknowledgeUncommitted, faults: .pausedNodes),
         TakeoverMutation(name: "endServerFirst", defects: .endServerFirst, faults: .pausedNodes),
         TakeoverMutation(name: "stayUnreachable", defects: .stayUnreachable, faults: .cutPaths, seconds: 60),
+        TakeoverMutation(name: "ignoreServingLease", defects: .ignoreServingLease, faults: .pausedNodes),
         TakeoverMutation(name: "keepIDAfterLoss", defects: .keepIDAfterLoss, faults: .lostStates),
         TakeoverMutation(name: "repeatProposal", defects: .repeatProposal, faults: .pausedNodes),
         .besideDisk("takeoverIgnoresHeartbeat", .ignoreHeartbeat, faults: .lostLink),

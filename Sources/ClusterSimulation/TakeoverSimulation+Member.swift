@@ -54,6 +54,7 @@ extension TakeoverSimulation {
         self.nodes[i].refusedGeneration = 0
         self.nodes[i].suspects = [:]
         self.nodes[i].reach = [:]
+        self.nodes[i].server = SimulatedServer()
         self.nodes[i].storage = SimulatedStorage()
         self.nodes[i].network = SimulatedAddress()
         self.nodes[i].bridge = nil
@@ -115,7 +116,10 @@ extension TakeoverSimulation {
         let lease = UInt64(self.settings.leaseMilliseconds)
         let start = self.nodes[i].raft?.leaseStart
         let held = start.map { now - min(now, $0) < lease } ?? false
-        if held, let start { self.nodes[i].server.leaseEnd = start + lease }
+        if held, let start {
+            self.nodes[i].server.leaseEnd =
+                self.options.defects.contains(.ignoreServingLease) ? .max : start + lease
+        }
         guard held != self.nodes[i].lease else { return }
         self.nodes[i].lease = held
         self.decide(i, .lease(held))

@@ -115,15 +115,15 @@ package struct BinaryReader: Sendable {
     package var left: Int { self.end - self.offset }
     package var isAtEnd: Bool { self.offset == self.end }
 
-    package mutating func read<Value: FixedWidthInteger>(_: Value.Type = Value.self) throws(RecordError) -> Value {
-        let size = Value.bitWidth / 8
+    package mutating func read<Value: FixedWidthInteger & BitwiseCopyable>(
+        _: Value.Type = Value.self
+    ) throws(RecordError) -> Value {
+        let size = MemoryLayout<Value>.size
         guard size <= self.left else { throw .truncated(needed: size, left: self.left) }
-        var value = Value.zero
-        for index in stride(from: size - 1, through: 0, by: -1) {
-            value = (size == 1 ? 0 : value << 8) | Value(truncatingIfNeeded: self.bytes[self.offset + index])
-        }
+        let offset = self.offset
         self.offset += size
-        return value
+        return Value(
+            littleEndian: self.bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Value.self) })
     }
 
     package mutating func read(_: Bool.Type = Bool.self) throws(RecordError) -> Bool { try self.read(UInt8.self) != 0 }
