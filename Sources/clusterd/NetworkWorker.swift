@@ -35,6 +35,8 @@ private final class NetworkThread {
     private var roundsLeft = 0
     private var nextRound: ContinuousClock.Instant?
     private var leaseEnd: UInt64 = 0
+    /// When the kernel was last given the addresses for a while; nil: they are not ours.
+    private var renewedAt: ContinuousClock.Instant?
 
     init(orders: Mailbox<NetworkWorker.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
         self.orders = orders
@@ -66,8 +68,9 @@ private final class NetworkThread {
             self.drop()
         case .raise(let operation):
             self.answer(operation) { () throws(PlatformError) in
+                self.renewedAt = .now
                 for address in self.addresses {
-                    try address.add()
+                    try address.add(lifetime: self.lifetime)
                     try address.announce()
                 }
             }
@@ -81,7 +84,30 @@ private final class NetworkThread {
         case .drop(let operation):
             self.drop()
             self.loop.post(.takeover(.finished(operation, [])))
-        case .lease(let until): self.leaseEnd = until
+        case .lease(let until):
+            self.leaseEnd = until
+            self.renew()
+        }
+    }
+
+    private var leaseLeft: Duration {
+        let now = bootMicroseconds()
+        return .microseconds(self.leaseEnd > now ? Int64(clamping: self.leaseEnd - now) : 0)
+    }
+
+    private var lifetime: UInt32 { VirtualAddress.lifetime(lease: self.leaseLeft) }
+
+    /// Only within the lease: what a process that was stopped finds waiting when it goes on is no reason.
+    private func renew() {
+        guard let renewedAt, ContinuousClock.now - renewedAt >= VirtualAddress.renewInterval, self.leaseLeft > .zero
+        else { return }
+        self.renewedAt = .now
+        for address in self.addresses {
+            do throws(PlatformError) {
+                try address.renew(lifetime: self.lifetime)
+            } catch {
+                self.logger.warning("\(error.message)")
+            }
         }
     }
 
@@ -104,7 +130,7 @@ private final class NetworkThread {
             self.announce(to: self.clients)
         } else {
             self.nextRound = .now + VirtualAddress.defenceInterval
-            if bootMicroseconds() < self.leaseEnd { self.announce(to: []) }
+            if self.leaseLeft > .zero { self.announce(to: []) }
         }
     }
 
@@ -124,15 +150,23 @@ private final class NetworkThread {
     private func drop() {
         self.roundsLeft = 0
         self.nextRound = nil
+        self.renewedAt = nil
         for address in self.addresses {
-            do throws(PlatformError) {
-                let count = try address.resetUnanswered()
-                if count > 0 { self.logger.info("\(count) connections that were never answered are reset") }
-            } catch {
-                // Those clients find out by their own time-outs.
-                self.logger.warning("\(error.message)")
-            }
+            self.resetUnanswered(address)
             do throws(PlatformError) { try address.drop() } catch { self.logger.error("\(error.message)") }
+        }
+    }
+
+    private func resetUnanswered(_ address: VirtualAddress) {
+        do throws(PlatformError) {
+            let clients = try address.resetUnanswered()
+            guard !clients.isEmpty else { return }
+            self.logger.info("\(clients.count) connections that were never answered are reset")
+            // Where the kernel took it away no reset left: whoever has it now will answer what the client says to this.
+            if try !address.isPresent() { try address.tickle(clients) }
+        } catch {
+            // Those clients find out by their own time-outs.
+            self.logger.warning("\(error.message)")
         }
     }
 }

@@ -74,6 +74,19 @@ import Testing
         #expect(message == golden)
     }
 
+    @Test func anAddressOnLoan() throws {
+        let address = try #require(IPAddress("192.0.2.10"))
+        let forever = Netlink.addressBody(address, prefixLength: 24, interface: 3)
+        let golden: [UInt8] = forever + [20, 0, 6, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        #expect(Netlink.addressBody(address, prefixLength: 24, interface: 3, lifetime: 2) == golden)
+    }
+
+    /// Longer than the lease, in whole seconds, and never less than two: the kernel counts in seconds.
+    @Test(arguments: [(0, 1), (1, 2), (900, 2), (1000, 2), (1001, 3), (4500, 6)])
+    func itOutlivesTheLease(lease: Int, seconds: UInt32) {
+        #expect(VirtualAddress.lifetime(lease: .milliseconds(lease)) == max(2, seconds))
+    }
+
     @Test func silenceAnIPv6Address() throws {
         let address = try #require(IPAddress("2001:db8::1"))
         let golden: [UInt8] =

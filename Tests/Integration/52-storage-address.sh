@@ -78,6 +78,20 @@ wait_for_line() {
     return 1
 }
 
+# lives_on_loan NAME ADDRESS/PREFIX: whoever dies or hangs with it does not answer for it much longer.
+lives_on_loan() {
+    local name=$1 began
+    check_says "$name: an address on loan stays while its life is prolonged" '^kept true' \
+        in_namespace a "$drill" keep "$2" eth0 2 6
+    began=$(date +%s%N)
+    while [[ $(in_namespace a ip -o address show dev eth0) == *" $2 "* ]]; do
+        if (($(date +%s%N) - began > 5000000000)); then break; fi
+        sleep 0.02
+    done
+    printf '%s: the kernel took it away after %d ms\n' "$name" $((($(date +%s%N) - began) / 1000000))
+    check "$name: and is gone within 3 s without that" test $((($(date +%s%N) - began) / 1000000)) -lt 3000
+}
+
 # move NAME ADDRESS/PREFIX FILTER
 move() {
     local name=$1 virtual=$2 address=${2%/*} capture=$work/capture-$1 port client other recorder old new moved
@@ -163,6 +177,9 @@ move ipv6 fd77::100/64 '[fd77::1]:'
 capture=$work/capture-ipv6
 check_says 'ipv6: five unsolicited neighbour advertisements' '^5$' \
     grep -cE "$hardware > 33:33:00:00:00:01.*neighbor advertisement, tgt is fd77::100" "$capture"
+
+lives_on_loan ipv4 10.77.0.101/24
+lives_on_loan ipv6 fd77::101/64
 
 # The link.
 # Not through the function: the process number would be that of a shell around it.

@@ -34,6 +34,7 @@ enum Netlink {
         static let dump = Flags(rawValue: 0x300)
         static let create = Flags(rawValue: 0x400)
         static let exclusive = Flags(rawValue: 0x200)
+        static let replace = Flags(rawValue: 0x100)
     }
 
     static let headerSize = 16
@@ -50,13 +51,22 @@ enum Netlink {
 
     static let addressLocal: UInt16 = 2
     static let addressAddress: UInt16 = 1
+    private static let addressCacheInformation: UInt16 = 6
     /// IFA_F_NODAD: an IPv6 address is usable at once. That it is nowhere else is the fence's business.
     private static let noDuplicateDetection: UInt8 = 0x02
 
-    static func addressBody(_ address: IPAddress, prefixLength: UInt8, interface: UInt32) -> [UInt8] {
-        [UInt8(truncatingIfNeeded: address.family), prefixLength, address.isIPv6 ? Self.noDuplicateDetection : 0, 0]
-            + native(interface) + Self.attribute(Self.addressLocal, address.bytes)
+    /// `lifetime`: seconds until the kernel takes the address away, preferred and valid alike (ifa_cacheinfo). Nil: it stays.
+    static func addressBody(
+        _ address: IPAddress, prefixLength: UInt8, interface: UInt32, lifetime: UInt32? = nil
+    ) -> [UInt8] {
+        let flags = address.isIPv6 ? Self.noDuplicateDetection : 0
+        let header = [UInt8(truncatingIfNeeded: address.family), prefixLength, flags, 0] + native(interface)
+        let body =
+            header + Self.attribute(Self.addressLocal, address.bytes)
             + Self.attribute(Self.addressAddress, address.bytes)
+        guard let lifetime else { return body }
+        let information = native(lifetime) + native(lifetime) + native(UInt32(0)) + native(UInt32(0))
+        return body + Self.attribute(Self.addressCacheInformation, information)
     }
 
     /// A policy rule that drops what is sent from this one address: fib_rule_hdr, action FR_ACT_BLACKHOLE.

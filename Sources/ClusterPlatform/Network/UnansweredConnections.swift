@@ -1,27 +1,27 @@
 import Glibc
 
 extension VirtualAddress {
-    /// Resets the connections to the service on which nothing was ever sent, and returns how many. Ask before ``drop()``: a reset
-    /// leaves only while the address is there.
+    /// Resets the connections to the service on which nothing was ever sent, and returns their clients. Ask before ``drop()``: a reset
+    /// leaves only while the address is there. Where its life was over before, `tickle` has the clients ask whoever has it now.
     ///
     /// The kernel of a node whose processes hang goes on to accept connections, and acknowledges what their clients ask. Such a
     /// client has nothing to repeat, no record tells the next node of it, and so nothing but its own time-out (20 s for the
     /// NEGOTIATE of Linux and Windows) ends its wait. Clients that were answered before are in the records: they must hear nothing
     /// until the next node serves. sock_diag(7); a kernel without CONFIG_INET_DIAG_DESTROY refuses with EOPNOTSUPP.
-    package func resetUnanswered(port: UInt16 = 445) throws(PlatformError) -> Int {
+    package func resetUnanswered(port: UInt16 = 445) throws(PlatformError) -> [ClientEndpoint] {
         let query = SocketDiagnosis.query(family: self.address.family, port: port)
         let (error, messages) = try Netlink.ask(.socketsByFamily, [.dump], query, of: .socketDiagnosis)
         guard error == 0 else { throw .system("the connections to \(self)", error) }
-        var count = 0
+        var reset: [ClientEndpoint] = []
         for socket in messages.compactMap({ SocketDiagnosis($0.body) })
         where socket.localAddress(self.address.bytes.count) == self.address.bytes && socket.dataSegmentsSent == 0 {
             let (error, _) = try Netlink.ask(
                 .destroySocket, [.acknowledge], socket.destruction(family: self.address.family), of: .socketDiagnosis)
             // It may have ended meanwhile.
             guard error == 0 || error == ENOENT else { throw .system("reset a connection to \(self)", error) }
-            if error == 0 { count += 1 }
+            if error == 0, let client = socket.client(self.address.bytes.count) { reset.append(client) }
         }
-        return count
+        return reset
     }
 }
 
@@ -37,12 +37,17 @@ struct SocketDiagnosis {
     /// `inet_diag_msg`: four bytes, the socket's identity, five numbers.
     private static let identity = 4..<52
     private static let messageByteCount = 72
+    /// `inet_diag_sockid`: two ports, two addresses of 16 bytes, big-endian all.
+    private static let destinationPort = 6
     private static let sourceAddress = 8
+    private static let destinationAddress = 24
     /// `tcpi_data_segs_out`.
     private static let dataSegmentsOffset = 156
 
     private let id: [UInt8]
     private let source: [UInt8]
+    private let destination: [UInt8]
+    private let port: UInt16
     /// Segments that carried data, repeated ones too.
     let dataSegmentsSent: UInt32
 
@@ -54,10 +59,18 @@ struct SocketDiagnosis {
         else { return nil }
         self.id = Array(body.dropFirst(Self.identity.lowerBound).prefix(Self.identity.count))
         self.source = Array(body.dropFirst(Self.sourceAddress).prefix(16))
+        self.destination = Array(body.dropFirst(Self.destinationAddress).prefix(16))
+        self.port = UInt16(bigEndian: Netlink.loadNative(UInt16.self, body, Self.destinationPort))
         self.dataSegmentsSent = Netlink.loadNative(UInt32.self, information[...], Self.dataSegmentsOffset)
     }
 
     func localAddress(_ byteCount: Int) -> [UInt8] { Array(self.source.prefix(byteCount)) }
+
+    func client(_ byteCount: Int) -> ClientEndpoint? {
+        IPAddress(bytes: Array(self.destination.prefix(byteCount))).map {
+            ClientEndpoint(address: $0, port: self.port)
+        }
+    }
 
     /// `inet_diag_req_v2` for what is connected to a port of this machine.
     static func query(family: Int32, port: UInt16) -> [UInt8] {

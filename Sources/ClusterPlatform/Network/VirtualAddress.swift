@@ -30,18 +30,34 @@ package struct VirtualAddress: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(self.address)/\(self.prefixLength) on \(self.interface)" }
 
-    /// It may be there already.
-    package func add() throws(PlatformError) {
-        let link = try LinkInformation.of(self.interface)
+    /// How often its life is prolonged, a fraction of the shortest.
+    package static let renewInterval: Duration = .milliseconds(300)
+
+    /// Whole seconds for which the kernel is given the address, when nobody else can serve for the time of `lease`: longer, because
+    /// it is prolonged while that lasts, and at least two, because the kernel counts in seconds.
+    package static func lifetime(lease: Duration) -> UInt32 {
+        max(2, UInt32(clamping: (max(lease, .zero).wholeMilliseconds + 999) / 1000 + 1))
+    }
+
+    /// It may be there already. `lifetime`: after so many seconds the kernel takes it away by itself, unless `renew` was called: a
+    /// node whose processes hang does not answer for it any longer. Nil: it stays until `drop`.
+    package func add(lifetime: UInt32? = nil) throws(PlatformError) {
         if self.address.isIPv6 {
             let (error, _) = try Netlink.ask(
                 .deleteRule, [.acknowledge], Netlink.silenceRuleBody(self.address))
             guard error == 0 || error == ENOENT else { throw .system("let \(self) speak again", error) }
         }
+        try self.renew(lifetime: lifetime)
+    }
+
+    /// Its life begins anew, if need be by adding it again.
+    package func renew(lifetime: UInt32?) throws(PlatformError) {
+        let link = try LinkInformation.of(self.interface)
         let (error, _) = try Netlink.ask(
-            .newAddress, [.acknowledge, .create, .exclusive],
-            Netlink.addressBody(self.address, prefixLength: self.prefixLength, interface: link.index))
-        guard error == 0 || error == EEXIST else { throw .system("add \(self)", error) }
+            .newAddress, [.acknowledge, .create, .replace],
+            Netlink.addressBody(
+                self.address, prefixLength: self.prefixLength, interface: link.index, lifetime: lifetime))
+        guard error == 0 else { throw .system("add \(self)", error) }
     }
 
     /// It may be gone already. Take the address away BEFORE the sockets on it are closed: IPv4 sends nothing from a source address

@@ -175,6 +175,18 @@ func finish(_ teardown: Attachment.Teardown, _ status: Int32) -> Never {
             usleep(UInt32(VirtualAddress.announceInterval.wholeMilliseconds * 1000))
         }
         say("announced")
+    case "keep":
+        // For so many seconds at a time, so many times, twice a second; then the kernel has it to take away.
+        let address = try VirtualAddress(argument(2), interface: argument(3))
+        let lifetime: UInt32 = number(4)
+        let renewals: UInt32 = number(5)
+        try address.add(lifetime: lifetime)
+        for _ in 0..<renewals {
+            usleep(500_000)
+            guard try address.isPresent() else { fail("the kernel took it away before its time") }
+            try address.renew(lifetime: lifetime)
+        }
+        say("kept \(try address.isPresent())")
     case "drop":
         let address = try VirtualAddress(argument(2), interface: argument(3))
         try address.drop()
@@ -189,7 +201,7 @@ func finish(_ teardown: Attachment.Teardown, _ status: Int32) -> Never {
         guard client >= 0, send(client, "!", 1, 0) == 1 else { fail("accept") }
         say("accepted")
         _ = readLine()
-        say("unanswered \(try address.resetUnanswered())")
+        say("unanswered \(try address.resetUnanswered().count)")
         try address.drop()
         close(client)
         say("dropped \(try address.isPresent())")
