@@ -176,6 +176,8 @@ package enum FileStoreLimits {
     /// What a named stream in an extended attribute holds; a larger one is a file of its own. (ext4's attributes hold
     /// less: what does not fit there moves out, too.)
     package static let streamBytes = 65535
+    /// What is copied of a large stream before it is brought to the disk and a cancellation is looked for.
+    package static let streamCopyBytes = 64 << 20
     /// A large stream that is nobody's is swept once it is so old.
     package static let streamSweepSeconds: Int64 = 600
     /// An extended attribute; larger is STATUS_EA_TOO_LARGE.

@@ -29,6 +29,8 @@ package struct FileEntry: Sendable {
     package var isDirectory = false
     /// Its own opens are closed; it goes when those of its streams are.
     var deletion: Deletion?
+    /// It is a stream and becomes its file's data.
+    var move: StreamMove?
     package var oplocks = Oplocks()
     /// Requests that wait for a break of them, the oldest first: keys in the table of pending requests.
     package var waitingOperations: [UInt64] = []
@@ -84,7 +86,8 @@ extension ServerState {
 
     /// Drops the entry when nothing uses it any more.
     mutating func dropFileEntryIfUnused(_ entry: UInt64) {
-        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil
+        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil,
+            file.move == nil
         else { return }
         self.fileIndex[file.key] = nil
         if !file.key.stream.isEmpty { self.dropStream(entry, of: file.key.identity) }

@@ -16,12 +16,16 @@ final class XFSServer {
 
     var share: String { "\(self.directory)/share" }
 
-    init(isContinuouslyAvailable: Bool = false) throws {
+    /// - Parameters:
+    ///   - size: as truncate(1) takes it.
+    ///   - sharesBlocks: reflink: without it a copy is one of all bytes.
+    init(isContinuouslyAvailable: Bool = false, size: String = "400M", sharesBlocks: Bool = true) throws {
         var template = Array("/tmp/holdfast-xfs-XXXXXX".utf8CString)
         self.directory = String(cString: try #require(mkdtemp(&template)))
         mkdir(self.share, 0o755)
-        try #require(Self.run("truncate", "-s", "400M", "\(self.directory)/image"))
-        try #require(Self.run("mkfs.xfs", "-q", "-m", "reflink=1", "\(self.directory)/image"))
+        try #require(Self.run("truncate", "-s", size, "\(self.directory)/image"))
+        try #require(
+            Self.run("mkfs.xfs", "-q", "-m", "reflink=\(sharesBlocks ? 1 : 0)", "\(self.directory)/image"))
         try #require(Self.run("mount", "-o", "loop", "\(self.directory)/image", self.share))
         var configuration = StandaloneServer.Configuration(
             stateDirectory: "\(self.directory)/state", serverName: "FILES")

@@ -182,6 +182,7 @@ extension ServerState {
         _ opened: OpenedFile, _ access: AccessMask, _ create: CreateRequest, _ lease: Lease?
     ) throws(SMBError) {
         let key = opened.handle.fileKey
+        try self.awaitMove(of: key)
         guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
         var effective = access
         if opened.action == .overwritten || opened.action == .superseded {
