@@ -203,6 +203,10 @@ package enum FileStoreLimits {
     package static let changedDirectories = 16
     /// Directories under inotify watches; at it a recursive watch reports an overflow and misses what is deeper.
     package static let watchedDirectories = 16384
+    /// What of a tree is looked through at once when somebody wants to watch it: directories, and their own sizes in bytes. The rest
+    /// is a thread's.
+    package static let watchedDirectoriesAtOnce = 32
+    package static let watchedBytesAtOnce: UInt64 = 1 << 20
     /// Change events that one drain returns at most; more make an overflow.
     package static let eventsPerDrain = 16384
     /// Ranges that one query of allocated ranges returns; more is STATUS_BUFFER_OVERFLOW's concern, the caller's.
