@@ -29,10 +29,12 @@ package final class OpenFile: Sendable {
     private let posix: Atomic<Bool>
     private let stream: Mutex<[UInt8]?>
 
-    /// The named stream, as spelled on disk; nil for the file itself.
+    /// The named stream, as spelled on disk; nil for the file itself, also where that became of a stream.
     package var streamName: [UInt8]? { self.stream.withLock { $0 } }
     /// The stream was renamed.
     func adopt(streamName: [UInt8]) { self.stream.withLock { $0 = streamName } }
+    /// The stream became the file's own data: what goes on through this open works on that.
+    func adoptData() { self.stream.withLock { $0 = nil } }
 
     /// Its name was taken away through this open.
     package var isDeleted: Bool { self.deleted.load(ordering: .acquiring) }

@@ -176,6 +176,8 @@ package enum FileStoreLimits {
     /// What a named stream in an extended attribute holds; a larger one is a file of its own. (ext4's attributes hold
     /// less: what does not fit there moves out, too.)
     package static let streamBytes = 65535
+    /// What is copied of a large stream before it is brought to the disk and a cancellation is looked for.
+    package static let streamCopyBytes = 64 << 20
     /// A large stream that is nobody's is swept once it is so old.
     package static let streamSweepSeconds: Int64 = 600
     /// An extended attribute; larger is STATUS_EA_TOO_LARGE.
@@ -201,6 +203,10 @@ package enum FileStoreLimits {
     package static let changedDirectories = 16
     /// Directories under inotify watches; at it a recursive watch reports an overflow and misses what is deeper.
     package static let watchedDirectories = 16384
+    /// What of a tree is looked through at once when somebody wants to watch it: directories, and their own sizes in bytes. The rest
+    /// is a thread's.
+    package static let watchedDirectoriesAtOnce = 32
+    package static let watchedBytesAtOnce: UInt64 = 1 << 20
     /// Change events that one drain returns at most; more make an overflow.
     package static let eventsPerDrain = 16384
     /// Ranges that one query of allocated ranges returns; more is STATUS_BUFFER_OVERFLOW's concern, the caller's.

@@ -116,6 +116,7 @@ package final class Volume: Sendable {
             root: try Descriptor(
                 result: clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open the share's directory"),
             options: options)
+        if !options.isReadOnly { try self.undoUnfinishedMoves() }
     }
 
     /// - Parameter canClone: whether the file system shares blocks, where that is known; else it is tried out.

@@ -32,6 +32,8 @@ package final class Server: JournalObserver, @unchecked Sendable {
     let syncs = SyncPool()
     let reads = WorkerPool("smb-read", threads: 8, waitingLimit: 1 << 16)
     let copies = WorkerPool("smb-copy", threads: 2, waitingLimit: 1024)
+    /// A few long ones do not keep the short ones waiting. Each move has two orders at most that wait for a thread.
+    let moves = WorkerPool("smb-move", threads: 4, waitingLimit: 4 * Limits.streamMoves)
     let snapshots = SnapshotService()
     let names: ServerNames
     private let lease: ServingLease
@@ -86,6 +88,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         var endedSessions: [(connection: Connection.ID, session: UInt64)] = []
         var notes: [String] = []
         var deletions: [UnsettledDeletion] = []
+        var moves: [StreamMoveOrder] = []
     }
 
     /// What the answer of a step on the state must wait for.
@@ -150,6 +153,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         swap(&effects.endedSessions, &state.endedSessions)
         swap(&effects.notes, &state.notes)
         swap(&effects.deletions, &state.unsettledDeletions)
+        swap(&effects.moves, &state.streamMoveOrders)
         return effects
     }
 
@@ -179,6 +183,20 @@ package final class Server: JournalObserver, @unchecked Sendable {
         }
         for connection in effects.disconnects { self.loop(of: connection)?.post(.close(connection)) }
         for deletion in effects.deletions { self.settle(deletion) }
+        for order in effects.moves { self.carryOut(order) }
+    }
+
+    private func carryOut(_ order: StreamMoveOrder) {
+        let isTaken = self.moves.submit { [self] in
+            var failure: SMBError?
+            do throws(SMBError) { try order.run() } catch {
+                self.inspect(error.status)
+                failure = error
+            }
+            let result = failure
+            self.withState(from: nil) { $0.streamMoved(order, failure: result) }
+        }
+        precondition(isTaken, "more moves of streams than there may be")
     }
 
     private func settle(_ deletion: UnsettledDeletion) {
@@ -405,5 +423,6 @@ extension ServerState {
     fileprivate var hasEffects: Bool {
         !self.mutations.isEmpty || self.mutationsAwaited || !self.completions.isEmpty || !self.disconnects.isEmpty
             || !self.endedSessions.isEmpty || !self.notes.isEmpty || !self.unsettledDeletions.isEmpty
+            || !self.streamMoveOrders.isEmpty
     }
 }

@@ -1,7 +1,7 @@
 import SMB2Wire
 
-/// A request that waits for an oplock break and is then carried out anew, with what follows it in its compound.
-/// [MS-SMB2] 3.3.4.2, 3.3.5.2.7.
+/// A request that waits for an oplock break, or for a stream that becomes its file's data (StreamMoves.swift), and is then
+/// carried out anew, with what follows it in its compound. [MS-SMB2] 3.3.4.2, 3.3.5.2.7.
 package struct DeferredOperation: Sendable {
     package struct Message: Sendable {
         var bytes: [UInt8]
@@ -44,7 +44,7 @@ struct Continuation: Sendable {
 }
 
 extension SMBError {
-    /// Not a failure: the request must wait for a break on this file. `ServerState.process` sees to it.
+    /// Not a failure: the request must wait for a break on this file, or for its move. `ServerState.process` sees to it.
     init(waitsForBreak file: UInt64) {
         self.init(.pending, "waits for an oplock break")
         self.awaitedFile = file
@@ -56,6 +56,7 @@ extension ServerState {
     mutating func deferOperation(
         _ message: RawSpan, _ request: Request, _ frame: inout RequestFrame, file: UInt64, into writer: inout WireWriter
     ) throws(SMBError) -> Outcome {
+        let move = self.moveAsked.take()
         guard self.canHold(message.byteCount, of: request.connection),
             self.files[file]?.waitingOperations.count ?? 0 < Limits.waitingPerFile
         else { throw SMBError(.insufficientResources, "waiting requests") }
@@ -68,6 +69,7 @@ extension ServerState {
             kind: .operation(operation), into: &writer)
         self.hold(bytes.count, of: request.connection)
         self.files[file]?.waitingOperations.append(id)
+        self.begin(move, of: file, for: id)
         if let create = operation.create { self.pendingCreates[create] = id }
         if !request.isLastOfFrame {
             frame.deferredBehind = id
@@ -164,6 +166,7 @@ extension ServerState {
             if let file = error.awaitedFile {
                 self.carriedOut = nil
                 self.moveWaiting(id, operation, to: file)
+                self.begin(self.moveAsked.take(), of: file, for: id)
                 return
             }
             self.noteFailure(error, request)
@@ -277,6 +280,7 @@ extension ServerState {
     /// A waiting request leaves the tables.
     mutating func forgetOperation(_ id: UInt64, _ operation: DeferredOperation) {
         self.files[operation.file]?.waitingOperations.removeAll { $0 == id }
+        self.leaveMove(of: operation.file, id)
         self.hold(-operation.byteCount, of: operation.request.connection)
         if let create = operation.create, self.pendingCreates[create] == id { self.pendingCreates[create] = nil }
     }

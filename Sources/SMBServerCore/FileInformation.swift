@@ -61,8 +61,8 @@ package protocol FileSystemInformation: AnyObject, Sendable {
     func renameStream(
         _ handles: [any FileHandle], to name: String, replacesExisting: Bool, isMarked: Bool
     ) throws(SMBError)
-    /// Makes the open stream its file's own data. All its opens are to be opened again (`reopenFile`).
-    func makeStreamUnnamed(_ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool) throws(SMBError)
+    /// Looks whether the open stream may become its file's own data, and what has to be done for it; nothing happens yet.
+    func beginMakingUnnamed(_ handle: any FileHandle, replacesExisting: Bool) throws(SMBError) -> any StreamMoving
     /// The stream that a path names, without its type; nil for the unnamed one by its full name. Throws where it names none.
     func streamName(_ path: String) throws(SMBError) -> String?
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError)

@@ -29,6 +29,8 @@ package struct FileEntry: Sendable {
     package var isDirectory = false
     /// Its own opens are closed; it goes when those of its streams are.
     var deletion: Deletion?
+    /// It is a stream and becomes its file's data.
+    var move: StreamMove?
     package var oplocks = Oplocks()
     /// Requests that wait for a break of them, the oldest first: keys in the table of pending requests.
     package var waitingOperations: [UInt64] = []
@@ -84,7 +86,8 @@ extension ServerState {
 
     /// Drops the entry when nothing uses it any more.
     mutating func dropFileEntryIfUnused(_ entry: UInt64) {
-        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil
+        guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil,
+            file.move == nil
         else { return }
         self.fileIndex[file.key] = nil
         if !file.key.stream.isEmpty { self.dropStream(entry, of: file.key.identity) }
@@ -104,6 +107,25 @@ extension ServerState {
         if let entry = self.fileIndex[key], self.files[entry]?.isDeletePending == true { return true }
         guard !key.stream.isEmpty, let whole = self.fileIndex[FileKey(identity: key.identity)] else { return false }
         return self.files[whole]?.isDeletePending == true
+    }
+
+    /// Refuses an open of a file while the client of a persistent open of it is away, unless that client caches the handle: then
+    /// it is told of the open when it is back, and the open waits for what it must wait for. [MS-SMB2] 3.3.5.9, whose product
+    /// behavior note says so of handle caching.
+    ///
+    /// That is a SHOULD for every open. Not kept out are those that look at attributes only, and by the caller those of
+    /// directories, which hold nothing but their share mode: a client that died with the share's root open would keep all the
+    /// others from the share.
+    func requireNobodyAway(from key: FileKey, access: AccessMask) throws(SMBError) {
+        guard let entry = self.fileIndex[key], let file = self.files[entry],
+            !Oplocks.isHarmless(access, toLease: true)
+        else { return }
+        for other in file.opens {
+            guard let open = self.opens[other], open.isPersistent, open.session == nil else { continue }
+            guard self.protectsHandle(open) else {
+                throw SMBError(.fileNotAvailable, "the client of a persistent handle is away")
+            }
+        }
     }
 
     /// Refuses an open that the file's other opens do not share, after those who cache handles were asked to close theirs.

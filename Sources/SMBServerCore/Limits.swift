@@ -52,6 +52,11 @@ package enum Limits {
     /// STATUS_INSUFFICIENT_RESOURCES.
     package static let deferredByteCount = 2 * Limits.message
 
+    /// Streams that become their files' data at a time, in all files; more fail with STATUS_INSUFFICIENT_RESOURCES.
+    package static let streamMoves = 64
+    /// What takes longer is told STATUS_PENDING.
+    package static let silentMoveMilliseconds: UInt64 = 1000
+
     /// A connection that negotiated but never authenticated is closed after this.
     package static let authenticationMilliseconds: UInt64 = 45_000
 }

@@ -267,6 +267,38 @@ extension ServerState {
         return holder.state.contains(.handleCaching) && holder.breaking == nil
     }
 
+    /// Whether the client uses one of the opens.
+    func isConnected(_ holder: Oplocks.Holder) -> Bool {
+        holder.opens.contains { self.opens[$0]?.session != nil }
+    }
+
+    /// A client is back for a persistent open, the first of those that share a lease. With Windows what it caches is asked for anew
+    /// then, and byte-range locks, its own too, let nobody cache but a writer ([MS-FSA] 2.1.5.18.2): the answer says what is left.
+    mutating func reestablishCaching(of open: Open, _ context: LeaseContext?) {
+        guard let holder = self.files[open.file]?.oplocks.holder(of: open.key),
+            !holder.opens.contains(where: { self.opens[$0]?.session != nil })
+        else { return }
+        if !holder.state.isEmpty, !holder.state.contains(.writeCaching), self.isLocked(open.file, by: holder) {
+            self.files[open.file]?.oplocks.lose(holder.owner)
+            self.persistCaching(of: holder)
+            self.wake(open.file)
+        }
+        guard let epoch = context?.version2?.epoch else { return }
+        self.files[open.file]?.oplocks.reestablish(holder.owner, after: epoch)
+    }
+
+    /// Whether the client of a persistent open that is away will find it as it left it, though others open the file meanwhile: it
+    /// caches the handle, and nothing takes that from it.
+    func protectsHandle(_ open: Open) -> Bool {
+        guard let holder = self.files[open.file]?.oplocks.holder(of: open.key) else { return false }
+        return holder.state.contains(.handleCaching)
+            && (holder.state.contains(.writeCaching) || !self.isLocked(open.file, by: holder))
+    }
+
+    private func isLocked(_ file: UInt64, by holder: Oplocks.Holder) -> Bool {
+        self.files[file].map { self.hasLocksInside($0, of: holder.opens) } ?? false
+    }
+
     /// A client came back for an open: a break that it could not be told of is told now.
     mutating func tellOfBreak(_ key: UInt64) {
         guard let open = self.opens[key], open.file != 0 else { return }

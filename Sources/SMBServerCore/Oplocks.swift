@@ -317,10 +317,11 @@ package struct Oplocks: Sendable {
         return true
     }
 
-    /// The client could not be told of the break.
+    /// The client could not be told of the break: that it has another epoch by then it will hear with it.
     package mutating func markUntold(_ owner: Owner) {
-        guard let index = self.index(owner) else { return }
+        guard let index = self.index(owner), self.holders[index].breaking?.isUntold == false else { return }
         self.holders[index].breaking?.isUntold = true
+        self.holders[index].lease?.epoch &-= 1
     }
 
     /// The client was told of the break over this connection.
@@ -342,7 +343,28 @@ package struct Oplocks: Sendable {
         guard let index = self.index(owner), let breaking = self.holders[index].breaking, breaking.isUntold else {
             return nil
         }
+        self.holders[index].lease?.epoch &+= 1
         return self.begin(index, to: breaking.to, required: breaking.required, now: now)
+    }
+
+    /// A client comes back to the first of a lease's persistent opens and says which epoch it knows. With Windows a lease without
+    /// handle caching is granted anew then, which goes on from there: R by a change, RW and none without one. Never less than
+    /// what is known here, for changes that the client was not told of. It need not be kept on stable storage: whoever comes back
+    /// once more says again what it knows.
+    package mutating func reestablish(_ owner: Owner, after epoch: UInt16) {
+        guard let index = self.index(owner), let lease = self.holders[index].lease, lease.version == 2,
+            !self.holders[index].state.contains(.handleCaching)
+        else { return }
+        let next = self.holders[index].state == .readCaching ? epoch &+ 1 : epoch
+        if Int16(bitPattern: next &- lease.epoch) > 0 { self.holders[index].lease?.epoch = next }
+    }
+
+    /// What a holder caches ends without anybody being told.
+    package mutating func lose(_ owner: Owner) {
+        guard let index = self.index(owner) else { return }
+        self.holders[index].breaking = nil
+        self.holders[index].state = []
+        self.holders[index].lease?.epoch &+= 1
     }
 
     /// The client of an untold break did not come back in time: what it caches stays protected.

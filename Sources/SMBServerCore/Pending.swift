@@ -30,8 +30,9 @@ package struct PendingRequest: Sendable {
     /// Its interim response was sent by itself, and must not be overtaken.
     package var isOrdered = false
     /// SET_INFO: a rename or a deletion that waits for a break, of which Windows says nothing until it is done. Its answer is
-    /// like that of a request that did not wait.
-    package var isSilent: Bool { self.header.command == .setInfo }
+    /// like that of a request that did not wait. Unless it was told later.
+    package var isSilent: Bool { self.header.command == .setInfo && !self.isTold }
+    var isTold = false
     /// The channel over which it came has ended, and nobody waits for the answer: it is carried out for its repetition.
     package var isOrphaned = false
 }
@@ -65,6 +66,15 @@ extension ServerState {
             return (id, .waiting(id))
         }
 
+        let reply = self.writeInterim(request, id, protection, into: &writer)
+        guard request.isEncrypted, !request.isFirstOfFrame else { return (id, .reply(reply)) }
+        self.sendAlone(reply, request, id, into: &writer)
+        return (id, .silent)
+    }
+
+    private func writeInterim(
+        _ request: Request, _ id: UInt64, _ protection: Protection, into writer: inout WireWriter
+    ) -> Reply {
         writer.truncate(to: request.replyStart + SMB2Header.byteCount)
         var header = self.replyHeader(request, status: .pending)
         header.flags.insert(.async)
@@ -74,9 +84,21 @@ extension ServerState {
         // An interim response carries no signature: it has the final one's MessageId, and with it a GMAC's nonce.
         var reply = Reply(start: request.replyStart, protection: protection)
         if case .sign = protection { reply.protection = .none }
-        guard request.isEncrypted, !request.isFirstOfFrame else { return (id, .reply(reply)) }
-        self.sendAlone(reply, request, id, into: &writer)
-        return (id, .silent)
+        return reply
+    }
+
+    /// Of a request that was silent so far; not within a compound, whose answers keep together.
+    mutating func tellPending(_ id: UInt64) {
+        guard let pending = self.pending[id], pending.isSilent, case .operation(let operation) = pending.kind,
+            operation.request.isFirstOfFrame, operation.request.isLastOfFrame
+        else { return }
+        var request = operation.request
+        request.replyStart = 0
+        var writer = WireWriter(capacity: 128)
+        writer.claimHeader()
+        let interim = self.writeInterim(request, id, pending.protection, into: &writer)
+        self.sendAlone(interim, request, id, into: &writer)
+        self.pending[id]?.isTold = true
     }
 
     /// An interim response at the end of a frame that is encrypted as a whole: Linux's client drops what stands before it

@@ -40,11 +40,15 @@ package struct ServerState: ~Copyable, Sendable {
     var wokenFiles: [UInt64] = []
     /// Files of handles whose clients wait for the end of their earlier connection, and until when.
     var reclaims: [(deadline: UInt64, file: UInt64)] = []
+    /// Files with a stream that becomes their data.
+    var movingFiles: Set<UInt64> = []
     /// Compounds whose next message waits for the work of the one before it.
     var continuations: [UInt64: Continuation] = [:]
     var carriedOut: UInt64?
     /// By the request that is carried out just now; it takes them along if it has to wait.
     var filesAskedToClose: Set<UInt64>?
+    /// Likewise: it waits for this.
+    var moveAsked: (any StreamMoving)?
     /// What clients were given tokens for.
     var offloadTokens = OffloadTokens()
 
@@ -65,6 +69,9 @@ package struct ServerState: ~Copyable, Sendable {
 
     /// Files that were deleted through persistent opens, for the shell to bring to stable storage; drained after every call.
     package var unsettledDeletions: [UnsettledDeletion] = []
+
+    /// Streams that become their files' data, for the shell's threads; drained after every call.
+    package var streamMoveOrders: [StreamMoveOrder] = []
 
     /// What went wrong without a reply that says so; for the log, drained after every call.
     package var notes: [String] = []
@@ -199,6 +206,7 @@ package struct ServerState: ~Copyable, Sendable {
         }
         self.expireBreaks()
         self.offloadTokens.expire(now: self.now)
+        self.tellOfMoves()
         let due = self.reclaims.prefix { $0.deadline <= self.now }
         for reclaim in due { self.wake(reclaim.file) }
         self.reclaims.removeFirst(due.count)

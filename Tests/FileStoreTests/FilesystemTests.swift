@@ -30,12 +30,13 @@ final class Image {
     private var isMounted = false
     private static let busyMilliseconds = 10_000
 
-    init() throws {
+    /// - Parameter sharesBlocks: reflink.
+    init(sharesBlocks: Bool = true) throws {
         var template = Array("/tmp/filestore-xfs-XXXXXX".utf8CString)
         let made = try #require(mkdtemp(&template))
         self.directory = String(cString: made)
         mkdir("\(self.directory)/mount", 0o755)
-        try self.shell("truncate -s 400M image && mkfs.xfs -q image")
+        try self.shell("truncate -s 400M image && mkfs.xfs -q -m reflink=\(sharesBlocks ? 1 : 0) image")
     }
 
     deinit {

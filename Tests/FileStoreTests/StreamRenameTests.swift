@@ -149,3 +149,13 @@ struct StreamRenameTakeoverTests {
         }
     }
 }
+
+extension Volume {
+    /// All steps of it, one after the other.
+    func makeStreamUnnamed(_ file: OpenFile, replaceExisting: Bool, isMarked: Bool = false) throws(FileError) {
+        let move = try self.beginMakingUnnamed(file, replaceExisting: replaceExisting)
+        try move.run()
+        try move.commit([file], isMarked: isMarked)
+        move.close()
+    }
+}

@@ -253,4 +253,63 @@ import Testing
         scratch.write("e/f")
         #expect(self.texts(try watcher.drain()) == ["added f"])
     }
+
+    /// A tree that is not looked through at once: what is near is seen from the beginning, the rest when it is, and then the client
+    /// is told to look for itself.
+    @Test func aLargeTree() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        let count = FileStoreLimits.watchedDirectoriesAtOnce + 10
+        for index in 0..<count {
+            scratch.makeDirectory("d\(index)")
+            scratch.makeDirectory("d\(index)/sub")
+        }
+        let root = try scratch.open("", access: [.readData]).file
+        let id = try watcher.watch(root, filter: [.fileName, .directoryName], recursive: true)
+        #expect(watcher.hasWalks)
+        scratch.write("near")
+        #expect(self.texts(try watcher.drain()) == ["added near"])
+        #expect(try self.inotifyWatches(watcher) == FileStoreLimits.watchedDirectoriesAtOnce)
+        // Directories come and go meanwhile.
+        for index in 0..<count / 2 { #expect(rename("\(scratch.path)/d\(index)", "\(scratch.path)/e\(index)") == 0) }
+        for _ in 0..<10 { #expect(watcher.walk()) }
+        for index in count / 2..<count { #expect(rmdir("\(scratch.path)/d\(index)/sub") == 0) }
+        _ = try watcher.drain()
+        while watcher.walk() {}
+        #expect(!watcher.hasWalks)
+        #expect(self.texts(try watcher.drain()).last == "overflowed")
+        #expect(try self.inotifyWatches(watcher) == 1 + count + count / 2)
+        for index in 0..<count {
+            let name = index < count / 2 ? "e\(index)/sub/far" : "d\(index)/far"
+            scratch.write(name)
+            #expect(self.texts(try watcher.drain()) == ["added \(name.split(separator: "/").joined(separator: "\\"))"])
+        }
+        watcher.unwatch(id)
+        #expect(try self.inotifyWatches(watcher) == 0)
+    }
+
+    /// One that is let go, deleted or too large in the middle.
+    @Test func aLargeTreeThatIsLetGo() throws {
+        let scratch = try Scratch()
+        let count = FileStoreLimits.watchedDirectoriesAtOnce + 10
+        scratch.makeDirectory("top")
+        for index in 0..<count { scratch.makeDirectory("top/d\(index)") }
+        let watcher = try DirectoryWatcher(watchLimit: count - 5)
+        let root = try scratch.open("top", access: [.readData]).file
+        let first = try watcher.watch(root, filter: .fileName, recursive: true)
+        #expect(watcher.walk())
+        watcher.unwatch(first)
+        #expect(!watcher.walk())
+        #expect(try self.inotifyWatches(watcher) == 0)
+        let second = try watcher.watch(root, filter: .fileName, recursive: true)
+        while watcher.walk() {}
+        #expect(self.texts(try watcher.drain()) == ["overflowed"], "at its limit, and told once")
+        watcher.unwatch(second)
+        _ = try watcher.watch(root, filter: .fileName, recursive: true)
+        #expect(run("rm", "-r", "\(scratch.path)/top") == 0)
+        while watcher.walk() {}
+        // It is open, and so not gone.
+        #expect(self.texts(try watcher.drain()).count { $0 == "overflowed" } == 1)
+        #expect(!watcher.hasWalks)
+    }
 }

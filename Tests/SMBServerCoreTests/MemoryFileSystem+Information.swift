@@ -1,5 +1,6 @@
 import SMB2Wire
 import SMBServerCore
+import Synchronization
 
 // What the core's tests do not need of files: refused as a poor file system would.
 
@@ -30,17 +31,36 @@ extension MemoryFileSystem {
         throw SMBError(.notSupported)
     }
 
-    func makeStreamUnnamed(
-        _ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool
-    ) throws(SMBError) {
-        throw SMBError(.notSupported)
+    func beginMakingUnnamed(
+        _ handle: any FileHandle, replacesExisting: Bool
+    ) throws(SMBError) -> any StreamMoving {
+        let move = MemoryStreamMove()
+        self.moves.withLock { $0.append(move) }
+        return move
     }
 
-    func streamName(_ path: String) throws(SMBError) -> String? { nil }
+    func streamName(_ path: String) throws(SMBError) -> String? {
+        let name = path.split(separator: ":", omittingEmptySubsequences: false).dropFirst().first ?? ""
+        return name.isEmpty ? nil : String(name)
+    }
 
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
         throw SMBError(.notSupported)
     }
+}
+
+/// What was asked of it, in order.
+final class MemoryStreamMove: StreamMoving {
+    let steps = Mutex<[String]>([])
+
+    private func add(_ step: String) { self.steps.withLock { $0.append(step) } }
+    func carryOut() throws(SMBError) { self.add("carryOut") }
+    func cancel() { self.add("cancel") }
+    func complete(_ handles: [any FileHandle], isMarked: Bool) throws(SMBError) {
+        self.add("complete \(handles.count)\(isMarked ? " marked" : "")")
+    }
+    func takeBack() throws(SMBError) { self.add("takeBack") }
+    func letGo() { self.add("letGo") }
 }
 
 extension MemoryFileSystem.Handle {

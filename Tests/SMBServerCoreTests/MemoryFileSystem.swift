@@ -34,6 +34,8 @@ final class MemoryFileSystem: FileSystem {
     let contents = Mutex(Contents())
     /// What reopening and deleting a file meets; nil: nothing.
     let failure = Mutex<NTStatus?>(nil)
+    /// Streams that were to become their files' data, the oldest first.
+    let moves = Mutex<[MemoryStreamMove]>([])
     let volumeID: UInt64 = 0x1122
     /// What there is of previous versions, the newest first; a path into one is a name like any other here.
     let tokens = Mutex<[SnapshotToken]>([])

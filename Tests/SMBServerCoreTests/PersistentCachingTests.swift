@@ -14,8 +14,8 @@ import Testing
         return contexts
     }
 
-    private func reconnect(_ file: FileID, create: UInt64 = 1) -> CreateContexts {
-        var contexts = CachingTests.lease("RWH", epoch: 0)
+    private func reconnect(_ file: FileID, create: UInt64 = 1, epoch: UInt16 = 0) -> CreateContexts {
+        var contexts = CachingTests.lease("RWH", epoch: epoch)
         contexts.durableReconnectV2 = DurableReconnectV2(
             fileID: file, createGUID: GUID(low: create, high: 9), flags: DurableRequestV2.persistentFlag)
         return contexts
@@ -245,5 +245,100 @@ import Testing
         alice.disconnect()
         let bob = try self.rival(server)
         #expect(try bob.create("a", access: .writeData).status == .fileNotAvailable)
+    }
+
+    /// [MS-SMB2] 3.3.5.9: also where the share modes have nothing against it.
+    @Test(arguments: ["", "R", "RW"], [false, true])
+    func nobodyOpensAFileOfAClientThatIsAwayWithoutHandleCaching(state: String, onTheNextNode: Bool) throws {
+        let first = TestServer()
+        let alice = try TestClient.ready(first, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts(state))
+        alice.disconnect()
+        let server = onTheNextNode ? self.successor(of: first) : first
+        let bob = try self.rival(server)
+        #expect(try bob.create("a", access: .readData).status == .fileNotAvailable)
+        #expect(try bob.create("a", disposition: .overwriteIf).status == .fileNotAvailable)
+        #expect(try bob.create("a", access: .readAttributes).status == .success, "it looks at attributes only")
+        let back = try TestClient.ready(server, share: "ca")
+        let answer = try #require(try back.create("a", contexts: self.reconnect(file)).create)
+        #expect(answer.contexts.lease?.state == OplocksTests.state(state))
+        #expect(back.received().isEmpty, "nothing was broken")
+        #expect(try bob.create("a", access: .readData).status == (state == "RW" ? .pending : .success))
+    }
+
+    @Test func itsTimeoutLetsOthersIn() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        var contexts = self.contexts("R")
+        contexts.durableRequestV2?.timeoutMilliseconds = 5000
+        _ = try alice.open("a", contexts: contexts)
+        alice.disconnect()
+        let bob = try self.rival(server)
+        server.state.now += 4999
+        server.state.tick()
+        #expect(try bob.create("a").status == .fileNotAvailable)
+        server.state.now += 1
+        server.state.tick()
+        #expect(try bob.create("a").status == .success)
+    }
+
+    /// As with Windows a lease without handle caching is granted anew, after the epoch that its client knows; once.
+    @Test(arguments: [("R", UInt16(0x81)), ("RW", 0x80), ("RH", 0x11), ("RWH", 0x11)])
+    func itsEpochGoesOnFromTheClients(state: String, epoch: UInt16) throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let files = try [1, 2].map { try alice.open("a", contexts: self.contexts(state, create: $0)) }
+        alice.disconnect()
+        let back = try TestClient.ready(server, share: "ca")
+        for (index, known) in [UInt16(0x80), 0x90].enumerated() {
+            let contexts = self.reconnect(files[index], create: UInt64(index + 1), epoch: known)
+            #expect(try back.create("a", contexts: contexts).create?.contexts.lease?.version2?.epoch == epoch)
+        }
+    }
+
+    /// It is told when it is back: first what it has, then what it loses, each by an epoch of its own.
+    @Test func handleCachingLetsOthersInAndItsClientIsToldLater() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RH"))
+        alice.disconnect()
+        let bob = try self.rival(server)
+        #expect(try bob.create("a", disposition: .overwriteIf).status == .success)
+        let back = try TestClient.ready(server, share: "ca")
+        let lease = try #require(
+            try back.create("a", contexts: self.reconnect(file)).create?.contexts.lease)
+        #expect(lease.state == [.readCaching, .handleCaching])
+        #expect(lease.version2?.epoch == 0x11)
+        guard case .leaseBreak(let notice)? = back.received().first else {
+            Issue.record("it must be told now")
+            return
+        }
+        #expect(notice.newState == [])
+        #expect(notice.newEpoch == 0x12)
+    }
+
+    /// [MS-FSA] 2.1.5.18.2: byte-range locks, its own too, keep a client that was away from sharing a cache. A writer has it alone.
+    @Test(arguments: [("R", ""), ("RH", ""), ("RW", "RW"), ("RWH", "RWH")])
+    func whatIsLockedIsNotSharedByAClientThatWasAway(state: String, left: String) throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        #expect(try alice.close(try alice.open("a")) == .success)
+        server.files.contents.withLock { $0.nodes["a"]?.facts.allocationSize = 4096 }
+        let files = try [1, 2].map { try alice.open("a", contexts: self.contexts(state, create: $0)) }
+        let lock = LockElement(offset: 0, length: 1, flags: [.exclusive, .failImmediately])
+        #expect(try alice.lock(files[0], [lock]).status == .success)
+        alice.disconnect()
+        let bob = try self.rival(server)
+        #expect(try bob.create("a", access: .readData).status == (state == "RWH" ? .pending : .fileNotAvailable))
+        let back = try TestClient.ready(server, share: "ca")
+        for (index, file) in files.enumerated() {
+            let contexts = self.reconnect(file, create: UInt64(index + 1), epoch: 0x11)
+            let lease = try back.create("a", contexts: contexts).create?.contexts.lease
+            #expect(lease?.state == OplocksTests.state(left))
+            // After the first one it is told that another client waits.
+            let epoch: UInt16 = left.isEmpty || state == "RWH" && index == 1 ? 0x12 : 0x11
+            #expect(lease?.version2?.epoch == epoch)
+        }
+        #expect(self.records(server).map { $0.lease?.state } == files.map { _ in OplocksTests.state(left).rawValue })
     }
 }

@@ -202,7 +202,10 @@ import Testing
     @Test func itSurvivesTheServerWithItsLocks() throws {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: "ca")
-        let file = try alice.open("a", contexts: self.request())
+        // Without handle caching nobody could open the file while it is away.
+        var contexts = self.request()
+        contexts.lease = CachingTests.lease("RH").lease
+        let file = try alice.open("a", contexts: contexts)
         let lock = LockElement(offset: 5, length: 5, flags: [.exclusive, .failImmediately])
         #expect(try alice.lock(file, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
         #expect(server.awaited)
@@ -214,7 +217,9 @@ import Testing
         #expect(try rival.write(other, at: 5).status == .fileLockConflict)
 
         let back = try TestClient.ready(next, share: "ca")
-        let again = try #require(try back.create("a", contexts: self.reconnect(file)).create).fileID
+        var reconnect = self.reconnect(file)
+        reconnect.lease = contexts.lease
+        let again = try #require(try back.create("a", contexts: reconnect).create).fileID
         // The client does not know whether its LOCK was carried out: it sends it again.
         #expect(try back.lock(again, [lock], sequenceNumber: 3, sequenceIndex: 1).status == .success)
         #expect(try back.lock(again, [lock], sequenceNumber: 4, sequenceIndex: 1).status == .lockNotGranted)
@@ -361,6 +366,38 @@ import Testing
         #expect(replayed.contexts.durableV2?.isPersistent == true)
         #expect(server.journal.count == records)
         #expect(server.state.opens.count == 1)
+    }
+
+    /// [MS-SMB2] 3.3.5.9.10: the use of its handle leaves a persistent open eligible; it is never opened a second time.
+    @Test func aRepeatedCreateWhoseHandleIsUsedOpensNothing() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let first = try alice.open("a", contexts: self.request())
+        #expect(try alice.write(first).status == .success)
+        #expect(try alice.create("a", replay: true, contexts: self.request()).status == .fileNotAvailable)
+        #expect(try alice.create("a", contexts: self.request()).status == .duplicateObjectid)
+        #expect(server.state.opens.count == 1)
+        // It lost the connection behind a compound that opened the file and wrote to it, and heard of neither.
+        alice.disconnect()
+        let back = try TestClient.ready(server, share: "ca")
+        let again = try #require(try back.create("a", replay: true, contexts: self.request()).create)
+        #expect(again.fileID.persistent == first.persistent)
+        #expect(server.state.opens.count == 1)
+    }
+
+    /// A client that died with the share's root open must not keep all the others from the share.
+    @Test func aFolderIsOnlyKeptByItsShareMode() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        for (name, share) in [("open", ShareAccess.all), ("kept", [])] {
+            _ = try alice.open(
+                name, access: .listDirectory, share: share, options: .directoryFile,
+                contexts: self.request(guid: GUID(low: UInt64(share.rawValue), high: 3)))
+        }
+        alice.disconnect()
+        let rival = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        #expect(try rival.create("open", access: .listDirectory, options: .directoryFile).status == .success)
+        #expect(try rival.create("kept", access: .listDirectory, options: .directoryFile).status == .fileNotAvailable)
     }
 
     @Test func aCreateWhoseAnswerWasLostIsReplayedOnTheNextNode() throws {

@@ -12,6 +12,8 @@ final class TestServer {
     /// Whether the last message's answer had to wait for the journal.
     var awaited = false
     var completions: [Completion] = []
+    /// What is to be done on threads for streams that become their files' data.
+    var moves: [StreamMoveOrder] = []
     /// Deletions that are to be brought to stable storage.
     var unsettled: [UnsettledDeletion] = []
 
@@ -43,6 +45,8 @@ final class TestServer {
         self.journal.append(contentsOf: self.state.mutations)
         self.unsettled += self.state.unsettledDeletions
         self.state.unsettledDeletions = []
+        self.moves += self.state.streamMoveOrders
+        self.state.streamMoveOrders = []
         self.awaited = self.state.mutationsAwaited
         while !self.state.completions.isEmpty {
             let completions = self.state.completions

@@ -16,13 +16,26 @@ final class XFSServer {
 
     var share: String { "\(self.directory)/share" }
 
-    init(isContinuouslyAvailable: Bool = false) throws {
+    /// - Parameters:
+    ///   - size: as truncate(1) takes it.
+    ///   - sharesBlocks: reflink: without it a copy is one of all bytes.
+    ///   - prepare: puts files on it, which nothing in memory knows of when the server starts.
+    init(
+        isContinuouslyAvailable: Bool = false, size: String = "400M", sharesBlocks: Bool = true,
+        prepare: ((_ share: String) -> Void)? = nil
+    ) throws {
         var template = Array("/tmp/holdfast-xfs-XXXXXX".utf8CString)
         self.directory = String(cString: try #require(mkdtemp(&template)))
         mkdir(self.share, 0o755)
-        try #require(Self.run("truncate", "-s", "400M", "\(self.directory)/image"))
-        try #require(Self.run("mkfs.xfs", "-q", "-m", "reflink=1", "\(self.directory)/image"))
+        try #require(Self.run("truncate", "-s", size, "\(self.directory)/image"))
+        try #require(
+            Self.run("mkfs.xfs", "-q", "-m", "reflink=\(sharesBlocks ? 1 : 0)", "\(self.directory)/image"))
         try #require(Self.run("mount", "-o", "loop", "\(self.directory)/image", self.share))
+        if let prepare {
+            prepare(self.share)
+            try #require(Self.run("umount", self.share))
+            try #require(Self.run("mount", "-o", "loop", "\(self.directory)/image", self.share))
+        }
         var configuration = StandaloneServer.Configuration(
             stateDirectory: "\(self.directory)/state", serverName: "FILES")
         configuration.shares = [

@@ -99,15 +99,7 @@ extension Volume {
     func reparseData(_ descriptor: Int32, _ status: FileStatus) throws(FileError) -> ReparseData? {
         guard status.reparseTag != 0 else { return try ReparsePoints.read(descriptor) }
         guard status.reparseTag == ReparseData.symlinkTag else { return ReparseData(tag: status.reparseTag) }
-        var length = 0
-        let target = [UInt8](unsafeUninitializedCapacity: FileStoreLimits.pathBytes) { buffer, count in
-            length = buffer.withMemoryRebound(to: CChar.self) {
-                clinux_readlinkat(descriptor, "", $0.baseAddress, $0.count)
-            }
-            count = max(0, length)
-        }
-        try check(length, "read a symbolic link")
-        return ReparseData(ReparsePoints.symlink(target))
+        return ReparseData(ReparsePoints.symlink(try linkTarget(descriptor)))
     }
 
     /// Why an open ends at a reparse point: `unparsed` is what of the path lies behind it.

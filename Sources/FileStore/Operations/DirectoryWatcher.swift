@@ -10,6 +10,9 @@ import Synchronization
 /// new directory before the kernel watched it is reported from a listing, so that a change may be told twice, but not
 /// missed. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a recursive watch is told once that it
 /// has overflowed, and hears nothing from deeper down.
+///
+/// A tree of more than a few directories is not looked through at once: ``walk()`` does it, on a thread that may wait for disks.
+/// What happens in it before its turn comes nobody sees; that is why the watch is told, when it is through, that it has overflowed.
 package final class DirectoryWatcher: Sendable {
     /// What the kernel is asked for, whatever a watch's filter: one directory can have several.
     private static let mask = UInt32(
@@ -71,6 +74,8 @@ package final class DirectoryWatcher: Sendable {
         /// What this process makes right now in a watched directory, and how many make it.
         var making: [Made: Int] = [:]
         var nextID: UInt32 = 1
+        /// What is left of trees that are looked through, the oldest first.
+        var walks: [Walk] = []
         var events: [WatchEvent] = []
 
         mutating func forget(directory number: Int32) {
@@ -80,6 +85,18 @@ package final class DirectoryWatcher: Sendable {
             }
             self.watchedInodes[inode] = count > 1 ? count - 1 : nil
         }
+    }
+
+    /// Directories that are not watched yet, from the root of the watch, the next one last.
+    private struct Walk: Sendable {
+        var watch: WatchID
+        var waiting: [[UInt8]]
+        var isReporting: Bool
+    }
+
+    private struct Child {
+        var name: [UInt8]
+        var isDirectory: Bool
     }
 
     /// A name in a directory, which is an inode.
@@ -128,6 +145,7 @@ package final class DirectoryWatcher: Sendable {
         self.state.withLock { state in
             guard let watch = state.watches.removeValue(forKey: id) else { return }
             self.drop(id, watch.directories, &state)
+            state.walks.removeAll { $0.watch == id }
             state.events.removeAll { $0.watch == id }
         }
     }
@@ -171,9 +189,12 @@ package final class DirectoryWatcher: Sendable {
             try? self.readAll(&state)
             let count = state.making[made] ?? 0
             state.making[made] = count > 1 ? count - 1 : nil
-            return !state.events.isEmpty
+            return !state.events.isEmpty || !state.walks.isEmpty
         }
-        guard hasEvents else { return }
+        if hasEvents { self.wake() }
+    }
+
+    private func wake() {
         var one: UInt64 = 1
         _ = write(self.wakeup.number, &one, MemoryLayout.size(ofValue: one))
     }
@@ -235,39 +256,114 @@ package final class DirectoryWatcher: Sendable {
         state.watches[id]?.directories.insert(number)
     }
 
-    /// The directory at `prefix` and all below it; with `reporting`, everything found is told as added. One after another and
-    /// from the root: a client decides how deep they lie, and neither the stack nor open directories may count its levels.
+    /// The directory at `prefix` and all below it, what is left of a large tree by ``walk()``; with `reporting`, everything found
+    /// is told as added. One after another and from the root: a client decides how deep they lie, and neither the stack nor open
+    /// directories may count its levels.
     private func addTree(
         prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
     ) {
         var waiting = [prefix]
-        do {
+        var (directories, bytes) = (0, UInt64(0))
+        do throws(FileError) {
             while let prefix = waiting.popLast() {
                 guard let watch = state.watches[id], !watch.hasOverflowed else { return }
-                let result = watch.root.volume.openBeneath(
-                    watch.root.descriptor, Array(prefix.dropLast()), clinux_o_path | O_DIRECTORY)
-                // Deeper than a path can say. Anything else: gone again, or no directory any more.
-                if failed(result, ENAMETOOLONG) { throw FileError(.insufficientResources, "watch so deep a directory") }
-                guard result >= 0 else { continue }
-                let opened = Descriptor(number: Int32(truncatingIfNeeded: result))
+                guard let opened = try self.open(prefix, of: watch.root) else { continue }
+                directories += 1
+                bytes += try FileStatus(opened).size
+                guard directories <= FileStoreLimits.watchedDirectoriesAtOnce,
+                    bytes <= FileStoreLimits.watchedBytesAtOnce
+                else {
+                    waiting.append(prefix)
+                    return state.walks.append(Walk(watch: id, waiting: waiting, isReporting: reporting))
+                }
                 try self.add(opened.number, prefix: prefix, id, &state)
-                var reader = try DirectoryReader(opened.number)
-                var children: [(name: [UInt8], isDirectory: Bool)] = []
-                let hides = prefix.isEmpty && watch.root.hidesOwnDirectory
-                while try reader.next({ name, type in
-                    guard !isDotEntry(name), !(hides && OwnDirectory.isName(name)) else { return }
-                    children.append((Array(name), type == UInt8(DT_DIR)))
-                }) {}
-                for child in children where reporting {
-                    self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state)
-                }
-                for child in children.reversed() where child.isDirectory {
-                    waiting.append(prefix + child.name + [UInt8(ascii: "/")])
-                }
+                let children = try Self.children(of: opened, prefix, watch.root)
+                waiting += self.take(children, of: prefix, id, &state, reporting: reporting)
             }
         } catch {
             self.overflow(id, &state)
         }
+    }
+
+    /// Nil where it is gone again, or no directory any more.
+    private func open(_ prefix: [UInt8], of root: WatchRoot) throws(FileError) -> Descriptor? {
+        let result = root.volume.openBeneath(
+            root.descriptor, Array(prefix.dropLast()), clinux_o_path | O_DIRECTORY)
+        // Deeper than a path can say.
+        if failed(result, ENAMETOOLONG) { throw FileError(.insufficientResources, "watch so deep a directory") }
+        return result >= 0 ? Descriptor(number: Int32(truncatingIfNeeded: result)) : nil
+    }
+
+    private static func children(
+        of directory: borrowing Descriptor, _ prefix: [UInt8], _ root: WatchRoot
+    ) throws(FileError) -> [Child] {
+        var reader = try DirectoryReader(directory.number)
+        var children: [Child] = []
+        let hides = prefix.isEmpty && root.hidesOwnDirectory
+        while try reader.next({ name, type in
+            guard !isDotEntry(name), !(hides && OwnDirectory.isName(name)) else { return }
+            children.append(Child(name: Array(name), isDirectory: type == UInt8(DT_DIR)))
+        }) {}
+        return children
+    }
+
+    /// What is below, the next one last.
+    private func take(
+        _ children: [Child], of prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
+    ) -> [[UInt8]] {
+        for child in children where reporting {
+            self.report(id, .added, prefix + child.name, isDirectory: child.isDirectory, &state)
+        }
+        return children.reversed().filter(\.isDirectory).map { prefix + $0.name + [UInt8(ascii: "/")] }
+    }
+
+    // MARK: Large trees
+
+    /// Whether there is something for ``walk()`` to do.
+    package var hasWalks: Bool { self.state.withLock { !$0.walks.isEmpty } }
+
+    /// Goes on with the oldest tree that is looked through, by one directory; false where there is none. Waits for disks while
+    /// nobody else waits for it. One thread at a time.
+    package func walk() -> Bool {
+        let step = self.state.withLock { state -> (walk: Walk, prefix: [UInt8], root: WatchRoot)? in
+            state.walks.removeAll { state.watches[$0.watch]?.hasOverflowed != false }
+            guard let walk = state.walks.first, let watch = state.watches[walk.watch], let prefix = walk.waiting.last
+            else { return nil }
+            return (walk, prefix, watch.root)
+        }
+        guard let (walk, prefix, root) = step else { return false }
+        var children: [Child] = []
+        var hasFailed = false
+        do throws(FileError) {
+            // Here the disk is waited for. It may have got another name meanwhile, which the lock's holder would have been told of.
+            _ = try self.open(prefix, of: root)
+            let opened = try self.state.withLock { state throws(FileError) -> Descriptor? in
+                guard state.watches[walk.watch] != nil, let opened = try self.open(prefix, of: root) else { return nil }
+                try self.add(opened.number, prefix: prefix, walk.watch, &state)
+                return opened
+            }
+            // The kernel knew of it before: what comes in between is seen.
+            if let opened { children = try Self.children(of: opened, prefix, root) }
+        } catch { hasFailed = true }
+        let hasEnded = self.state.withLock { state in
+            // Unless it has been given up meanwhile, it is still the first: others come behind it.
+            guard let first = state.walks.first, first.watch == walk.watch, first.waiting.last == prefix else {
+                return false
+            }
+            state.walks[0].waiting.removeLast()
+            state.walks[0].waiting += self.take(
+                children, of: prefix, walk.watch, &state, reporting: walk.isReporting)
+            guard hasFailed || state.walks[0].waiting.isEmpty else { return false }
+            state.walks.removeFirst()
+            if hasFailed {
+                self.overflow(walk.watch, &state)
+            } else if state.watches[walk.watch]?.hasOverflowed == false {
+                state.events.append(.overflowed(walk.watch))
+            }
+            return true
+        }
+        if hasEnded { self.wake() }
+        return true
     }
 
     /// Forgets a watch's interest in these directories; the kernel's where nobody else has one.
@@ -328,6 +424,7 @@ package final class DirectoryWatcher: Sendable {
         for interest in interests where interest.prefix.isEmpty {
             guard let watch = state.watches.removeValue(forKey: interest.watch) else { continue }
             self.drop(interest.watch, watch.directories, &state)
+            state.walks.removeAll { $0.watch == interest.watch }
             state.events.append(.ended(interest.watch))
         }
     }

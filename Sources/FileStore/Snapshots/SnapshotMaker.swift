@@ -127,7 +127,7 @@ private struct SnapshotMaker: ~Copyable {
             for name in try Volume.names(in: source.number) where !done.contains(name) {
                 if isCancelled() { throw FileError(.cancelled, "make a snapshot") }
                 if isRoot, self.volume.hidesOwnDirectory, OwnDirectory.isName(name) { continue }
-                if try self.copyEntry(name, of: source, to: copy, item.path) { done.insert(name) }
+                if try self.copyEntry(name, of: source, to: copy, item.path, isCancelled) { done.insert(name) }
             }
             if try FileStatus(source).changeTime == before.changeTime { break }
         }
@@ -137,7 +137,8 @@ private struct SnapshotMaker: ~Copyable {
 
     /// False where the name is gone.
     private mutating func copyEntry(
-        _ name: [UInt8], of source: borrowing Descriptor, to copy: borrowing Descriptor, _ path: [UInt8]
+        _ name: [UInt8], of source: borrowing Descriptor, to copy: borrowing Descriptor, _ path: [UInt8],
+        _ isCancelled: () -> Bool
     ) throws(FileError) -> Bool {
         let result = withTerminated(name) {
             clinux_openat(source.number, $0, clinux_o_path | O_NOFOLLOW | O_CLOEXEC, 0)
@@ -148,7 +149,7 @@ private struct SnapshotMaker: ~Copyable {
         let place = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
         switch status.type {
         case S_IFDIR: try self.makeDirectory(name, entry, status, in: copy, place)
-        case S_IFREG: try self.copyFile(name, entry, status, in: copy, place)
+        case S_IFREG: try self.copyFile(name, entry, status, in: copy, place, isCancelled)
         case S_IFLNK: try self.copyLink(name, entry, status, in: copy)
         default: self.summary.leftOut += 1
         }
@@ -176,10 +177,16 @@ private struct SnapshotMaker: ~Copyable {
 
     private mutating func copyFile(
         _ name: [UInt8], _ entry: borrowing Descriptor, _ status: FileStatus, in copy: borrowing Descriptor,
-        _ place: [UInt8]
+        _ place: [UInt8], _ isCancelled: () -> Bool
     ) throws(FileError) {
+        let identity = try FileIdentity(entry.number, filesystem: self.volume.filesystemID)
+        // A stream that becomes the file's data is in the snapshot once.
+        while !StreamClaims.claim(identity, nil) {
+            if isCancelled() { throw FileError(.cancelled, "make a snapshot") }
+            usleep(StreamClaims.waitMicroseconds)
+        }
+        defer { StreamClaims.release(identity) }
         if status.raw.links > 1 {
-            let identity = try FileIdentity(entry.number, filesystem: self.volume.filesystemID)
             if let first = self.links[identity] { return try self.link(first, as: name, in: copy) }
             if self.links.count < SnapshotLimits.hardLinks { self.links[identity] = place }
         }
@@ -212,15 +219,8 @@ private struct SnapshotMaker: ~Copyable {
     private mutating func copyLink(
         _ name: [UInt8], _ entry: borrowing Descriptor, _ status: FileStatus, in copy: borrowing Descriptor
     ) throws(FileError) {
-        let (number, parent) = (entry.number, copy.number)
-        var length = 0
-        let destination = [UInt8](unsafeUninitializedCapacity: FileStoreLimits.pathBytes) { buffer, count in
-            length = buffer.withMemoryRebound(to: CChar.self) {
-                clinux_readlinkat(number, "", $0.baseAddress, $0.count)
-            }
-            count = max(0, length)
-        }
-        try check(length, "read a link for a snapshot")
+        let parent = copy.number
+        let destination = try linkTarget(entry.number)
         let result = withTerminated(destination) { to in withTerminated(name) { clinux_symlinkat(to, parent, $0) } }
         try check(result, "make a link of a snapshot")
         let made = try Descriptor(

@@ -9,6 +9,7 @@ import SMB2Wire
 ///     .holdfast/snapshots/SHARE/.making-@GMT-...             one that is being made; a crash leaves it, and nobody lists it
 ///     .holdfast/snapshots/SHARE/.removing-@GMT-...           one that is being removed
 ///     .holdfast/streams/ID                                   a large named stream (LargeStreams.swift)
+///     .holdfast/moves/ID                                     a stream that becomes its file's data (StreamMove.swift)
 ///
 /// SHARE is the file handle of the share's folder in hexadecimal: the same on every node, whatever the share is called.
 package enum OwnDirectory {
@@ -94,10 +95,9 @@ extension Volume {
 extension FileIdentity {
     /// Which file of its file system it is, as a name.
     var fileName: String {
-        let digits = Array("0123456789abcdef".utf8)
         var text = withUnsafeBytes(of: self.handleType.bigEndian) { Array($0) }
         text.append(contentsOf: self.handle)
-        return String(decoding: text.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return String(decoding: Hexadecimal.digits(text), as: UTF8.self)
     }
 }
 

@@ -17,7 +17,6 @@ enum LargeStreams {
     private static let prefix = Array("user.BigStream.".utf8)
     private static let suffix = Array(":$DATA".utf8)
     static let owner = Array("trusted.holdfast.owner".utf8)
-    private static let digits = Array("0123456789abcdef".utf8)
     private static let idBytes = 16
 
     static func attribute(_ stream: [UInt8]) -> [UInt8] { self.prefix + stream + self.suffix }
@@ -32,15 +31,12 @@ enum LargeStreams {
 
     static func newID() -> [UInt8] {
         var random = SystemRandomNumberGenerator()
-        return (0..<self.idBytes).flatMap { _ in
-            let byte = UInt8(truncatingIfNeeded: random.next())
-            return [self.digits[Int(byte >> 4)], self.digits[Int(byte & 15)]]
-        }
+        return Hexadecimal.digits((0..<self.idBytes).map { _ in UInt8(truncatingIfNeeded: random.next()) })
     }
 
     /// Whether an attribute's value can be a name in the streams' directory.
     static func isID(_ value: [UInt8]) -> Bool {
-        value.count == 2 * self.idBytes && value.allSatisfy { self.digits.contains($0) }
+        value.count == 2 * self.idBytes && value.allSatisfy { Hexadecimal.isDigit($0) }
     }
 
     /// The type of the file's handle (4 bytes, little-endian), its length (1), the handle, the stream's name.
@@ -171,15 +167,38 @@ extension Volume {
         return true
     }
 
-    /// All of a large stream's bytes, into an empty file.
-    static func copyContents(of source: borrowing Descriptor, to target: Int32) throws(FileError) {
+    /// All of a large stream's bytes, into an empty file: the blocks become shared, or what is no hole is copied.
+    ///
+    /// - Parameter afterEach: called after each piece of at most `FileStoreLimits.streamCopyBytes` that was copied.
+    static func copyContents(
+        of source: borrowing Descriptor, to target: Int32, afterEach: () throws(FileError) -> Void = {}
+    ) throws(FileError) {
+        let cloned = clinux_clone_range(source.number, 0, target, 0, 0)
+        // What a file system says that shares no blocks; of anything else the copy would not say it.
+        guard [EOPNOTSUPP, EXDEV, EINVAL].contains(where: { failed(cloned, $0) }) else {
+            try check(cloned, "share a large stream's blocks")
+            return
+        }
         let size = Int64(try FileStatus(source).size)
-        guard failed(clinux_clone_range(source.number, 0, target, 0, 0), EOPNOTSUPP) else { return }
-        var done: Int64 = 0
-        while done < size {
-            let copied = clinux_copy_range(source.number, done, target, done, Int(size - done))
-            guard try check(copied, "copy a large stream") > 0 else { break }
-            done += Int64(copied)
+        try check(clinux_ftruncate(target, size), "set the size of a large stream's copy")
+        var at: Int64 = 0
+        while at < size {
+            let data = clinux_seek(source.number, at, clinux_seek_data)
+            // A hole to the end.
+            if failed(data, ENXIO) { break }
+            at = Int64(try check(data, "look for a large stream's data"))
+            let end = Int64(
+                try check(clinux_seek(source.number, at, clinux_seek_hole), "look for a large stream's holes"))
+            while at < end {
+                let count = min(Int(end - at), FileStoreLimits.streamCopyBytes)
+                let copied = clinux_copy_range(source.number, at, target, at, count)
+                if failed(copied, EINTR) { continue }
+                guard try check(copied, "copy a large stream") > 0 else {
+                    throw FileError(.fileLockConflict, "a large stream that became shorter")
+                }
+                at += Int64(copied)
+                try afterEach()
+            }
         }
     }
 

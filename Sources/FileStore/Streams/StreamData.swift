@@ -99,10 +99,14 @@ extension Volume {
 
 extension OpenFile {
     func streamContents(_ flags: Int32 = O_RDONLY) throws(FileError) -> StreamContents {
-        guard let name = self.streamName,
-            let contents = try self.volume.streamContents(name, of: self.handle.number, flags)
-        else { throw FileError(.fileDeleted, "a stream that was deleted") }
-        return contents
+        var name = self.streamName
+        while let known = name {
+            if let contents = try self.volume.streamContents(known, of: self.handle.number, flags) { return contents }
+            // Unless it was renamed in between.
+            name = self.streamName
+            guard name != known else { throw FileError(.fileDeleted, "a stream that was deleted") }
+        }
+        return .large(try self.handle.reopened(flags, "open what a stream became"))
     }
 
     func streamByteCount() throws(FileError) -> UInt64 { try self.streamContents().byteCount() }
@@ -171,7 +175,14 @@ extension OpenFile {
     ) throws(FileError) {
         let number = self.handle.number
         try self.volume.streamChanges.withLock { _ throws(FileError) in
-            guard let name = self.streamName else { return }
+            guard let name = self.streamName else {
+                let data = try self.handle.reopened(O_RDWR, "open what a stream became")
+                return try large(data.number)
+            }
+            // The server has such requests wait; here one ends that was on its way before.
+            guard !StreamClaims.isMoving(self.identity, name) else {
+                throw FileError(.fileLockConflict, "change a stream that becomes its file's data")
+            }
             switch try self.streamContents(O_RDWR) {
             case .small(let contents):
                 let size = newSize(UInt64(contents.count))

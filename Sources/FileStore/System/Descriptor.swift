@@ -39,6 +39,17 @@ func descriptorPath(_ number: Int32) throws(FileError) -> [UInt8] {
     return path
 }
 
+/// What a symbolic link leads to; the descriptor is the link's own.
+func linkTarget(_ link: Int32) throws(FileError) -> [UInt8] {
+    var length = 0
+    let target = [UInt8](unsafeUninitializedCapacity: FileStoreLimits.pathBytes) { buffer, count in
+        length = buffer.withMemoryRebound(to: CChar.self) { clinux_readlinkat(link, "", $0.baseAddress, $0.count) }
+        count = max(0, length)
+    }
+    try check(length, "read a symbolic link")
+    return target
+}
+
 /// statx, as far as anything here wants it.
 struct FileStatus: Sendable {
     var raw = clinux_stat()

@@ -50,12 +50,12 @@ extension Volume {
         }
     }
 
-    package func makeStreamUnnamed(
-        _ handle: any FileHandle, replacesExisting: Bool, isMarked: Bool
-    ) throws(SMBError) {
+    package func beginMakingUnnamed(
+        _ handle: any FileHandle, replacesExisting: Bool
+    ) throws(SMBError) -> any StreamMoving {
         let stream = try self.own(handle, otherwise: .mediaWriteProtected)
-        try files { () throws(FileError) in
-            try self.makeStreamUnnamed(stream, replaceExisting: replacesExisting, isMarked: isMarked)
+        return try files { () throws(FileError) in
+            try self.beginMakingUnnamed(stream, replaceExisting: replacesExisting)
         }
     }
 
@@ -73,4 +73,17 @@ extension Volume {
         let file = try self.own(handle, otherwise: .notSameDevice)
         try files { () throws(FileError) in try self.link(file, to: path, replaceExisting: replacesExisting) }
     }
+}
+
+extension StreamMove: StreamMoving {
+    package func carryOut() throws(SMBError) { try files { () throws(FileError) in try self.run() } }
+
+    package func complete(_ handles: [any FileHandle], isMarked: Bool) throws(SMBError) {
+        let opens = handles.map { OpenFile.of($0) }
+        try files { () throws(FileError) in try self.commit(opens, isMarked: isMarked) }
+    }
+
+    package func takeBack() throws(SMBError) { try files { () throws(FileError) in try self.undo() } }
+
+    package func letGo() { self.close() }
 }

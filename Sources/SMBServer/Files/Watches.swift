@@ -14,6 +14,8 @@ package final class Watches: DirectoryWatching {
 
     private let watcher: DirectoryWatcher
     private let keys = Mutex<[WatchID: UInt64]>([:])
+    /// Looks through large trees. One that waits is enough: it begins when the one that runs sees nothing more to do.
+    private let walks = WorkerPool("smb-watch", threads: 1, waitingLimit: 1)
 
     package init() throws(FileError) { self.watcher = try DirectoryWatcher() }
 
@@ -28,6 +30,7 @@ package final class Watches: DirectoryWatching {
                 OpenFile.of(handle), filter: CompletionFilter(rawValue: filter.rawValue), recursive: isRecursive)
         }
         self.keys.withLock { $0[id] = key }
+        self.startWalks()
         return Watch(watches: self, id: id)
     }
 
@@ -35,7 +38,9 @@ package final class Watches: DirectoryWatching {
     package func drain() throws(FileError) -> [Report] {
         var reports: [Report] = []
         var places: [UInt64: Int] = [:]
-        for event in try self.watcher.drain() {
+        let events = try self.watcher.drain()
+        self.startWalks()
+        for event in events {
             let id: WatchID
             switch event {
             case .changed(let watch, _, _), .overflowed(let watch), .ended(let watch): id = watch
@@ -56,6 +61,11 @@ package final class Watches: DirectoryWatching {
             }
         }
         return reports
+    }
+
+    private func startWalks() {
+        guard self.watcher.hasWalks else { return }
+        _ = self.walks.submit { [watcher = self.watcher] in while watcher.walk() {} }
     }
 
     fileprivate func end(_ id: WatchID) {

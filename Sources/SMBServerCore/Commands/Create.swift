@@ -38,7 +38,7 @@ extension ServerState {
         // Before the file is made.
         guard !self.opens.isFull else { throw SMBError(.tooManyOpenedFiles, "table of opens") }
         let creation = self.creation(create.contexts, tree, request)
-        let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease)
+        let (opened, access) = try self.openFile(path, create, creation, message, tree, fileSystem, lease, request)
         var open = Open(
             persistentID: self.nextPersistentID, session: request.session, connection: request.connection,
             treeID: request.treeID, share: tree.share, owner: tree.user,
@@ -138,7 +138,7 @@ extension ServerState {
 
     private mutating func openFile(
         _ path: String, _ create: CreateRequest, _ creation: Creation?, _ message: RawSpan, _ tree: TreeConnect,
-        _ fileSystem: any FileSystem, _ lease: Lease?
+        _ fileSystem: any FileSystem, _ lease: Lease?, _ request: Request
     ) throws(SMBError) -> (OpenedFile, AccessMask) {
         let rights = try Self.rights(create, tree)
         var wish = FileOpenRequest(
@@ -161,7 +161,7 @@ extension ServerState {
         repeat {
             deletions = self.deletions
             opened = try fileSystem.openFile(wish)
-            try self.admit(opened, opened.grantedAccess, create, lease)
+            try self.admit(opened, opened.grantedAccess, create, lease, request)
             // A disconnected handle gave way, and the file may have been deleted with it.
         } while deletions != self.deletions
         if create.options.contains(.deleteOnClose), !opened.facts.isDirectory {
@@ -179,14 +179,18 @@ extension ServerState {
 
     /// Whether those who have the file open let somebody else have it, too; whoever caches it is told.
     private mutating func admit(
-        _ opened: OpenedFile, _ access: AccessMask, _ create: CreateRequest, _ lease: Lease?
+        _ opened: OpenedFile, _ access: AccessMask, _ create: CreateRequest, _ lease: Lease?, _ request: Request
     ) throws(SMBError) {
         let key = opened.handle.fileKey
+        try self.awaitMove(of: key)
         guard !self.isDeletePending(key) else { throw SMBError(.deletePending) }
         var effective = access
         if opened.action == .overwritten || opened.action == .superseded {
             // [MS-FSA] 2.1.5.1.2: an overwriting open writes, whatever it asked for.
             effective.formUnion(opened.action == .superseded ? [.writeData, .delete] : .writeData)
+        }
+        if request.dialect >= .smb30, !opened.facts.isDirectory {
+            try self.requireNobodyAway(from: key, access: effective)
         }
         let owner = lease.map { Oplocks.Owner.lease($0.id) }
         try self.checkShareMode(key, access: effective, share: create.shareAccess, by: owner)

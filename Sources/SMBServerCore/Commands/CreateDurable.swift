@@ -64,8 +64,15 @@ extension ServerState {
         if let pending = self.pendingCreates[identity], pending != self.carriedOut {
             throw SMBError(request.header.isReplay ? .fileNotAvailable : .duplicateObjectid, "it waits for a break")
         }
-        guard let key = self.creates[identity], let open = self.opens[key], open.isReplayEligible else { return nil }
+        // 3.3.5.9.10: a persistent open stays eligible when its handle is used.
+        guard let key = self.creates[identity], let open = self.opens[key], open.isReplayEligible || open.isPersistent
+        else { return nil }
         guard request.header.isReplay else { throw SMBError(.duplicateObjectid, "CreateGuid is in use") }
+        // Its client has the answer, then: as Windows and smbd. Not so when it lost its connection behind a compound that opened
+        // and used the file.
+        guard open.isReplayEligible || open.session == nil else {
+            throw SMBError(.fileNotAvailable, "the handle is in use")
+        }
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's CreateGuid") }
         guard open.share.name == tree.share.name else { throw SMBError(.duplicateObjectid, "on another share") }
         guard open.session == nil || open.session == request.session else {
@@ -117,6 +124,7 @@ extension ServerState {
         try self.requireDisconnected(open, request)
         try self.checkLease(of: open, create, path, request)
         guard open.owner == tree.user else { throw SMBError(.accessDenied, "another user's handle") }
+        if open.isPersistent { self.reestablishCaching(of: open, create.contexts.lease) }
         return try self.attach(key, action: .opened, self.caching(of: key), tree, &request, into: &writer) { _ in }
     }
 

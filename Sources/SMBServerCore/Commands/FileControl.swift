@@ -13,6 +13,7 @@ extension ServerState {
         var status = NTStatus.success
         var work = Work.none
         guard let handle = open.handle else { return try self.pipeControl(key, ioctl, input, request, into: &writer) }
+        if ioctl.code.changesFile { try self.awaitMove(in: open.file) }
         switch ioctl.code {
         case .srvRequestResumeKey:
             ResumeKey(open.persistentID, key, 0).encodeResponse(into: &answer)
@@ -60,5 +61,17 @@ extension ServerState {
         answer.append(identity.fileSystem.high)
         answer.append(Array(padded))
         answer.claim(16)
+    }
+}
+
+extension ControlCode {
+    /// Whether it writes to the file whose handle it comes with.
+    fileprivate var changesFile: Bool {
+        switch self {
+        case .srvCopyChunk, .srvCopyChunkWrite, .duplicateExtentsToFile, .duplicateExtentsToFileEx, .setSparse,
+            .setZeroData, .fileLevelTrim, .offloadWrite, .setReparsePoint, .deleteReparsePoint:
+            true
+        default: false
+        }
     }
 }

@@ -6,6 +6,7 @@ extension ServerState {
         _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
     ) throws(SMBError) {
         self.filesAskedToClose = nil
+        self.moveAsked = nil
         let (target, replaces, isPOSIX) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
         guard !open.path.isEmpty else { throw SMBError(.accessDenied, "the root has no name") }

@@ -18,6 +18,7 @@ extension ServerState {
             SetInfoResponse().encode(into: &writer)
             return self.reply(request, into: &writer)
         }
+        try self.awaitMove(in: open.file)
         var work = Work.none
         switch set.infoType {
         case .file:
@@ -28,7 +29,8 @@ extension ServerState {
             // What a client on a continuously available share was told about sizes and names must be true after a failover.
             if open.share.isContinuouslyAvailable, level != .position, level != .mode {
                 let isName = [.rename, .renameEx, .link, .linkEx].contains(level)
-                work = .sync(handle, includingName: isName)
+                // A stream that became its file's data has another.
+                work = .sync(self.opens[key]?.handle ?? handle, includingName: isName)
             }
         case .security:
             try self.setSecurity(data, SecurityInformation(rawValue: set.additionalInformation), open, handle)

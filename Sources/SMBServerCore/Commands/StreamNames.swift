@@ -25,26 +25,11 @@ extension ServerState {
             let others = opens.filter { $0 != open.key }.compactMap { self.opens[$0]?.handle }
             try fileSystem.renameStream([handle] + others, to: name, replacesExisting: replaces, isMarked: isRecorded)
         } else {
-            let others = try self.reopened(opens, as: new, at: base, fileSystem)
-            try fileSystem.makeStreamUnnamed(handle, replacesExisting: replaces, isMarked: isRecorded)
-            for (key, handle) in others { self.opens[key]?.object = .file(handle) }
+            try self.makeUnnamed(open, handle, replaces: replaces, isMarked: isRecorded, fileSystem)
         }
         self.rekey(open.file, old, as: new)
         for key in opens { self.move(key, to: name.map { base + ":" + $0 } ?? base) }
         self.directoryChanged(at: base, by: open)
-    }
-
-    /// What has the stream open is to have the file's own data open.
-    private func reopened(
-        _ opens: [UInt64], as new: FileKey, at path: String, _ fileSystem: any FileSystem
-    ) throws(SMBError) -> [(key: UInt64, handle: any FileHandle)] {
-        var handles: [(key: UInt64, handle: any FileHandle)] = []
-        for key in opens {
-            guard let open = self.opens[key] else { continue }
-            handles.append(
-                (key, try fileSystem.reopenFile(new, path: path, formerPath: "", access: open.grantedAccess)))
-        }
-        return handles
     }
 
     private mutating func rekey(_ entry: UInt64, _ old: FileKey, as new: FileKey) {

@@ -26,6 +26,7 @@ extension ServerState {
         {
             throw SMBError(.fileLockConflict)
         }
+        try self.awaitMove(in: open.file)
         self.breakReadCaching(by: open)
         self.opens[key]?.currentByteOffset = write.offset + UInt64(length)
         self.opens[key]?.hasWritten = true

@@ -27,6 +27,15 @@ SURPRISED = 3  # the exit status when a test did what it was not expected to do
 
 
 @dataclass(frozen=True)
+class Also:
+    """A group's files once more, by a share name that its tests take for granted."""
+
+    name: str
+    continuously_available: bool
+    settings: tuple = ()
+
+
+@dataclass(frozen=True)
 class Group:
     """Suites that run one after the other on one share. `again` marks a group whose suites another group has on a share of the
     other kind: it is judged by the same list and has no column."""
@@ -41,6 +50,7 @@ class Group:
     security: tuple = ()  # settings of the server, NAME=VALUE
     options: tuple = ()
     settings: tuple = ()  # of its share, as `clusterctl share set` takes them
+    also: tuple = ()
     alone: bool = False  # it takes what the others need, too: the last, and nothing beside it
 
     def tests(self, listed):
@@ -54,7 +64,11 @@ GROUPS = (
     Group("lease", "lease dirlease"),
     Group("oplock", "oplock kernel-oplocks", continuously_available=False),
     Group("replay", "replay", continuously_available=False, blocks=True),
-    Group("durable", "durable-v2-open persistent-open durable-v2-delay durable-v2-regressions"),
+    # Windows' names for shares of its kinds of clusters: "fo" fails over, as ours do; scale-out ("so") none here is.
+    Group("durable", "durable-v2-open persistent-open persistent-open-failover durable-v2-delay durable-v2-regressions",
+          also=(Also("ca_fo", True), Also("ca_fo_max_rwh", True), Also("fo", False))),
+    # A second and more for each of its 297 ways to open a file whose client is away.
+    Group("contended", "persistent-open-reconnect-contended", quick=False),
     Group("durable-plain", "durable-open durable-open-disconnect compound_async", continuously_available=False),
     # Some of its tests authenticate anew as nobody.
     Group("session", "session session-id session-require-signing", security=("anonymous=on",)),
@@ -71,7 +85,8 @@ GROUPS = (
     Group("times", "timestamps timestamp_resolution dosmode async_dosmode winattr winattr2",
           settings=("--hide-files=.*/hidefile",)),
     Group("acl-flags", "acls_non_canonical", settings=("--keep-inherited",)),
-    Group("security", "acls acls-with-sysacl acls-ignore-sysacl delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms"),
+    Group("security", "acls acls-with-sysacl acls-ignore-sysacl delete-on-close-perms maximum_allowed sdread secleak stream-inherit-perms",
+          also=(Also("hideunread", True, ("--access-based",)),)),
     Group("folders", "dir compound_find charset mangle name-mangling credits bench", continuously_available=False,
           settings=("--short-names",)),
     Group("unsigned", "compound tcon", signing="optional"),
@@ -82,8 +97,9 @@ GROUPS = (
 )
 
 
-# Seconds: one waits a fifth of one some hundred times, the other opens as many files as the server lets it.
-LONG = {"smb2.notify.mask": 240, "smb2.maxfid": 240}
+# Seconds: one waits a fifth of one some hundred times, one opens as many files as the server lets it, two wait for clients.
+LONG = {"smb2.notify.mask": 240, "smb2.maxfid": 240, "smb2.persistent-open-reconnect-contended.reconnect-contended": 900,
+        "smb2.persistent-open-reconnect-contended.reconnect-contended-two": 300}
 
 # What only an administrator may do: it makes somebody else the owner of a file.
 AS_ADMINISTRATOR = (

@@ -97,12 +97,13 @@ class Alone:
     def start(self, group):
         share, _ = self.servers[group.name]
         log = self.log(group)
-        flags = "".join([
-            ",ca" if group.continuously_available else "", *(f",{self.flag(setting)}" for setting in group.settings)])
+        folder = self.folder / "shares" / group.name
+        shares = [("test", group.continuously_available, group.settings)]
+        shares += [(also.name, also.continuously_available, also.settings) for also in group.also]
         process = self.record.spawn(
-            "smbserverd", *share.inside, self.binary, "--share", f"test={self.folder / 'shares' / group.name}{flags}",
-            # smb2.acls.ACCESSBASED's.
-            "--share", f"hideunread={self.folder / 'shares' / group.name},abe",
+            "smbserverd", *share.inside, self.binary,
+            *(word for name, available, settings in shares
+              for word in ("--share", f"{name}={folder}{self.flags(available, settings)}")),
             *(word for user in self.users for word in ("--user", user)), "--administrator", self.administrator, "--password-file", self.folder / "password",
             "--port", share.port, "--address", "127.0.0.1", "--state-dir", self.folder / f"{group.name}.state",
             "--signing", group.signing, *(word for setting in group.security for word in ("--security", setting)), log=log)
@@ -114,10 +115,14 @@ class Alone:
             time.sleep(0.05)
 
     @staticmethod
-    def flag(setting):
-        """A setting as smbserverd's --share takes it."""
-        word, _, value = setting.removeprefix("--").partition("=")
-        return f"hide={value}" if word == "hide-files" else word.replace("-", "")
+    def flags(continuously_available, settings):
+        """A share's settings as smbserverd's --share takes them."""
+        found = ["ca"] if continuously_available else []
+        for setting in settings:
+            word, _, value = setting.removeprefix("--").partition("=")
+            known = {"hide-files": f"hide={value}", "access-based": "abe"}
+            found.append(known.get(word, word.replace("-", "")))
+        return "".join(f",{flag}" for flag in found)
 
     @staticmethod
     def listens(pid, port):
@@ -156,8 +161,6 @@ class Cluster:
 
     name = "cluster"
     administrator = "administrator"
-    # smb2.acls.ACCESSBASED wants it: the group's files once more, each shown only to whom may read it.
-    access_based = "hideunread"
 
     def __init__(self, laboratory):
         self.laboratory = laboratory
@@ -182,18 +185,11 @@ class Cluster:
 
     def share(self, group):
         name = f"torture-{group.name}"
-        kind = "--continuously-available" if group.continuously_available else "--no-continuously-available"
         with self.lock:
             self.secure(group.security)
-            active = self.laboratory.active()
-            active.control("share", "remove", name, check=False)
-            active.control("share", "add", name, kind)
-            if group.settings:
-                active.control("share", "set", name, *group.settings)
-            if "acls" in group.suites.split():
-                active.control("share", "remove", self.access_based, check=False)
-                active.control("share", "add", self.access_based, "--path", name, kind)
-                active.control("share", "set", self.access_based, "--access-based")
+            self.add_share(name, group.continuously_available, group.settings)
+            for also in group.also:
+                self.add_share(also.name, also.continuously_available, also.settings, "--path", name)
             self.servers[group.name] = self.process()
             client, blocks = "client", group.blocks and may_block()
             if blocks:
@@ -205,6 +201,14 @@ class Cluster:
             options=group.options)
         self.wait_for(share)
         return share
+
+    def add_share(self, name, continuously_available, settings, *words):
+        active = self.laboratory.active()
+        active.control("share", "remove", name, check=False)
+        kind = "--continuously-available" if continuously_available else "--no-continuously-available"
+        active.control("share", "add", name, *words, kind)
+        if settings:
+            active.control("share", "set", name, *settings)
 
     def add_client(self, group):
         """A machine of the group's own, which stays for the next command that finds the laboratory up."""
