@@ -88,11 +88,20 @@ extension TakeoverSimulation: QuorumDiskUser {
         self.drainDisk(i)
     }
 
+    /// Of the core and the disk's voter, without any time passing: beyond it there is no end.
+    private static let turnsAtOnce = 10_000
+
     /// Not within a step of the Raft core, and not within itself: what either says to the other waits its turn.
     mutating func drainDisk(_ i: Int) {
         guard !self.nodes[i].isStepping, !self.nodes[i].isSteppingDisk else { return }
         self.nodes[i].isSteppingDisk = true
+        var turns = 0
         while self.nodes[i].isUp, !self.nodes[i].diskEvents.isEmpty {
+            turns += 1
+            guard turns <= Self.turnsAtOnce else {
+                self.fail("livelock: node \(self.nodeID(i)) and its quorum disk answer each other for ever")
+                break
+            }
             let event = self.nodes[i].diskEvents.removeFirst()
             self.stepVoter(i, event)
         }
