@@ -132,15 +132,21 @@ check '... is noticed' wait_for 15 serves "$first"
 check '... and it follows again' wait_for 15 follows "$second"
 check 'a clusterd that hangs' kill -STOP "$(process "$first" clusterd)"
 check '... is noticed' wait_for 15 serves "$second"
-# Its server lives, and the address is still on its node: it must not answer with what another node may have changed by now.
+has_address() { [[ $(on "$1" ip -o address show dev eth0) == *' 10.77.0.10/'* ]]; }
+without_address() { ! has_address "$1"; }
+check '... and has the address no longer' wait_for 5 without_address "$first"
 listing() {
     on "$1" timeout 5 smbclient //10.77.0.10/test -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c ls
 }
 check 'a client on the other node is answered' listing "$second"
+check '... and so is one on its own node' listing "$first"
+# Its server lives: wherever somebody reaches it, it must not answer with what another node may have changed by now.
+on "$first" ip address add 10.77.0.10/24 dev eth0
 silent() { ! listing "$1"; }
-check '... and one on its own node is not' silent "$first"
+check '... but not by the server of that node' silent "$first"
 kill -CONT "$(process "$first" clusterd)"
 check '... and it follows again when it goes on' wait_for 15 follows "$first"
+check '... without the address' wait_for 5 without_address "$first"
 # Until the leader has heard that it is caught up and reaches the LUN it refuses, and says so.
 check 'the share may be moved to it' wait_for 15 ctl witness move "$first"
 check 'it takes the share back' wait_for 15 serves "$first"
