@@ -38,7 +38,7 @@ struct EventQueue<Event> {
     mutating func pop() -> (time: UInt64, event: Event)? {
         guard let first = self.heap.first, let last = self.heap.popLast() else { return nil }
         if !self.heap.isEmpty { self.sink(last) }
-        guard let event = self.events[first.slot].take() else { return nil }
+        guard let event = self.events[first.slot].take() else { preconditionFailure("a place without its event") }
         self.free.append(first.slot)
         return (first.time, event)
     }

@@ -4,8 +4,9 @@ import StateRecords
 // A named stream that is given the unnamed one's name becomes its file's own data, and that may be a matter of many
 // gigabytes. [MS-FSA] 2.1.5.15.11.1; [MS-SMB2] 3.3.5.21.1.
 //
-// The SET_INFO waits (`Deferred.swift`), and is told so when it takes long, while the shell brings the bytes there, and is carried out from its beginning when
-// they are: then the stream goes, its opens are the file's, and their records say so. To everybody else that is one step:
+// The SET_INFO waits (`Deferred.swift`), and is told so when it takes long, while the shell brings the bytes there, and is
+// carried out from its beginning when they are: then the stream goes, its opens are the file's, and their records say so. To
+// everybody else that is one step:
 // - Who reads the stream, asks about it, locks it or closes it is served meanwhile.
 // - Who would change it (WRITE, SET_INFO, and the control codes that write), open it, or open the file's data waits for the
 //   end, and then finds what is there: what a second rename finds is no stream any more, what a write meets is the data.

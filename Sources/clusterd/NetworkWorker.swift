@@ -68,11 +68,11 @@ private final class NetworkThread {
             self.drop()
         case .raise(let operation):
             self.answer(operation) { () throws(PlatformError) in
-                self.renewedAt = .now
                 for address in self.addresses {
                     try address.add(lifetime: self.lifetime)
                     try address.announce()
                 }
+                self.renewedAt = .now
             }
         case .tickle(let operation, let clients):
             self.clients = clients.compactMap { client in
