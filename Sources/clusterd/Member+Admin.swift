@@ -251,7 +251,7 @@ extension Member {
                 guard let self else { return }
                 if confirmed { self.backup(isConfirmed: true, answer) } else { answer(.failed(self.noLeader)) }
             }
-        case .finishUpgrade: self.finishUpgrade(state, answer)
+        case .finishUpgrade: self.finishUpgrade(answer)
         case .initialize, .join, .checkStorage, .rejoin, .rejoinStating, .restore, .certificate, .reissueCertificate:
             answer(.failed(AdminFailure(.wrongState, "this can only be asked of the node itself")))
         }

@@ -41,7 +41,7 @@ extension Member {
             target = node.id
         }
         self.pendingMove = PendingMove(
-            target: target, asked: self.tick, phase: .preparing(until: .now + Limits.moveReadyTime), answer: answer)
+            target: target, asked: self.tick, phase: .preparing(until: .now + Limits.readyTime), answer: answer)
     }
 
     /// The takeover's word: the other node was elected, or why not.

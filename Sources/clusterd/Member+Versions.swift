@@ -3,6 +3,12 @@ import ClusterTransport
 import Raft
 import StateRecords
 
+/// An end of the upgrade that an administrator asked for.
+struct PendingUpgrade {
+    var until: ContinuousClock.Instant
+    var answer: AdminAnswer
+}
+
 /// Versions of the cluster, docs/UPGRADE.md: what each node's program can run, who is too old to be heard, and what is not
 /// proposed yet.
 extension Member {
@@ -85,8 +91,28 @@ extension Member {
     /// It said what it runs since the link to it came up.
     func isCurrent(_ node: NodeID) -> Bool { self.saidNow.contains(node) && self.said[node] != .some(nil) }
 
-    func finishUpgrade(_ state: ClusterState, _ answer: @escaping AdminAnswer) {
+    /// A node that has just come back is waited for: it has not said yet what it runs.
+    func finishUpgrade(_ answer: @escaping AdminAnswer) {
+        guard self.pendingUpgrade == nil else {
+            return answer(.failed(AdminFailure(.unavailable, "another 'upgrade finish' is under way: wait for it")))
+        }
+        self.pendingUpgrade = PendingUpgrade(until: .now + Limits.readyTime, answer: answer)
+        self.lookAtUpgrade(.now)
+    }
+
+    func lookAtUpgrade(_ now: ContinuousClock.Instant) {
+        guard let pending = self.pendingUpgrade else { return }
+        guard self.raft.isLeader, let state = self.state else {
+            self.pendingUpgrade = nil
+            return pending.answer(.failed(self.noLeader))
+        }
         let plan = self.upgradePlan(state)
+        if case .unknown = plan.stage, now < pending.until { return }
+        self.pendingUpgrade = nil
+        self.finish(plan, state, pending.answer)
+    }
+
+    private func finish(_ plan: UpgradePlan, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
         let version: ClusterVersion
         switch plan.finish() {
         case .failure(let failure): return answer(.failed(failure))

@@ -25,8 +25,8 @@ final class Member {
         static let maintenance = Duration.milliseconds(200)
         /// A snapshot that was not acknowledged by then is sent again.
         static let snapshotTime = Duration.seconds(5)
-        /// A node that has just come back is waited for as long before a move to it.
-        static let moveReadyTime = Duration.seconds(5)
+        /// A node that has just come back is waited for as long, before a move to it and before the end of an upgrade.
+        static let readyTime = Duration.seconds(5)
         /// And until it serves, once it leads.
         static let moveServingTime = Duration.seconds(20)
         /// What a node said of its path to the LUN counts for so long: more than a look at a silent target takes.
@@ -134,6 +134,7 @@ final class Member {
     /// The last server of which a batch was refused.
     var refusedGeneration: UInt64 = 0
     var pendingMove: PendingMove?
+    var pendingUpgrade: PendingUpgrade?
     var settled: (deadline: ContinuousClock.Instant, answer: (Bool) -> Void)?
     var tokensSeen: [[UInt8]: ContinuousClock.Instant] = [:]
     var expiring: Set<[UInt8]> = []
@@ -321,6 +322,7 @@ final class Member {
             self.maintain(now)
         }
         self.lookAtMove(now)
+        self.lookAtUpgrade(now)
         self.decide(.tick)
         if let fatal = self.fatal, self.takeover.phase == .standby { self.outcome = .failed(fatal) }
     }
