@@ -92,12 +92,19 @@ final class PeerLink: Sendable {
         channel.eventLoop.execute { self.write(to: channel) }
     }
 
+    /// What was said so far goes out now, where the caller is on the channel's thread.
+    func flush() {
+        guard self.eventLoop.inEventLoop, let channel = self.state.withLock({ $0.waiting.isEmpty ? nil : $0.channel })
+        else { return }
+        self.write(to: channel)
+    }
+
     private func write(to channel: any Channel) {
         let frames = self.state.withLock { state in
             defer { state.waiting = [] }
             return state.waiting
         }
-        // The link broke meanwhile.
+        // The link broke meanwhile, or `flush` was here.
         guard !frames.isEmpty else { return }
         let byteCount = frames.reduce(0) { $0 + $1.byteCount }
         var buffer = channel.allocator.buffer(capacity: byteCount)

@@ -69,7 +69,9 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
 /// The links between the nodes of a cluster: mutual TLS 1.3 over TCP, kept up by themselves. Messages may be lost
 /// (Raft sends again); requests are answered or fail.
 package final class Transport: Sendable {
-    private let group: MultiThreadedEventLoopGroup
+    private let group: any EventLoopGroup
+    /// The threads of the group are the caller's, and go on after the end.
+    private let isGuest: Bool
     private let ownID: UInt64
     private let handler: any TransportHandler
     private let logger: Logger
@@ -79,6 +81,7 @@ package final class Transport: Sendable {
         var clientContext: NIOSSLContext
         var serverContext: NIOSSLContext
         var listener: (any Channel)?
+        var listeningPort: Int?
         var links: [UInt64: [PeerLink]] = [:]
         var addresses: [UInt64: Endpoint] = [:]
         var inbound: [ObjectIdentifier: any Channel] = [:]
@@ -87,8 +90,10 @@ package final class Transport: Sendable {
         var isStopped = false
     }
 
+    /// On that thread, or on one of its own.
     package init(
-        credentials: NodeCredentials, ownID: UInt64, handler: any TransportHandler, logger: Logger, threads: Int = 1
+        credentials: NodeCredentials, ownID: UInt64, handler: any TransportHandler, logger: Logger,
+        thread: NodeThread? = nil
     ) throws(TransportError) {
         self.ownID = ownID
         self.handler = handler
@@ -97,7 +102,8 @@ package final class Transport: Sendable {
             self.state = Mutex(
                 State(clientContext: try TLS.client(credentials), serverContext: try TLS.server(credentials)))
         } catch { throw .credentials("\(error)") }
-        self.group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        self.group = thread?.eventLoop ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.isGuest = thread != nil
     }
 
     /// What this node shows from now on: to whoever connects, and on links that are made anew. Connections that stand go on.
@@ -115,36 +121,51 @@ package final class Transport: Sendable {
 
     /// Accepts nodes, administrators, and machines that want to become nodes.
     package func listen(on endpoint: Endpoint) throws(TransportError) {
+        let descriptor: Int32
+        let port: Int
         do {
-            let channel = try ServerBootstrap(group: self.group)
-                .serverChannelOption(.backlog, value: 64)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.socketOption(.so_keepalive), value: 1)
-                .childChannelOption(Self.tcp(TCP_KEEPIDLE), value: .init(TransportLimits.keepAliveIdleSeconds))
-                .childChannelOption(Self.tcp(TCP_KEEPINTVL), value: .init(TransportLimits.keepAliveIntervalSeconds))
-                .childChannelOption(Self.tcp(TCP_KEEPCNT), value: .init(TransportLimits.keepAliveProbes))
-                .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        guard self.admit(channel) else { throw ChannelError.connectPending }
-                        let sync = channel.pipeline.syncOperations
-                        let context = self.state.withLock { $0.serverContext }
-                        try sync.addHandler(NIOSSLServerHandler(context: context))
-                        try sync.addHandler(
-                            InboundHandler(
-                                handler: self.handler, logger: self.logger, onIdentified: { self.identified($0) },
-                                onClose: { self.forget($0) }))
-                    }
-                }
-                .bind(host: endpoint.host, port: endpoint.port).wait()
-            self.state.withLock { $0.listener = channel }
+            (descriptor, port) = try ListeningSocket.open(endpoint)
         } catch {
             throw .cannotListen(address: "\(endpoint)", reason: "\(error)")
         }
+        self.state.withLock { $0.listeningPort = port }
+        ServerBootstrap(group: self.group)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(Self.tcp(TCP_KEEPIDLE), value: .init(TransportLimits.keepAliveIdleSeconds))
+            .childChannelOption(Self.tcp(TCP_KEEPINTVL), value: .init(TransportLimits.keepAliveIntervalSeconds))
+            .childChannelOption(Self.tcp(TCP_KEEPCNT), value: .init(TransportLimits.keepAliveProbes))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard self.admit(channel) else { throw ChannelError.connectPending }
+                    let sync = channel.pipeline.syncOperations
+                    let context = self.state.withLock { $0.serverContext }
+                    try sync.addHandler(NIOSSLServerHandler(context: context))
+                    try sync.addHandler(
+                        InboundHandler(
+                            handler: self.handler, logger: self.logger, onIdentified: { self.identified($0) },
+                            onClose: { self.forget($0) }))
+                }
+            }
+            .withBoundSocket(descriptor)
+            .whenComplete { result in
+                switch result {
+                case .success(let channel): self.listens(channel)
+                case .failure(let error): self.logger.error("nobody can connect to \(endpoint): \(error)")
+                }
+            }
+    }
+
+    private func listens(_ channel: any Channel) {
+        let isStopped = self.state.withLock { state in
+            state.listener = channel
+            return state.isStopped
+        }
+        if isStopped { channel.close(promise: nil) }
     }
 
     /// The port that the system chose for a listener on port 0.
-    package var listeningPort: Int? { self.state.withLock { $0.listener?.localAddress?.port } }
+    package var listeningPort: Int? { self.state.withLock { $0.listeningPort } }
 
     /// Links are made to these nodes and to no others; an entry of our own is ignored.
     package func setPeers(_ peers: [UInt64: Endpoint]) {
@@ -176,6 +197,11 @@ package final class Transport: Sendable {
     package func send(_ message: [UInt8], to node: UInt64, class messageClass: MessageClass) {
         let link = self.state.withLock { $0.links[node]?[messageClass.rawValue] }
         link?.send(.message(message))
+    }
+
+    /// On the node's thread: what was sent to this node goes out before the caller goes on, and not only behind what it does next.
+    package func flush(_ node: UInt64, class messageClass: MessageClass) {
+        self.state.withLock { $0.links[node]?[messageClass.rawValue] }?.flush()
     }
 
     package func isConnected(to node: UInt64) -> Bool {
@@ -214,7 +240,7 @@ package final class Transport: Sendable {
             payload, to: endpoint, trust: .cluster(context, node: nil), group: group, timeout: timeout)
     }
 
-    /// Closes everything. Must not be called on a thread of the transport.
+    /// Closes everything. Must not be called on a thread that is the transport's own.
     package func stop() {
         let (listener, links, inbound) = self.state.withLock { state in
             state.isStopped = true
@@ -225,10 +251,10 @@ package final class Transport: Sendable {
             }
             return (state.listener, state.links.values.flatMap { $0 }, Array(state.inbound.values))
         }
-        try? listener?.close().wait()
+        if self.isGuest { listener?.close(promise: nil) } else { try? listener?.close().wait() }
         for link in links { link.stop() }
         for channel in inbound { channel.close(promise: nil) }
-        try? self.group.syncShutdownGracefully()
+        if !self.isGuest { try? self.group.syncShutdownGracefully() }
     }
 
     private static func tcp(_ name: Int32) -> ChannelOptions.Types.SocketOption {

@@ -69,6 +69,7 @@ final class Loop: @unchecked Sendable {
     /// A listening socket's token is this less its index: the lowest of the special ones.
     private static let listenerToken = UInt64.max - 2
     private static let mostListeners = 64
+    private static let answersToken = listenerToken - UInt64(mostListeners)
 
     init(index: Int, server: Server) throws(ServerError) {
         self.index = index
@@ -77,6 +78,7 @@ final class Loop: @unchecked Sendable {
         if index == 0 {
             try self.poller.add(server.watches.descriptor, reads: true, writes: false, token: Self.watchesToken)
         }
+        if let answers = server.journal.answers { try self.poller.addForOne(answers, token: Self.answersToken) }
     }
 
     func start() {
@@ -155,8 +157,12 @@ final class Loop: @unchecked Sendable {
         switch token {
         case Poller.wakeToken:
             self.poller.clearWakeup()
-            self.collectMail()
-            while let message = self.mail.popLast() { self.handle(message) }
+            self.readMail()
+        case Self.answersToken:
+            if let answers = self.server.journal.answers, !self.server.journal.takeAnswers(for: self.server) {
+                self.poller.remove(answers)
+            }
+            self.readMail()
         case (Self.listenerToken - UInt64(Self.mostListeners - 1))...Self.listenerToken:
             self.acceptAll(self.listeners[Int(Self.listenerToken - token)])
         case Self.watchesToken:
@@ -168,6 +174,11 @@ final class Loop: @unchecked Sendable {
             if events & EPOLLOUT.rawValue != 0 { connection.writable() }
             if events & ~EPOLLOUT.rawValue != 0 { connection.readable() }
         }
+    }
+
+    private func readMail() {
+        self.collectMail()
+        while let message = self.mail.popLast() { self.handle(message) }
     }
 
     private func collectMail() {

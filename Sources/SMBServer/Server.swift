@@ -19,7 +19,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let fenced = Atomic<Bool>(false)
     private let anonymous = Atomic<Bool>(false)
     private let nextLoop = Atomic<Int>(0)
-    /// All mutations up to this ticket are on stable storage. Written by the journal's one reporter, which only goes up.
+    /// All mutations up to this ticket are on stable storage. Written by the journal, whose reports are one after the other and only go up.
     let stableTicket = Atomic<UInt64>(0)
     /// Addresses at which clients have come, whose interfaces were looked up.
     private let knownAddresses = Mutex<Set<[UInt8]>>([])
@@ -37,7 +37,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
     let snapshots = SnapshotService()
     let names: ServerNames
     private let lease: ServingLease
-    private let journal: any Journal
+    let journal: any Journal
     // Set once, before the first loop starts.
     private var loops: [Loop] = []
     let watches: Watches

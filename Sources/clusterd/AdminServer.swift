@@ -14,11 +14,11 @@ final class AdminServer: Sendable {
     /// `restore` brings a backup.
     private static let requestBytes = ClusterBackup.longest + 1 << 20
 
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
     private let open = Mutex(0)
 
-    init(path: String, loop: Mailbox<LoopEvent>, logger: Logger) throws(StartError) {
+    init(path: String, loop: LoopMailbox, logger: Logger) throws(StartError) {
         self.loop = loop
         self.logger = logger
         let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -111,9 +111,9 @@ struct Clusterd: ParsableCommand {
             checkStateSeconds: self.checkStateEvery, watchdog: self.watchdog,
             newestVersion: self.holdVersion.map { ClusterVersion(rawValue: $0) } ?? .newest)
         do throws(StartError) {
-            let loop = try NodeLoop(options: options, logger: logger)
-            startSignalThread(signals, loop.mailbox)
-            try loop.run()
+            let mailbox = LoopMailbox()
+            startSignalThread(signals, mailbox)
+            try NodeLoop.run(mailbox, options: options, logger: logger)
         } catch {
             logger.critical("\(error.message)")
             throw ExitCode(1)

@@ -5,6 +5,7 @@ import ClusterTransport
 import Glibc
 import Raft
 import StateRecords
+import Synchronization
 
 /// Everything that happens to a node comes to its one loop as one of these.
 enum LoopEvent: Sendable {
@@ -50,10 +51,33 @@ enum LoopEvent: Sendable {
     case terminate
 }
 
+/// What happened to a node, on its way to the node's loop.
+final class LoopMailbox: Sendable {
+    let thread = NodeThread()
+    private let waiting = Mutex<[LoopEvent]>([])
+
+    func post(_ event: LoopEvent) {
+        let wasEmpty = self.waiting.withLock {
+            $0.append(event)
+            return $0.count == 1
+        }
+        if wasEmpty { self.thread.wake() }
+    }
+
+    /// All that waits, in the order of its posting.
+    func drain() -> [LoopEvent] {
+        self.waiting.withLock {
+            let all = $0
+            $0 = []
+            return all
+        }
+    }
+}
+
 typealias AdminAnswer = @Sendable (AdminReply) -> Void
 
 /// Waits for SIGTERM and SIGINT; the second one ends the process at once.
-func startSignalThread(_ signals: sigset_t, _ mailbox: Mailbox<LoopEvent>) {
+func startSignalThread(_ signals: sigset_t, _ mailbox: LoopMailbox) {
     startThread("signals") {
         var waited = signals
         var seen = 0
@@ -69,9 +93,9 @@ func startSignalThread(_ signals: sigset_t, _ mailbox: Mailbox<LoopEvent>) {
 
 /// Hands what the transport's threads hear to the loop.
 final class PeerHandler: TransportHandler {
-    private let mailbox: Mailbox<LoopEvent>
+    private let mailbox: LoopMailbox
 
-    init(_ mailbox: Mailbox<LoopEvent>) { self.mailbox = mailbox }
+    init(_ mailbox: LoopMailbox) { self.mailbox = mailbox }
 
     func received(_ message: [UInt8], from node: UInt64) {
         // A peer of a newer version may say what this one cannot read; Raft bears the loss.

@@ -25,7 +25,10 @@ extension Member {
         // The peers' way is the longer one: what is to be on their disks and on this one goes to them first (Raft's
         // dissertation §10.2.1: a leader's own write and its peers' run side by side).
         for message in effects.messages where !self.isDeaf && !self.isShutOut(message.to) { self.send(message) }
-        if let write = effects.write { self.persist(write) }
+        if let write = effects.write {
+            for message in effects.messages where message.isAppend { self.transport.flush(message.to, class: .bulk) }
+            self.persist(write)
+        }
         if let leadership = effects.leadership { self.leadershipChanged(leadership) }
         if !effects.committed.isEmpty { self.apply(effects.committed) }
         for result in effects.proposals {
@@ -59,9 +62,8 @@ extension Member {
     /// heartbeat or answer waits behind them on the other.
     private func send(_ message: Message) {
         guard isDisk(message.to) else {
-            let isAppend = if case .append = message.body { true } else { false }
             return self.transport.send(
-                PeerMessage.raft(message).encoded, to: message.to, class: isAppend ? .bulk : .urgent)
+                PeerMessage.raft(message).encoded, to: message.to, class: message.isAppend ? .bulk : .urgent)
         }
         if self.disk?.number == message.to {
             self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
@@ -305,4 +307,8 @@ extension Member {
         }
         self.bytesSinceCompaction = 0
     }
+}
+
+extension Message {
+    fileprivate var isAppend: Bool { if case .append = self.body { true } else { false } }
 }

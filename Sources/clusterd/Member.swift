@@ -36,7 +36,7 @@ final class Member {
     var identity: NodeIdentity
     let options: NodeOptions
     let logger: Logger
-    let mailbox: Mailbox<LoopEvent>
+    let mailbox: LoopMailbox
     let store: ClusterStore
     let storage: StorageWorker
     let network: NetworkWorker?
@@ -158,7 +158,7 @@ final class Member {
     }
 
     init(
-        identity: NodeIdentity, contents: StoredContents, options: NodeOptions, mailbox: Mailbox<LoopEvent>,
+        identity: NodeIdentity, contents: StoredContents, options: NodeOptions, mailbox: LoopMailbox,
         store: ClusterStore, storage: StorageWorker, logger: Logger
     ) throws(StartError) {
         self.identity = identity
@@ -184,7 +184,8 @@ final class Member {
         }
         do throws(TransportError) {
             self.transport = try Transport(
-                credentials: credentials, ownID: identity.id, handler: self.handler, logger: logger)
+                credentials: credentials, ownID: identity.id, handler: self.handler, logger: logger,
+                thread: mailbox.thread)
             try self.transport.listen(on: listen)
         } catch {
             throw StartError(message: "the links between the nodes: \(error)")

@@ -18,7 +18,7 @@ final class NetworkWorker: Sendable {
 
     private let orders = Mailbox<Order>()
 
-    init(loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(loop: LoopMailbox, logger: Logger) {
         startThread("address") { [orders] in NetworkThread(orders: orders, loop: loop, logger: logger).run() }
     }
 
@@ -27,7 +27,7 @@ final class NetworkWorker: Sendable {
 
 private final class NetworkThread {
     private let orders: Mailbox<NetworkWorker.Order>
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
     private var addresses: [VirtualAddress] = []
     /// One lost packet must not cost a client its own time-out: announcement and tickle are repeated.
@@ -38,7 +38,7 @@ private final class NetworkThread {
     /// When the kernel was last given the addresses for a while; nil: they are not ours.
     private var renewedAt: ContinuousClock.Instant?
 
-    init(orders: Mailbox<NetworkWorker.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(orders: Mailbox<NetworkWorker.Order>, loop: LoopMailbox, logger: Logger) {
         self.orders = orders
         self.loop = loop
         self.logger = logger

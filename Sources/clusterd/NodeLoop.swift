@@ -10,16 +10,21 @@ import StateRecords
 /// The one loop of a node: takes what happened, lets the instances decide, passes on what they say. Nothing in it blocks.
 final class NodeLoop {
     /// How often time is looked at when nothing happens.
-    private static let tickMilliseconds: Int32 = 10
+    private static let tickMilliseconds: Int64 = 10
     /// How long an orderly stop may take.
     private static let stopTime = Duration.seconds(20)
     private static let storeMilliseconds: Int32 = 10_000
 
-    let mailbox = Mailbox<LoopEvent>()
+    /// How a node ends that does not fail.
+    private enum Ending: Sendable {
+        case stopped
+        case left(ClusterStore)
+    }
+
+    let mailbox: LoopMailbox
     let options: NodeOptions
     let logger: Logger
     let store: ClusterStore
-    private let stateFolder: StateFolder
     let storage: StorageWorker
     private var watchdog: WatchdogFeeder?
     private(set) var member: Member?
@@ -30,14 +35,13 @@ final class NodeLoop {
     private var lastWatchdog = ContinuousClock.now
     private var isPreparing = false
 
-    init(options: NodeOptions, logger: Logger) throws(StartError) {
+    private init(_ mailbox: LoopMailbox, options: NodeOptions, logger: Logger) throws(StartError) {
+        self.mailbox = mailbox
         self.options = options
         self.logger = logger
         let contents: StoredContents
-        let mailbox = self.mailbox
-        self.stateFolder = options.folders.stateFolder
         do throws(StoreError) {
-            let opened = try ClusterStore.open(self.stateFolder, newest: options.newestVersion) {
+            let opened = try ClusterStore.open(options.folders.stateFolder, newest: options.newestVersion) {
                 mailbox.post(.store($0))
             }
             contents = opened.contents
@@ -96,42 +100,61 @@ final class NodeLoop {
         )
     }
 
-    func run() throws(StartError) {
+    /// Runs the node on its thread, from its start to its end.
+    static func run(
+        _ mailbox: LoopMailbox, options: NodeOptions, logger: Logger
+    ) throws(StartError) {
+        let ending: Ending
+        do {
+            ending = try mailbox.thread.run(every: Self.tickMilliseconds) {
+                let loop = try NodeLoop(mailbox, options: options, logger: logger)
+                loop.start()
+                return { try loop.turn() }
+            }
+        } catch let error as StartError {
+            throw error
+        } catch {
+            throw StartError(message: "\(error)")
+        }
+        if case .left(let store) = ending {
+            // What it still writes would be taken for this node's at the next start.
+            store.stopAndWait(milliseconds: Self.storeMilliseconds)
+            options.folders.stateFolder.forget()
+            logger.notice("left the cluster; the state is deleted")
+        }
+    }
+
+    private func start() {
         if self.member == nil, self.lost == nil {
             self.logger.notice(
                 "no state: waiting for 'clusterctl init' or 'clusterctl join' on \(self.options.folders.adminSocket)")
         }
         self.notifier?.ready(status: "started")
-        while true {
-            self.mailbox.wait(milliseconds: Self.tickMilliseconds)
-            // Before anything that waited is acted upon: a process that was stopped must not act on claims that are past.
-            self.member?.lookAtTime()
-            for event in self.mailbox.drain() { try self.handle(event) }
-            self.member?.settle()
-            self.petWatchdog()
-            if let member = self.member, let outcome = member.outcome {
-                switch outcome {
-                case .ended:
-                    member.end()
-                    self.watchdog?.disarm()
-                    return
-                case .failed(let message):
-                    member.end()
-                    throw StartError(message: message)
-                case .left:
-                    member.end()
-                    // What it still writes would be taken for this node's at the next start.
-                    self.store.stopAndWait(milliseconds: Self.storeMilliseconds)
-                    self.stateFolder.forget()
-                    self.watchdog?.disarm()
-                    self.logger.notice("left the cluster; the state is deleted")
-                    return
-                }
-            }
-            if let deadline = self.stopDeadline, ContinuousClock.now > deadline {
-                throw StartError(message: "the node did not stop in order within \(Self.stopTime)")
+    }
+
+    /// Takes up all that happened since the last one. Nil: the node goes on.
+    private func turn() throws(StartError) -> Ending? {
+        // Before anything that waited is acted upon: a process that was stopped must not act on claims that are past.
+        self.member?.lookAtTime()
+        for event in self.mailbox.drain() { try self.handle(event) }
+        self.member?.settle()
+        self.petWatchdog()
+        if let member = self.member, let outcome = member.outcome {
+            member.end()
+            switch outcome {
+            case .ended:
+                self.watchdog?.disarm()
+                return .stopped
+            case .failed(let message): throw StartError(message: message)
+            case .left:
+                self.watchdog?.disarm()
+                return .left(self.store)
             }
         }
+        if let deadline = self.stopDeadline, ContinuousClock.now > deadline {
+            throw StartError(message: "the node did not stop in order within \(Self.stopTime)")
+        }
+        return nil
     }
 
     private func petWatchdog() {

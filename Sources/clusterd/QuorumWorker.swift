@@ -19,7 +19,7 @@ final class QuorumWorker: Sendable {
 
     private let orders = Mailbox<Order>()
 
-    init(loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(loop: LoopMailbox, logger: Logger) {
         startThread("quorum") { [orders] in QuorumThread(orders: orders, loop: loop, logger: logger).run() }
     }
 
@@ -31,13 +31,13 @@ private final class QuorumThread {
     private static let timeout = Duration.milliseconds(1500)
 
     private let orders: Mailbox<QuorumWorker.Order>
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
     private var number: NodeID = 0
     private var device: QuorumDevice?
     private var lastProblem = ""
 
-    init(orders: Mailbox<QuorumWorker.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(orders: Mailbox<QuorumWorker.Order>, loop: LoopMailbox, logger: Logger) {
         self.orders = orders
         self.loop = loop
         self.logger = logger

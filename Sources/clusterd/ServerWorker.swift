@@ -18,6 +18,10 @@ final class ServerWorker: Sendable {
         case end(Takeover.Operation)
         /// Something was left over by `answer`.
         case flush
+        /// Of that start of the server.
+        case heard(ServerToCluster, generation: UInt64)
+        /// That start of the server says nothing more: why, or nil where it closed its end.
+        case silent(String?, generation: UInt64)
         case askStatus
         /// Microseconds of CLOCK_BOOTTIME.
         case lease(until: UInt64)
@@ -27,12 +31,15 @@ final class ServerWorker: Sendable {
 
     private let orders = Mailbox<Order>()
     private let output = ServerOutput()
+    /// What became of its batches has a socket of its own, which whichever thread of the server waits for them reads itself.
+    private let answers = ServerOutput()
 
-    init(binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
-        startThread("server") { [orders, output] in
+    init(binaries: String, loop: LoopMailbox, logger: Logger) {
+        startThread("server") { [orders, output, answers] in
             setNiceness(0)  // and so the children that it starts
             ServerThread(
-                orders: orders, output: output, executable: "\(binaries)/smbserverd", loop: loop, logger: logger
+                orders: orders, output: output, answers: answers, executable: "\(binaries)/smbserverd", loop: loop,
+                logger: logger
             ).run()
         }
     }
@@ -42,8 +49,8 @@ final class ServerWorker: Sendable {
     /// To that start of the server, from the caller's own thread: clients wait for it, and a wake-up of the worker's thread
     /// costs more than the sending. Never blocks.
     func answer(_ message: ClusterToServer, generation: UInt64) {
-        guard self.output.add(message, generation: generation) else { return }
-        if self.output.flush() != .empty { self.orders.post(.flush) }
+        guard self.answers.add(message, generation: generation) else { return }
+        if self.answers.flush() != .empty { self.orders.post(.flush) }
     }
 }
 
@@ -66,7 +73,8 @@ private final class ServerThread {
 
     /// smbserverd's descriptor numbers.
     private static let journalNumber: Int32 = 3
-    private static let firstListenerNumber: Int32 = 4
+    private static let answersNumber: Int32 = 4
+    private static let firstListenerNumber: Int32 = 5
 
     private struct Serve {
         var operation: Takeover.Operation
@@ -80,8 +88,9 @@ private final class ServerThread {
 
     private let orders: Mailbox<ServerWorker.Order>
     private let output: ServerOutput
+    private let answers: ServerOutput
     private let executable: String
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
 
     private var configuration: ServerConfiguration?
@@ -93,14 +102,12 @@ private final class ServerThread {
 
     private var child: ChildProcess?
     private var socket: Int32 = -1
+    private var answersSocket: Int32 = -1
     private var generation: UInt64 = 0
-    /// The term that this generation serves in; 0 while it is warm.
-    private var epoch: UInt64 = 0
     private var isReady = false
     /// Loaded or loading: cannot be loaded again.
     private var isUsed = false
-    private var reader = FrameReader()
-    private var input = [UInt8](repeating: 0, count: 256 << 10)
+    private var input: ServerInput?
     private var serve: Serve?
     private var freeze: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
@@ -112,11 +119,12 @@ private final class ServerThread {
     private var nextSnapshot: UInt64 = 1
 
     init(
-        orders: Mailbox<ServerWorker.Order>, output: ServerOutput, executable: String, loop: Mailbox<LoopEvent>,
-        logger: Logger
+        orders: Mailbox<ServerWorker.Order>, output: ServerOutput, answers: ServerOutput, executable: String,
+        loop: LoopMailbox, logger: Logger
     ) {
         self.orders = orders
         self.output = output
+        self.answers = answers
         self.executable = executable
         self.loop = loop
         self.logger = logger
@@ -124,11 +132,10 @@ private final class ServerThread {
 
     func run() -> Never {
         while true {
-            let events = Int16(POLLIN) | (self.output.isEmpty ? 0 : Int16(POLLOUT))
-            let others = self.socket >= 0 ? [pollfd(fd: self.socket, events: events, revents: 0)] : []
+            let full = [(self.socket, self.output), (self.answersSocket, self.answers)].filter { !$1.isEmpty }
+            let others = full.map { pollfd(fd: $0.0, events: Int16(POLLOUT), revents: 0) }
             let waits = self.configuration != nil && (self.child == nil || self.serve != nil || self.listenAgain != nil)
             self.orders.wait(milliseconds: waits || !self.snapshots.isEmpty ? 50 : -1, others: others)
-            self.receive()
             for order in self.orders.drain() { self.perform(order) }
             self.flush()
             if let serve = self.serve, ContinuousClock.now > serve.deadline {
@@ -173,6 +180,12 @@ private final class ServerThread {
             }
             self.loop.post(.takeover(.finished(operation, [])))
         case .flush: break  // as after every order
+        case .heard(let message, let generation):
+            if generation == self.generation, self.child != nil { self.received(message) }
+        case .silent(let problem, let generation):
+            guard generation == self.generation, let child = self.child else { return }
+            let status = problem == nil ? child.wait(timeout: .milliseconds(200)) : nil
+            self.ended(problem ?? status.map { "\($0)" } ?? "it closed its journal")
         case .lease(let until):
             self.leaseEnd = until
             if self.child != nil { self.send(.lease(until: until)) }
@@ -261,13 +274,17 @@ private final class ServerThread {
         guard let configuration = self.configuration, !self.listeners.isEmpty,
             ContinuousClock.now >= self.startNotBefore
         else { return }
-        var ends: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            return self.logger.error("no socket pair for smbserverd: \(String(cString: strerror(errno)))")
+        guard let journal = self.socketPair() else { return }
+        defer { close(journal.theirs) }
+        guard let answers = self.socketPair() else {
+            close(journal.ours)
+            return
         }
-        defer { close(ends[1]) }
-        var descriptors = [(source: ends[1], target: Self.journalNumber)]
-        var arguments = ["--cluster-fd", "\(Self.journalNumber)"]
+        defer { close(answers.theirs) }
+        var descriptors = [
+            (source: journal.theirs, target: Self.journalNumber), (source: answers.theirs, target: Self.answersNumber),
+        ]
+        var arguments = ["--cluster-fd", "\(Self.journalNumber)", "--answers-fd", "\(Self.answersNumber)"]
         for (index, listener) in self.listenAddresses.compactMap({ self.listeners[$0] }).enumerated() {
             let number = Self.firstListenerNumber + Int32(index)
             descriptors.append((source: listener, target: number))
@@ -278,21 +295,33 @@ private final class ServerThread {
             self.child = try ChildProcess(
                 executable: self.executable, arguments: arguments, descriptors: descriptors)
         } catch {
-            close(ends[0])
+            close(journal.ours)
+            close(answers.ours)
             self.logger.error("\(error.message)")
             return
         }
-        self.socket = ends[0]
-        _ = fcntl(self.socket, F_SETFL, fcntl(self.socket, F_GETFL) | O_NONBLOCK)
+        self.socket = journal.ours
+        self.answersSocket = answers.ours
         self.generation += 1
-        self.epoch = 0
         self.isReady = false
         self.isUsed = false
         self.pingedAt = nil
-        self.reader = FrameReader()
+        self.input = ServerInput(self.socket, generation: self.generation, orders: self.orders, loop: self.loop)
         self.output.open(self.socket, generation: self.generation)
+        self.answers.open(self.answersSocket, generation: self.generation)
         self.send(.configure(configuration))
         self.send(.lease(until: self.leaseEnd))
+    }
+
+    /// Both ends are closed in other children; ours does not block.
+    private func socketPair() -> (ours: Int32, theirs: Int32)? {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            self.logger.error("no socket pair for smbserverd: \(String(cString: strerror(errno)))")
+            return nil
+        }
+        _ = fcntl(ends[0], F_SETFL, fcntl(ends[0], F_GETFL) | O_NONBLOCK)
+        return (ends[0], ends[1])
     }
 
     /// Ends the process and forgets it, without a word to the loop.
@@ -302,9 +331,14 @@ private final class ServerThread {
         child.kill(SIGKILL)
         _ = child.wait(timeout: .seconds(5))
         self.child = nil
+        self.input?.close()
+        self.input = nil
         self.output.close()
+        self.answers.close()
         close(self.socket)
+        close(self.answersSocket)
         self.socket = -1
+        self.answersSocket = -1
         self.isUsed = false
         self.isReady = false
         self.startNotBefore = ContinuousClock.now
@@ -330,7 +364,7 @@ private final class ServerThread {
     private func load() {
         guard var serve = self.serve, self.isReady, !self.isUsed else { return }
         self.isUsed = true
-        self.epoch = serve.epoch
+        self.input?.serves(in: serve.epoch)
         serve.readyAt = ContinuousClock.now
         self.serve = serve
         var rest = serve.opens[...]
@@ -344,43 +378,12 @@ private final class ServerThread {
     private func send(_ message: ClusterToServer) { self.output.add(message, generation: self.generation) }
 
     private func flush() {
-        if self.output.flush() == .tooMuch { self.ended("it does not read its journal") }
-    }
-
-    private func receive() {
-        guard self.socket >= 0 else { return }
-        while self.socket >= 0 {
-            let room = self.input.count
-            let count = read(self.socket, &self.input, room)
-            if count > 0 {
-                self.reader.append(self.input[..<count])
-                guard self.parse() else { return }
-                if count < room { return }
-            } else if count < 0, errno == EINTR {
-                continue
-            } else if count < 0, errno == EAGAIN {
-                return
-            } else {
-                let status = self.child?.wait(timeout: .milliseconds(200))
-                return self.ended(status.map { "\($0)" } ?? "it closed its journal")
-            }
+        if self.output.flush() == .tooMuch || self.answers.flush() == .tooMuch {
+            self.ended("it does not read its journal")
         }
     }
 
-    /// False when the server was given up.
-    private func parse() -> Bool {
-        do throws(RecordError) {
-            while let frame = try self.reader.next() {
-                self.received(try ServerToCluster(decoding: frame), byteCount: frame.count)
-            }
-            return true
-        } catch {
-            self.ended("it wrote what no server writes: \(error)")
-            return false
-        }
-    }
-
-    private func received(_ message: ServerToCluster, byteCount: Int) {
+    private func received(_ message: ServerToCluster) {
         switch message {
         case .ready:
             self.isReady = true
@@ -405,12 +408,7 @@ private final class ServerThread {
         case .snapshotDone(let id, let outcome): self.snapshots.removeValue(forKey: id)?.answer(outcome)
         case .pong: self.pingedAt = nil
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
-        case .append(let sequence, _, let mutations):
-            self.loop.post(
-                .journal(
-                    JournalBatch(
-                        generation: self.generation, epoch: self.epoch, sequence: sequence, mutations: mutations,
-                        byteCount: byteCount)))
+        case .append: break  // straight to the loop: `ServerInput`
         }
     }
 }

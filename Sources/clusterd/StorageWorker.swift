@@ -28,7 +28,7 @@ final class StorageWorker: Sendable {
 
     private let orders = Mailbox<Order>()
 
-    init(folders: Folders, binaries: String, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(folders: Folders, binaries: String, loop: LoopMailbox, logger: Logger) {
         startThread("storage") { [orders] in
             setNiceness(0)  // and so the children that it starts
             // The thread never ends: the bridge dies with it.
@@ -50,7 +50,7 @@ private final class StorageThread {
     private let orders: Mailbox<StorageWorker.Order>
     private let folders: Folders
     private let binaries: String
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
 
     private var lun = ""
@@ -70,7 +70,7 @@ private final class StorageThread {
     private var growthAnswers: [AdminAnswer] = []
 
     init(
-        orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: Mailbox<LoopEvent>,
+        orders: Mailbox<StorageWorker.Order>, folders: Folders, binaries: String, loop: LoopMailbox,
         logger: Logger
     ) {
         self.orders = orders

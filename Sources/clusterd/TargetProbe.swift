@@ -14,10 +14,10 @@ final class TargetProbe {
     }
 
     private var threads: [Mailbox<Order>] = []
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
 
-    init(loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(loop: LoopMailbox, logger: Logger) {
         self.loop = loop
         self.logger = logger
     }
@@ -47,13 +47,13 @@ private final class ProbeThread {
 
     private let number: Int
     private let orders: Mailbox<TargetProbe.Order>
-    private let loop: Mailbox<LoopEvent>
+    private let loop: LoopMailbox
     private let logger: Logger
     private var order: TargetProbe.Order?
     private var session: ISCSISession?
     private var last = Reach.unknown
 
-    init(_ number: Int, orders: Mailbox<TargetProbe.Order>, loop: Mailbox<LoopEvent>, logger: Logger) {
+    init(_ number: Int, orders: Mailbox<TargetProbe.Order>, loop: LoopMailbox, logger: Logger) {
         self.number = number
         self.orders = orders
         self.loop = loop

@@ -5,15 +5,15 @@ import StateRecords
 /// What the command line asks for.
 enum Arguments {
     case standalone(StandaloneServer.Configuration)
-    /// Beneath a `clusterd`: the socket to it, and the listening sockets that it holds.
-    case cluster(socket: Int32, listeners: [Int32])
+    /// Beneath a `clusterd`: the socket to it, the one over which it answers the journal, and the listening sockets that it holds.
+    case cluster(socket: Int32, answers: Int32?, listeners: [Int32])
     case snapshot(SnapshotCommand, folder: String)
     case help
 
     static var usage: String {
         """
         Usage: smbserverd --share NAME=FOLDER[,ca][,ro][,encrypt][,compress] --user NAME [OPTION...]
-               smbserverd --cluster-fd N --listen-fd M
+               smbserverd --cluster-fd N [--answers-fd A] --listen-fd M
                smbserverd snapshot create|list|delete FOLDER [TOKEN]
 
           --share NAME=FOLDER   serve FOLDER as \\\\server\\NAME; may be given several times
@@ -83,6 +83,7 @@ enum Arguments {
         var administrators: Set<String> = []
         var passwordFile: String?
         var socket: Int32?
+        var answers: Int32?
         var listeners: [Int32] = []
         var at = 0
         func value(_ option: String) throws(ServerError) -> String {
@@ -137,6 +138,7 @@ enum Arguments {
                     throw ServerError("--security \(error)")
                 }
             case "--cluster-fd": socket = try number(option)
+            case "--answers-fd": answers = try number(option)
             case "--listen-fd": listeners.append(try number(option))
             default: throw ServerError("\(option): no such option; --help lists them")
             }
@@ -144,10 +146,12 @@ enum Arguments {
         }
         if let socket {
             guard !listeners.isEmpty else { throw ServerError("--cluster-fd goes with --listen-fd") }
-            self = .cluster(socket: socket, listeners: listeners)
+            self = .cluster(socket: socket, answers: answers, listeners: listeners)
             return
         }
-        guard listeners.isEmpty else { throw ServerError("--listen-fd goes with --cluster-fd") }
+        guard listeners.isEmpty, answers == nil else {
+            throw ServerError("--listen-fd and --answers-fd go with --cluster-fd")
+        }
         guard !configuration.shares.isEmpty else {
             throw ServerError("no share: say what to serve with --share NAME=FOLDER")
         }

@@ -15,9 +15,9 @@ do throws(ServerError) {
         }
     case .help:
         print(Arguments.usage, terminator: "")
-    case .cluster(let socket, let listeners):
+    case .cluster(let socket, let answers, let listeners):
         do throws(ServerError) {
-            try ClusterLink(descriptor: socket, listeners: listeners).run()
+            try ClusterLink(descriptor: socket, answers: answers, listeners: listeners).run()
         } catch {
             Log.write("\(error)")
             exit(1)

@@ -5,6 +5,7 @@ import SMB2Wire
 import SMBAuth
 import SMBClient
 import StateRecords
+import Synchronization
 import Testing
 
 @testable import SMBServer
@@ -41,8 +42,9 @@ import Testing
         }
     }
 
-    @Test func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt() throws {
-        let cluster = try FakeCluster()
+    @Test(arguments: [true, false])
+    func aPersistentHandleIsAnsweredOnlyWhenTheClusterHasIt(answersApart: Bool) throws {
+        let cluster = try FakeCluster(answersApart: answersApart)
         try cluster.serve()
         let client = try cluster.client()
         let create = try self.open(client)
@@ -54,8 +56,62 @@ import Testing
         #expect(try client.gather(create).header.status == .success)
     }
 
-    @Test func whatTheClusterRefusedIsNeverAnswered() throws {
+    /// Whichever loop hears the answer, each connection gets its own.
+    @Test func oneAnswerFreesTheClientsOfAllLoops() throws {
         let cluster = try FakeCluster()
+        try cluster.serve()
+        let clients = try (0..<6).map { _ in try cluster.client() }
+        for round in 0..<20 {
+            let waiting = try clients.enumerated().map { number, client in
+                var contexts = self.persistent
+                contexts.durableRequestV2?.createGUID = GUID(low: UInt64(round + 1), high: UInt64(number + 1))
+                let create = try client.postCreate(
+                    OpenParameters(
+                        "\(round)-\(number)", access: [.readData], disposition: .openIf, contexts: contexts))
+                try client.flush()
+                return (client, create)
+            }
+            var sequence: UInt64 = 0
+            for _ in clients { sequence = try cluster.nextOpen() }
+            cluster.say(.appended(sequence: sequence))
+            for (client, create) in waiting { #expect(try client.gather(create).header.status == .success) }
+        }
+    }
+
+    /// A `clusterd` that ends is seen at the other socket; this one must not keep a loop busy then.
+    @Test func theEndOfTheAnswersIsTheirEnd() throws {
+        final class Observer: JournalObserver {
+            let seen = Atomic<UInt64>(0)
+            let hasFailed = Atomic<Bool>(false)
+            func journaled(upTo ticket: UInt64) { self.seen.store(ticket, ordering: .relaxed) }
+            func journalFailed(_ reason: String) { self.hasFailed.store(true, ordering: .relaxed) }
+        }
+        var ends: [Int32] = [-1, -1]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        let (link, observer) = (ClusterLink(descriptor: -1, answers: ends[1], listeners: []), Observer())
+        let goesOn = link.takeAnswers(for: observer)
+        #expect(goesOn, "nothing was said yet")
+        let bytes =
+            FrameReader.frame(ClusterToServer.appended(sequence: 7))
+            + FrameReader.frame(ClusterToServer.appended(sequence: 9))
+        // In the middle of a frame.
+        for part in [bytes[..<10], bytes[10...]] {
+            let count = part.withUnsafeBytes { write(ends[0], $0.baseAddress, $0.count) }
+            #expect(count == part.count)
+            let goesOn = link.takeAnswers(for: observer)
+            #expect(goesOn)
+        }
+        let seen = observer.seen.load(ordering: .relaxed)
+        #expect(seen == 9)
+        close(ends[0])
+        let isOver = !link.takeAnswers(for: observer)
+        let hasFailed = observer.hasFailed.load(ordering: .relaxed)
+        #expect(isOver && !hasFailed)
+    }
+
+    @Test(arguments: [true, false]) func whatTheClusterRefusedIsNeverAnswered(answersApart: Bool) throws {
+        let cluster = try FakeCluster(answersApart: answersApart)
         try cluster.serve()
         let client = try cluster.client()
         let create = try self.open(client)
@@ -192,11 +248,13 @@ import Testing
 private final class FakeCluster {
     let folder: String
     private let descriptor: Int32
+    /// The end of the socket for answers; -1: they go with the orders.
+    private var answers: Int32 = -1
     private let port: UInt16
     private var reader = FrameReader()
     private(set) var lastOpen: OpenRecord?
 
-    init(folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit) throws {
+    init(folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit, answersApart: Bool = true) throws {
         self.ownsFolder = folder == nil
         if let folder {
             self.folder = folder
@@ -213,7 +271,12 @@ private final class FakeCluster {
         for end in ends { setsockopt(end, SOL_SOCKET, SO_SNDBUF, &least, socklen_t(MemoryLayout<Int32>.size)) }
         let listener = try SocketAddress.listen(port: 0, address: "127.0.0.1")
         self.port = SocketAddress.port(of: listener)
-        let link = ClusterLink(descriptor: ends[1], listeners: [listener], queueLimit: queueLimit)
+        var answers: [Int32] = [-1, -1]
+        if answersApart { try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &answers) == 0) }
+        self.answers = answers[0]
+        let link = ClusterLink(
+            descriptor: ends[1], answers: answersApart ? answers[1] : nil, listeners: [listener],
+            queueLimit: queueLimit)
         Thread.start("test-link") { try? link.run() }
     }
 
@@ -222,12 +285,32 @@ private final class FakeCluster {
 
     deinit {
         close(self.descriptor)
+        self.closeAnswers()
         if self.ownsFolder { try? FileManager.default.removeItem(atPath: self.folder) }
     }
 
     func say(_ message: ClusterToServer) {
         let bytes = FrameReader.frame(message)
-        _ = bytes.withUnsafeBytes { send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        let isAnswer =
+            switch message {
+            case .appended, .refused: true
+            default: false
+            }
+        let descriptor = isAnswer && self.answers >= 0 ? self.answers : self.descriptor
+        _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    func closeAnswers() {
+        if self.answers >= 0 { close(self.answers) }
+        self.answers = -1
+    }
+
+    /// Bytes of answers that no loop has read yet.
+    private var unreadAnswers: Int32 {
+        guard self.answers >= 0 else { return 0 }
+        var count: Int32 = 0
+        _ = ioctl(self.answers, UInt(TIOCOUTQ), &count)
+        return count
     }
 
     func next() throws -> ServerToCluster {
@@ -246,6 +329,9 @@ private final class FakeCluster {
     func waitUntilHeard() throws {
         self.say(.statusRequest)
         try self.expect { if case .status = $0 { true } else { false } }
+        while self.unreadAnswers > 0 { usleep(1000) }
+        // The loop that read them reports them at once.
+        usleep(50_000)
     }
 
     func expect(_ matches: (ServerToCluster) -> Bool) throws {

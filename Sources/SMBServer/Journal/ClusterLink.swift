@@ -12,6 +12,10 @@ package final class ClusterLink: Journal, @unchecked Sendable {
 
     private let descriptor: Int32
     private let listeners: [Int32]
+    /// nil: they come with the orders.
+    let answers: Int32?
+    /// In the order in which they were sent, whichever thread reads them.
+    private let answerReader = Mutex(FrameReader())
     private let queueLimit: Int
     private let signal = Signal()
     // Guarded by the signal's lock.
@@ -29,9 +33,13 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     private var records: [OpenRecord] = []
     private var isServing = false
 
-    package init(descriptor: Int32, listeners: [Int32], queueLimit: Int = ClusterLink.queueLimit) {
+    /// `answers`: the socket over which `clusterd` says what became of the batches.
+    package init(
+        descriptor: Int32, answers: Int32? = nil, listeners: [Int32], queueLimit: Int = ClusterLink.queueLimit
+    ) {
         self.queueLimit = queueLimit
         self.descriptor = descriptor
+        self.answers = answers
         self.listeners = listeners
     }
 
@@ -68,6 +76,39 @@ package final class ClusterLink: Journal, @unchecked Sendable {
                 return true
             }
             if isDone { return }
+        }
+    }
+
+    func takeAnswers(for observer: any JournalObserver) -> Bool {
+        guard let answers = self.answers else { return false }
+        return self.answerReader.withLock { reader in
+            withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+                while true {
+                    let count = recv(answers, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
+                    if count < 0, errno == EINTR { continue }
+                    // Another loop was quicker.
+                    if count < 0, errno == EAGAIN { return true }
+                    guard count > 0 else { return false }
+                    reader.append(buffer[..<count])
+                    do throws(RecordError) {
+                        while let frame = try reader.next() {
+                            Self.report(try ClusterToServer(decoding: frame), to: observer)
+                        }
+                    } catch {
+                        observer.journalFailed("an answer of clusterd: \(error)")
+                        return false
+                    }
+                    if count < buffer.count { return true }
+                }
+            }
+        }
+    }
+
+    private static func report(_ answer: ClusterToServer, to observer: any JournalObserver) {
+        switch answer {
+        case .appended(let sequence): observer.journaled(upTo: sequence)
+        case .refused(let sequence): observer.journalFailed("clusterd refused batch \(sequence)")
+        default: break
         }
     }
 
@@ -127,6 +168,9 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         var reader = FrameReader()
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
+            // A read that waits would be woken by each batch that `clusterd` takes out of the socket, too.
+            var waiting = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&waiting, 1, -1) > 0 else { continue }
             let count = read(self.descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw ServerError("clusterd is gone") }
@@ -156,8 +200,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .configure(let configuration): self.configure(configuration)
         case .load(let opens): self.records.append(contentsOf: opens)
         case .serve(let epoch, let next): self.serve(epoch: epoch, nextPersistentID: next)
-        case .appended(let sequence): self.server?.journaled(upTo: sequence)
-        case .refused(let sequence): self.server?.journalFailed("clusterd refused batch \(sequence)")
+        case .appended, .refused: if let server = self.server { Self.report(message, to: server) }
         case .freeze: self.server?.freeze()
         case .stop: self.server?.fence()
         case .lease(let until): self.server?.extendLease(until: until)

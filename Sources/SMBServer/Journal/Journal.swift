@@ -10,6 +10,16 @@ protocol Journal: AnyObject, Sendable {
     func flush()
     /// Returns when all that was appended is stable, or never will be.
     func drain()
+    /// Where its answers come in, for whichever loop has nothing else to do: no thread is woken between the answer and the loop
+    /// that waits for it. Nil: they come by themselves, on a thread of the journal.
+    var answers: Int32? { get }
+    /// On any thread, when something can be read from ``answers``; reports what it is. False: nothing more will come.
+    func takeAnswers(for observer: any JournalObserver) -> Bool
+}
+
+extension Journal {
+    var answers: Int32? { nil }
+    func takeAnswers(for observer: any JournalObserver) -> Bool { false }
 }
 
 /// What a journal reports.

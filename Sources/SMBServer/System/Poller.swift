@@ -33,6 +33,13 @@ final class Poller: Sendable {
         guard result == 0 else { throw ServerError("epoll_ctl", errno: -result) }
     }
 
+    /// What can be read there is told to one of the pollers that have it, one that waits if there is any.
+    func addForOne(_ descriptor: Int32, token: UInt64) throws(ServerError) {
+        let mask = EPOLLIN.rawValue | EPOLLEXCLUSIVE.rawValue
+        let result = clinux_epoll_control(self.epoll, EPOLL_CTL_ADD, descriptor, mask, token)
+        guard result == 0 else { throw ServerError("epoll_ctl", errno: -result) }
+    }
+
     func change(_ descriptor: Int32, reads: Bool, writes: Bool, token: UInt64) {
         _ = clinux_epoll_control(self.epoll, EPOLL_CTL_MOD, descriptor, self.mask(reads, writes), token)
     }
