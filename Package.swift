@@ -70,6 +70,7 @@ let package = Package(
         pure("SMBServerCore", ["SMB2Wire", "SMBCompression", "StateRecords"]),
         pure("Raft"),
         pure("ClusterCore", ["Raft", "StateRecords"]),
+        pure("Fencing"),
         pure("QuorumDisk", ["Raft", "ClusterCore", "StateRecords"]),
 
         // Shells and owners of C handles.
@@ -85,20 +86,20 @@ let package = Package(
             ]),
         shell("SMBClient", ["SMB2Wire", "SMBCompression", "SMBCrypto", "SMBAuth", "CLinux"]),
         shell("ClusterStore", ["Raft", "ClusterCore", "StateRecords", "SQLite", "CLinux"]),
-        shell("ClusterPlatform", ["CISCSI", "CLinux"]),
+        shell("ClusterPlatform", ["Fencing", "CISCSI", "CLinux"]),
         shell("ClusterTransport", ["StateRecords", logging, nio, nioPosix, nioTLS, nioSSL, x509, asn1, crypto]),
 
         executable("smbserverd", ["SMBServer", "StateRecords"]),
         executable("smbbench", ["SMBClient", arguments]),
         executable("lunbridge", ["ClusterPlatform"]),
         .executableTarget(
-            name: "storagedrill", dependencies: ["ClusterPlatform"], path: "Tests/Integration/storagedrill",
+            name: "storagedrill", dependencies: ["ClusterPlatform", "Fencing"], path: "Tests/Integration/storagedrill",
             swiftSettings: settings),
         executable(
             "clusterd",
             [
-                "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "QuorumDisk", "StateRecords",
-                "CLinux", arguments, logging,
+                "ClusterCore", "ClusterStore", "ClusterPlatform", "ClusterTransport", "Fencing", "QuorumDisk",
+                "StateRecords", "CLinux", arguments, logging,
             ]),
         executable(
             "clusterctl",
@@ -107,7 +108,7 @@ let package = Package(
                 arguments,
             ]),
         .target(
-            name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "QuorumDisk", "StateRecords"],
+            name: "ClusterSimulation", dependencies: ["Raft", "ClusterCore", "Fencing", "QuorumDisk", "StateRecords"],
             swiftSettings: settings),
         executable("clustersim", ["ClusterSimulation", arguments]),
 
@@ -148,7 +149,8 @@ let package = Package(
         .testTarget(
             name: "EncodingTests", dependencies: ["StateRecords", "Raft", "ClusterCore", "ClusterStore", "QuorumDisk"],
             exclude: ["Golden"], swiftSettings: settings),
-        tests("ClusterPlatform", ["CLinux"]),
+        tests("Fencing", []),
+        tests("ClusterPlatform", ["Fencing", "CLinux"]),
         tests("ClusterTransport", ["StateRecords"]),
     ]
 )

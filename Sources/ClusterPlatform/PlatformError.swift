@@ -1,3 +1,4 @@
+import Fencing
 import Glibc
 
 /// What went wrong while acting on the machine, the target or the network. `message` is for a person: what happened, and
@@ -66,7 +67,7 @@ package struct StepTime: Equatable, Sendable {
     }
 }
 
-/// Runs steps one after the other and keeps their times.
+/// Runs steps one after the other and keeps their times; those of one name are one.
 struct StepClock {
     private(set) var steps: [StepTime] = []
 
@@ -75,7 +76,12 @@ struct StepClock {
     ) throws(PlatformError) -> Result {
         let start = ContinuousClock.now
         let result = try body()
-        self.steps.append(StepTime(name, ContinuousClock.now - start))
+        let duration = ContinuousClock.now - start
+        if let known = self.steps.firstIndex(where: { $0.name == name }) {
+            self.steps[known].duration += duration
+        } else {
+            self.steps.append(StepTime(name, duration))
+        }
         return result
     }
 }

@@ -1,3 +1,4 @@
+import Fencing
 import Raft
 
 /// An iSCSI target with one LUN: sessions, SCSI-3 persistent reservations, a write cache. What has arrived and is not executed
@@ -7,6 +8,10 @@ struct SimulatedTarget {
     struct Key: Hashable {
         var node: NodeID
         var term: UInt64
+
+        var fence: FenceKey {
+            FenceKey(node: UInt16(truncatingIfNeeded: self.node), term: UInt32(truncatingIfNeeded: self.term))
+        }
     }
 
     /// An initiator port, as the target knows it: name and ISID. Who takes the fence and the bridge after it are the same one.
@@ -20,11 +25,12 @@ struct SimulatedTarget {
         var keys: [Key]
         var holder: Key?
 
-        private var all: [Key] { self.keys + (self.holder.map { [$0] } ?? []) }
-
-        var newest: Key? { self.all.max { $0.term < $1.term } }
-
-        func hasOlderKey(than key: Key) -> Bool { self.all.contains { $0.node == key.node && $0.term < key.term } }
+        /// As a node reads it.
+        var fence: FenceState {
+            FenceState(
+                generation: UInt32(truncatingIfNeeded: self.generation), keys: self.keys.map(\.fence.raw),
+                reservation: self.holder.map { Reservation(key: $0.fence.raw, type: Reservation.exclusive) })
+        }
     }
 
     enum Command: Equatable {
@@ -215,88 +221,5 @@ struct SimulatedTarget {
     private mutating func newID() -> UInt64 {
         defer { self.nextID += 1 }
         return self.nextID
-    }
-}
-
-/// The commands of `Fence.take`, one at a time.
-struct FenceRun {
-    enum Next: Equatable {
-        case send(SimulatedTarget.Command)
-        case done
-        case superseded
-        case failed
-    }
-
-    private enum Stage { case inspecting, emptying, registering, looking, preempting, draining, reserving }
-
-    private static let maximumRounds = 24
-
-    let key: SimulatedTarget.Key
-    let drains: Bool
-    let defects: TakeoverDefects
-    private var stage = Stage.inspecting
-    private var rounds = 0
-
-    init(key: SimulatedTarget.Key, on kind: SimulatedTarget.Kind, defects: TakeoverDefects) {
-        self.key = key
-        self.drains = kind == .forgetful && !defects.contains(.skipDrain)
-        self.defects = defects
-    }
-
-    func begin() -> Next { .send(.inspect) }
-
-    mutating func received(_ reply: SimulatedTarget.Reply) -> Next {
-        switch (self.stage, reply) {
-        case (.inspecting, .reservations(let state)):
-            if self.isSuperseded(by: state) { return .superseded }
-            guard state.hasOlderKey(than: self.key), !self.defects.contains(.skipOwnDrain) else {
-                return self.register()
-            }
-            self.stage = .emptying
-            return .send(.reset)
-        case (.emptying, .good): return self.register()
-        case (.registering, .good):
-            self.stage = .looking
-            return .send(.inspect)
-        case (.looking, .reservations(let state)): return self.look(state)
-        case (.preempting, .good) where self.drains:
-            self.stage = .draining
-            return .send(.reset)
-        case (.preempting, _), (.draining, _), (.reserving, _):
-            self.stage = .looking
-            return .send(.inspect)
-        default: return .failed
-        }
-    }
-
-    private mutating func register() -> Next {
-        self.stage = .registering
-        return .send(.register(self.key))
-    }
-
-    private mutating func look(_ state: SimulatedTarget.Reservations) -> Next {
-        if self.isSuperseded(by: state) { return .superseded }
-        self.rounds += 1
-        guard self.rounds <= Self.maximumRounds else { return .failed }
-        let others = state.keys.filter { $0 != self.key }
-        if state.holder == nil {
-            self.stage = .reserving
-            return .send(.reserve)
-        }
-        if self.defects.contains(.skipPreempt) { return .done }
-        if let holder = state.holder, holder != self.key {
-            self.stage = .preempting
-            return .send(.preempt(holder))
-        }
-        if let other = others.first {
-            self.stage = .preempting
-            return .send(.preempt(other))
-        }
-        return state.keys.contains(self.key) ? .done : .failed
-    }
-
-    private func isSuperseded(by state: SimulatedTarget.Reservations) -> Bool {
-        guard let newest = state.newest else { return false }
-        return newest.term > self.key.term || newest.term == self.key.term && newest.node != self.key.node
     }
 }

@@ -250,19 +250,16 @@ extension TakeoverSimulation {
         self.nodes[i].bridge?.generation = state.generation
         if state.generation != bridge.generation { self.say(i, .seen(state.generation)) }
         let isUnflushed = bridge.writesAnswered > bridge.writesFlushed
-        if let holder = state.holder, holder != bridge.key { return self.becomeFenced(i) }
-        if state.holder == nil {
-            if let newest = state.newest,
-                newest.term > bridge.key.term || newest.term == bridge.key.term && newest.node != bridge.key.node
-            {
-                return self.becomeFenced(i)
-            }
+        switch state.fence.verdict(for: bridge.key.fence) {
+        case .fenced: return self.becomeFenced(i)
+        case .forgotten:
             guard bridge.mayRetake || self.options.defects.contains(.retakeUnasked) else {
                 return self.ask(i, unflushed: isUnflushed)
             }
-            let run = FenceRun(key: bridge.key, on: self.target.kind, defects: self.options.defects)
+            var run = FenceRun(key: bridge.key, on: self.target.kind, defects: self.options.defects)
             if case .send(let command) = run.begin() { self.control(i, .retake(run), command) }
             return
+        case .ours: break
         }
         if self.nodes[i].bridge?.restarted == true, isUnflushed, !bridge.mayRetake {
             return self.ask(i, unflushed: true)

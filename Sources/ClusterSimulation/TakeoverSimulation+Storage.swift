@@ -146,7 +146,7 @@ extension TakeoverSimulation {
     }
 
     private mutating func runFence(_ i: Int, _ key: SimulatedTarget.Key) {
-        let run = FenceRun(key: key, on: self.target.kind, defects: self.options.defects)
+        var run = FenceRun(key: key, on: self.target.kind, defects: self.options.defects)
         let next = run.begin()
         self.nodes[i].storage.job?.work = .fence(run, key: key)
         if case .send(let command) = next { self.sendFence(i, command, key) }

@@ -1,6 +1,7 @@
 import ClusterCore
 import ClusterPlatform
 import ClusterStore
+import Fencing
 import QuorumDisk
 
 /// `clusterctl storage check`, on a thread of its own: a silent target holds up nobody else.

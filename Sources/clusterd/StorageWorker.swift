@@ -1,6 +1,7 @@
 import ClusterCore
 import ClusterPlatform
 import ClusterStore
+import Fencing
 import Glibc
 import Logging
 import StateRecords

@@ -1,3 +1,4 @@
+import Fencing
 import Testing
 
 @testable import ClusterPlatform

@@ -1,4 +1,5 @@
 import CLinux
+import Fencing
 import Glibc
 
 /// The LUN as a mounted file system: bridge, FUSE, loop device, XFS. The fence is taken before. One thread owns it, and that

@@ -1,5 +1,6 @@
 import CISCSI
 import CLinux
+import Fencing
 import Glibc
 
 /// The doing of lunbridge: libiscsi on one side, raw FUSE on the other, the LUN as one file. One thread, one poll loop.

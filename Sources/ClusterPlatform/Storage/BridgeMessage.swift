@@ -1,3 +1,5 @@
+import Fencing
+
 /// What clusterd and lunbridge say to each other over an inherited SEQPACKET socket: one message a packet, a word and then
 /// a text. The configuration goes this way too, because arguments and environment can be read by others.
 package struct BridgeConfiguration: Equatable, Sendable {

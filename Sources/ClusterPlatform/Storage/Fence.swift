@@ -1,90 +1,13 @@
-/// Who may write to the LUN, as the target says. `decide` is what a session that lost its connection must do.
-package struct FenceState: Equatable, Sendable {
-    package var generation: UInt32
-    package var keys: [UInt64]
-    package var reservation: Reservation?
-
-    package init(generation: UInt32, keys: [UInt64], reservation: Reservation?) {
-        self.generation = generation
-        self.keys = keys
-        self.reservation = reservation
-    }
-
-    /// The holder, when it is one of us.
-    package var holder: FenceKey? { self.reservation.flatMap { FenceKey(raw: $0.key) } }
-
-    /// Every key, registered or holding, that has not our magic.
-    package var foreignKeys: [UInt64] {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).filter { FenceKey(raw: $0) == nil }
-    }
-
-    /// The newest term that left a key here.
-    package var newest: FenceKey? {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).compactMap { FenceKey(raw: $0) }.max {
-            $0.term < $1.term
-        }
-    }
-
-    /// Whether the node of `key` left a key of an earlier term here: what it had in flight then may still land.
-    package func hasOlderKey(than key: FenceKey) -> Bool {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).compactMap { FenceKey(raw: $0) }
-            .contains { $0.node == key.node && $0.term < key.term }
-    }
-
-    package enum Verdict: Equatable, Sendable {
-        /// Our key still holds the reservation: this nexus may register again.
-        case ours
-        /// Another key holds it, or a newer term was here: stop for good.
-        case fenced(by: UInt64)
-        /// Nobody holds it: the target forgot (it restarted without APTPL), or somebody cleared it. Only the quorum knows
-        /// whether we still lead.
-        case forgotten
-    }
-
-    /// Before any registration: a blind REGISTER AND IGNORE would undo our own fencing.
-    package func verdict(for own: FenceKey) -> Verdict {
-        if let reservation = self.reservation {
-            return reservation.key == own.raw && reservation.type == SCSICommand.reservationType
-                ? .ours : .fenced(by: reservation.key)
-        }
-        if let newest = self.newest, newest.term > own.term || newest.term == own.term && newest.node != own.node {
-            return .fenced(by: newest.raw)
-        }
-        return .forgotten
-    }
-}
-
-/// Notices that a target restarted although its reservations are still there (APTPL). SPC-4 6.15.2: PRGENERATION is zero after a
-/// power on, whatever APTPL says; otherwise it only grows. LIO counts the registrations that it was given back (measured), so
-/// `Fence.raiseGeneration` sees to it that there never are as many of them.
-package struct GenerationWatch: Equatable, Sendable {
-    package private(set) var last: UInt32
-
-    package init(last: UInt32 = 0) { self.last = last }
-
-    /// True when the target restarted since the last look.
-    package mutating func sees(_ generation: UInt32) -> Bool {
-        defer { self.last = generation }
-        return generation < self.last
-    }
-}
+import Fencing
 
 /// Takes the LUN for a node in a term, and makes sure that the target agrees. Checked, never timed.
 package enum Fence {
-    /// Another session may register between our look and our preempt; after this many rounds something is wrong.
-    static let maximumRounds = 8
-
     package static func inspect(_ session: ISCSISession) throws(PlatformError) -> FenceState {
         let (generation, keys) = try session.readKeys()
         return FenceState(generation: generation, keys: keys, reservation: try session.readReservation())
     }
 
-    /// Registers, reserves or preempts, drains what the old holder had in flight, and verifies that no key but ours is left and
-    /// that ours holds the reservation, type 5. May be repeated with the same key.
-    ///
-    /// The old holder may be this node in an earlier term. Where a target knows its registration again at the login (LIO), there
-    /// is nobody to preempt then, and what it had in flight is drained before its key goes: an attempt that fails halfway leaves
-    /// the next one the key to know it by.
+    /// Carries out a ``FencePlan``. May be repeated with the same key.
     ///
     /// `force` also throws out keys that are not Holdfast's, and newer ones that are; without it such a LUN is refused.
     /// `evict` ends the sessions of another node, by its number, before its key is preempted.
@@ -92,42 +15,59 @@ package enum Fence {
         _ key: FenceKey, on session: ISCSISession, force: Bool = false, evict: (UInt16) -> Void = { _ in }
     ) throws(PlatformError) -> [StepTime] {
         var clock = StepClock()
-        let before = try clock.run("inspect") { () throws(PlatformError) in try self.inspect(session) }
-        try self.check(before, key, session.address, force)
-        let victims = Set((before.keys + [before.reservation?.key ?? key.raw]).compactMap { FenceKey(raw: $0)?.node })
-        for node in victims.subtracting([key.node]).sorted() {
-            try clock.run("evict") { () throws(PlatformError) in evict(node) }
-        }
-        if before.hasOlderKey(than: key) {
-            try clock.run("drain") { () throws(PlatformError) in try self.drain(session) }
-        }
-        try clock.run("register") { () throws(PlatformError) in try session.registerAndIgnoreExistingKey(key.raw) }
-        for _ in 0..<Self.maximumRounds {
-            let state = try self.inspect(session)
-            try self.check(state, key, session.address, force)
-            let others = Set(state.keys).subtracting([key.raw]).sorted()
-            if let reservation = state.reservation {
-                if reservation.key != key.raw || reservation.type != SCSICommand.reservationType {
-                    try clock.run("preempt") { () throws(PlatformError) in
-                        try self.preempt(reservation.key, key, session)
-                    }
-                    continue
-                }
-            } else {
-                try clock.run("reserve") { () throws(PlatformError) in try session.reserve(key.raw) }
-                continue
+        var plan = FencePlan(key, forces: force)
+        var next = FencePlan.Next.step(plan.start)
+        while case .step(let step) = next {
+            let answer = try clock.run(step.name) { () throws(PlatformError) in
+                try self.perform(step, key, session, evict)
             }
-            if others.isEmpty {
-                guard state.keys.contains(key.raw) else { break }
-                return clock.steps
-            }
-            for other in others {
-                try clock.run("preempt") { () throws(PlatformError) in try self.preempt(other, key, session) }
-            }
+            next = plan.received(answer)
         }
-        throw PlatformError(
-            .conflict,
-            "\(session.address): the reservation did not become ours; another initiator is working on this LUN")
+        switch next {
+        case .taken, .step: return clock.steps
+        case .foreign(let foreign):
+            throw PlatformError(
+                .foreignReservation,
+                "\(session.address): another system uses this LUN (key \(keyText(foreign)) is not Holdfast's); find out which, and only "
+                    + "when nothing uses it any more, force the takeover")
+        case .superseded(let newest):
+            throw PlatformError(
+                .superseded(newest),
+                "\(session.address): \(newest) took this LUN, which is newer than our \(key); this node must not")
+        case .failed:
+            throw PlatformError(
+                .conflict,
+                "\(session.address): the reservation did not become ours; another initiator is working on this LUN")
+        }
+    }
+
+    private static func perform(
+        _ step: FencePlan.Step, _ key: FenceKey, _ session: ISCSISession, _ evict: (UInt16) -> Void
+    ) throws(PlatformError) -> FencePlan.Answer {
+        switch step {
+        case .inspect: return .state(try self.inspect(session))
+        case .evict(let node): evict(node)
+        case .drain:
+            try session.resetLogicalUnit()
+            // Takes the unit attention that the reset leaves.
+            try session.testUnitReady()
+        case .register: try session.registerAndIgnoreExistingKey(key.raw)
+        case .reserve:
+            do { try session.reserve(key.raw) } catch {
+                guard error.kind == .conflict else { throw error }
+                return .conflict
+            }
+        case .preempt(let victim, aborts: true):
+            do { try session.preemptAndAbort(victim, as: key.raw) } catch {
+                if error.kind == .conflict { return .conflict }
+                // INVALID FIELD IN CDB, INVALID COMMAND OPERATION CODE, INVALID FIELD IN PARAMETER LIST.
+                guard case .scsi(_, 5, let code) = error.kind, code == 0x2400 || code == 0x2000 || code == 0x2600
+                else { throw error }
+                return .unsupported
+            }
+        case .preempt(let victim, aborts: false): try session.preempt(victim, as: key.raw)
+        }
+        return .done
     }
 
     /// Ends the sessions that an initiator has, over every portal, by logging in as it (RFC 3720 5.3.5) and out again.
@@ -168,42 +108,18 @@ package enum Fence {
         }
         return state
     }
+}
 
-    /// PREEMPT AND ABORT where the target has it; else PREEMPT and a LOGICAL UNIT RESET, which drains writes in flight too.
-    private static func preempt(_ victim: UInt64, _ key: FenceKey, _ session: ISCSISession) throws(PlatformError) {
-        do {
-            try session.preemptAndAbort(victim, as: key.raw)
-        } catch {
-            // The victim left by itself, or we were preempted: the next look tells.
-            if error.kind == .conflict { return }
-            guard case .scsi(_, 5, let code) = error.kind, code == 0x2400 || code == 0x2000 || code == 0x2600 else {
-                throw error
-            }
-            try session.preempt(victim, as: key.raw)
-            try self.drain(session)
-        }
-    }
-
-    private static func drain(_ session: ISCSISession) throws(PlatformError) {
-        try session.resetLogicalUnit()
-        // Takes the unit attention that the reset leaves.
-        try session.testUnitReady()
-    }
-
-    private static func check(
-        _ state: FenceState, _ key: FenceKey, _ address: LUNAddress, _ force: Bool
-    ) throws(PlatformError) {
-        guard !force else { return }
-        if let foreign = state.foreignKeys.first {
-            throw PlatformError(
-                .foreignReservation,
-                "\(address): another system uses this LUN (key \(keyText(foreign)) is not Holdfast's); find out which, and only "
-                    + "when nothing uses it any more, force the takeover")
-        }
-        if let newest = state.newest, newest.term > key.term || newest.term == key.term && newest.node != key.node {
-            throw PlatformError(
-                .superseded(newest),
-                "\(address): \(newest) took this LUN, which is newer than our \(key); this node must not")
+extension FencePlan.Step {
+    /// As the takeover's report calls it.
+    fileprivate var name: String {
+        switch self {
+        case .inspect: "inspect"
+        case .evict: "evict"
+        case .drain: "drain"
+        case .register: "register"
+        case .reserve: "reserve"
+        case .preempt: "preempt"
         }
     }
 }

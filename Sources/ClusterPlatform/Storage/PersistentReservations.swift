@@ -1,14 +1,4 @@
-/// SCSI-3 persistent reservations, SPC-4 5.9, 6.15, 6.16: thin calls, no policy (that is `Fence`).
-package struct Reservation: Equatable, Sendable {
-    package var key: UInt64
-    /// 5: Write Exclusive, Registrants Only.
-    package var type: UInt8
-
-    package init(key: UInt64, type: UInt8) {
-        self.key = key
-        self.type = type
-    }
-}
+import Fencing
 
 /// A registration as READ FULL STATUS has it.
 package struct Registration: Equatable, Sendable {
@@ -24,6 +14,7 @@ package struct Registration: Equatable, Sendable {
     }
 }
 
+/// SCSI-3 persistent reservations, SPC-4 5.9, 6.15, 6.16: thin calls, no policy (that is `FencePlan`).
 extension ISCSISession {
     /// A LUN that a cluster of two nodes shares has a handful of registrations; this many fit into an answer.
     static let maximumKeys = 500

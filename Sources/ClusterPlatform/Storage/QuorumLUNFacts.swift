@@ -1,3 +1,5 @@
+import Fencing
+
 /// What was found out about a quorum disk's LUN, by asking alone: others vote with it meanwhile.
 package struct QuorumLUNFacts: Equatable, Sendable {
     package enum Content: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import Fencing
+
 /// Command descriptor blocks, SPC-4 and SBC-3; numbers are big-endian.
 struct SCSICommand: Equatable, Sendable {
     enum Direction: Equatable, Sendable {
@@ -91,13 +93,11 @@ struct SCSICommand: Equatable, Sendable {
         case registerAndIgnoreExistingKey = 6
     }
 
-    /// Type 5: Write Exclusive, Registrants Only.
-    static let reservationType: UInt8 = 5
     static let reservationParameterCount = 24
 
     static func persistentReserveOut(_ action: ReservationAction) -> SCSICommand {
         SCSICommand(
-            [0x5F, action.rawValue, Self.reservationType, 0, 0] + bigEndian(UInt32(Self.reservationParameterCount)) + [
+            [0x5F, action.rawValue, Reservation.exclusive, 0, 0] + bigEndian(UInt32(Self.reservationParameterCount)) + [
                 0
             ],
             .toTarget, Self.reservationParameterCount)

@@ -1,3 +1,5 @@
+import Fencing
+
 /// Tries on a LUN what fencing needs. Harmless to data: every write writes what was there, and only to a LUN without any key;
 /// the keys are scratch ones and gone at the end. Three initiators: one that is fenced, one that fences, and a stranger.
 package enum TargetCheck {

@@ -1,4 +1,5 @@
 import ClusterPlatform
+import Fencing
 import Glibc
 
 // What clusterd does with ClusterPlatform, by hand: for the scripts of Tests/Integration. Prints one line per event.
