@@ -38,6 +38,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
@@ -151,6 +152,6 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: settings),
         tests("Fencing", []),
         tests("ClusterPlatform", ["Fencing", "CLinux"]),
-        tests("ClusterTransport", ["StateRecords"]),
+        tests("ClusterTransport", ["StateRecords", nioEmbedded]),
     ]
 )

@@ -66,6 +66,8 @@ final class InboundHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let requester = self.requester else { return context.close(promise: nil) }
         switch (Self.unwrapInboundIn(data), requester) {
+        // A sign of life.
+        case (.message(let message), .node) where message.isEmpty: break
         case (.message(let message), .node(let node)): self.handler.received(message, from: node)
         case (.request, .joining) where self.hasAsked, (.request, .administrator) where self.hasAsked:
             context.close(promise: nil)

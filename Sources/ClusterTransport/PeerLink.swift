@@ -51,13 +51,10 @@ final class PeerLink: Sendable {
         ClientBootstrap(group: self.eventLoop)
             .connectTimeout(TransportLimits.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(
-                ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT)),
-                value: TransportLimits.unacknowledgedMilliseconds
-            )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let sync = channel.pipeline.syncOperations
+                    try sync.addHandler(DeliveryWatch())
                     try sync.addHandler(NIOSSLClientHandler(context: self.context(), serverHostname: nil))
                     try sync.addHandler(PeerLinkHandler(link: self, node: self.node))
                 }
@@ -156,6 +153,7 @@ private final class PeerLinkHandler: ChannelInboundHandler {
     private let node: UInt64
     private var failure = "closed by the peer"
     private var handshake: Scheduled<Void>?
+    private var signs: RepeatedTask?
 
     init(link: PeerLink, node: UInt64) {
         self.link = link
@@ -178,6 +176,10 @@ private final class PeerLinkHandler: ChannelInboundHandler {
             do {
                 try PeerIdentity.check(context.pipeline.syncOperations, isNode: self.node)
                 self.link.isUp(context.channel)
+                let (link, interval) = (self.link, TransportLimits.signOfLife)
+                self.signs = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+                    link.send(.message([]))
+                }
             } catch {
                 self.failure = "\(error)"
                 context.close(promise: nil)
@@ -199,6 +201,7 @@ private final class PeerLinkHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.handshake?.cancel()
+        self.signs?.cancel()
         self.link.isDown(reason: self.failure)
         context.fireChannelInactive()
     }

@@ -131,19 +131,21 @@ package final class Transport: Sendable {
         self.state.withLock { $0.listeningPort = port }
         ServerBootstrap(group: self.group)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(Self.tcp(TCP_KEEPIDLE), value: .init(TransportLimits.keepAliveIdleSeconds))
-            .childChannelOption(Self.tcp(TCP_KEEPINTVL), value: .init(TransportLimits.keepAliveIntervalSeconds))
-            .childChannelOption(Self.tcp(TCP_KEEPCNT), value: .init(TransportLimits.keepAliveProbes))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard self.admit(channel) else { throw ChannelError.connectPending }
                     let sync = channel.pipeline.syncOperations
                     let context = self.state.withLock { $0.serverContext }
+                    let silence = SilenceWatch()
+                    try sync.addHandler(silence)
                     try sync.addHandler(NIOSSLServerHandler(context: context))
                     try sync.addHandler(
                         InboundHandler(
-                            handler: self.handler, logger: self.logger, onIdentified: { self.identified($0) },
+                            handler: self.handler, logger: self.logger,
+                            onIdentified: {
+                                silence.isNode()
+                                self.identified($0)
+                            },
                             onClose: { self.forget($0) }))
                 }
             }
@@ -255,10 +257,6 @@ package final class Transport: Sendable {
         for link in links { link.stop() }
         for channel in inbound { channel.close(promise: nil) }
         if !self.isGuest { try? self.group.syncShutdownGracefully() }
-    }
-
-    private static func tcp(_ name: Int32) -> ChannelOptions.Types.SocketOption {
-        ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: name))
     }
 
     private func admit(_ channel: any Channel) -> Bool {

@@ -17,14 +17,18 @@ package enum TransportLimits {
     package static let strangers = 16
     /// From the connection to the end of the TLS handshake.
     package static let handshakeTimeout = TimeAmount.seconds(3)
-    /// A peer that lost power or its network is noticed on a connection on which only it would send.
-    package static let keepAliveIdleSeconds = 10
-    package static let keepAliveIntervalSeconds = 5
-    package static let keepAliveProbes = 3
+    /// A link says something at least so often, if only that it is there.
+    package static let signOfLife = TimeAmount.seconds(5)
+    /// A node that is not heard for so long on a connection that it made has lost its power or its network.
+    package static let silentNode = TimeAmount.seconds(20)
+    /// Whoever asks something may have to wait for the answer; longer than clusterctl does.
+    package static let silentStranger = TimeAmount.seconds(200)
+    /// How often connections are looked at for these.
+    package static let watchInterval = TimeAmount.milliseconds(250)
     package static let connectTimeout = TimeAmount.seconds(1)
     package static let reconnectDelay = TimeAmount.milliseconds(200)
     /// Unacknowledged bytes older than this end a connection: a peer that lost power says nothing.
-    package static let unacknowledgedMilliseconds = 3_000
+    package static let unacknowledged = TimeAmount.seconds(3)
 }
 
 /// What travels between nodes: 4 bytes of length, a kind, and for requests and replies an id.
