@@ -85,6 +85,8 @@ final class NodeLoop {
             storage: self.storage, logger: self.logger)
         self.store.watch(every: self.options.checkStateSeconds)
         self.member?.watchdog = self.watchdog
+        // What comes in the first turn is logged before its end.
+        self.member?.noteForLog()
         self.logger.notice("\(identity), start \(identity.incarnation)")
     }
 
