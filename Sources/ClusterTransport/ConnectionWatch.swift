@@ -13,9 +13,13 @@ import NIOPosix
 struct AcknowledgementWatch {
     /// Since when something has been on its way and nothing of it was acknowledged.
     private var since: NIODeadline?
+    private var lastLook: NIODeadline?
 
     /// `unacknowledged` segments; the last acknowledgement came `silence` ago.
     mutating func isLost(unacknowledged: UInt32, silence: TimeAmount, now: NIODeadline) -> Bool {
+        // After a standstill of this process nobody knows what is late: what is on its way may have been sent just now.
+        if let lastLook, now - lastLook >= TransportLimits.watchInterval * 4 { self.since = nil }
+        self.lastLook = now
         guard unacknowledged > 0 else {
             self.since = nil
             return false

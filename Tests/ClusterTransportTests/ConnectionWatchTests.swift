@@ -40,6 +40,17 @@ import Testing
                 == 33_000)
     }
 
+    /// This process stood still for ten seconds; meanwhile everything was acknowledged, and now something new is on its way.
+    @Test func aStandstillOfOurOwnIsNoSilence() {
+        var watch = AcknowledgementWatch()
+        let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+        let looks = [(0, 10), (10_000, 9900), (10_250, 10_150)].map { (time: Int64, silence: Int64) in
+            watch.isLost(
+                unacknowledged: 1, silence: .milliseconds(silence), now: start + .milliseconds(time))
+        }
+        #expect(looks == [false, false, false])
+    }
+
     @Test func aConnectionThatFallsSilentInTheMiddleIsLost() {
         #expect(
             self.lost(within: 60_000, unacknowledged: { _ in 2 }, lastAcknowledged: { min($0, 10_000) }) == 13_000)
