@@ -173,8 +173,26 @@ extension RaftNode {
 
     /// Again with each heartbeat, which goes before it: it may be lost, or come when the target does not follow yet.
     mutating func tellHeir(_ target: NodeID) {
-        self.leaseBlock = (target, self.heartbeatRound)
+        self.leaseBlock = (target, self.heartbeatRound, self.now)
         self.send(.timeoutNow(round: self.heartbeatRound), to: target)
+    }
+
+    /// What was told the heir of a transfer may still make it campaign, and no lease of this node holds.
+    var isLeaseBlocked: Bool {
+        guard let block = self.leaseBlock else { return false }
+        return (self.progress[block.node]?.answeredRound ?? 0) <= block.round
+    }
+
+    /// The heir did not take over and does not answer any more: it may be gone for good, and this node would lead without a lease
+    /// for as long. A term of its own makes void what the heir was told. Nobody else leads: whoever hears of it votes for this
+    /// node, because it is the leader that asks.
+    mutating func takeBackTransfer() -> Bool {
+        guard self.transfer == nil, self.isLeaseBlocked, let block = self.leaseBlock,
+            self.now - block.told >= self.limits.electionTicksMinimum
+        else { return false }
+        self.becomeFollower(term: self.term, leader: nil)
+        self.campaign(force: true)
+        return true
     }
 
     mutating func timeoutNow(_ message: Message, round: UInt64) {

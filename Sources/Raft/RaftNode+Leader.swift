@@ -6,6 +6,7 @@ extension RaftNode {
             return self.becomeFollower(term: self.term, leader: nil)
         }
         if let transfer = self.transfer, self.now >= transfer.deadline { self.transfer = nil }
+        if self.takeBackTransfer() { return }
         if self.now - self.lastBroadcast >= self.limits.heartbeatTicks { self.broadcastHeartbeat() }
         if !self.latePeers.isEmpty, self.now - self.lastLateAppend >= self.limits.lateAppendTicks {
             self.lastLateAppend = self.now

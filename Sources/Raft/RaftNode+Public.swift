@@ -33,9 +33,7 @@ extension RaftNode {
     package var leaseStart: Tick? {
         guard self.isLeader else { return nil }
         if let transfer = self.transfer, transfer.isSent, !self.defects.contains(.leaseDuringTransfer) { return nil }
-        if let block = self.leaseBlock, !self.defects.contains(.leaseDuringTransfer) {
-            guard let peer = self.progress[block.node], peer.answeredRound > block.round else { return nil }
-        }
+        if self.isLeaseBlocked, !self.defects.contains(.leaseDuringTransfer) { return nil }
         return self.quorumTick { $0.answeredHeartbeatSent }
     }
 

@@ -72,8 +72,8 @@ package struct RaftNode: Sendable {
     /// an entry is committed when a quorum has it, whichever that is. The shell's to say; leaders use it.
     package var latePeers: Set<NodeID> = []
     var lastLateAppend: Tick = 0
-    /// After a `timeoutNow` in this term: who must have answered a later round before the lease holds again.
-    var leaseBlock: (node: NodeID, round: UInt64)?
+    /// After a `timeoutNow` in this term: who must have answered a later round before the lease holds again, and when it was told.
+    var leaseBlock: (node: NodeID, round: UInt64, told: Tick)?
 
     // Followers.
     /// The last heartbeat round of the present leader.

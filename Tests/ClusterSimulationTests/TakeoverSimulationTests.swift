@@ -29,8 +29,9 @@ import Testing
     }
 
     /// Seeds that found something once. Any change of the simulation gives a seed another meaning, so that each has a safeguard
-    /// in `TakeoverMutation`, too. 1874: a write of the node's own earlier term landed after it had taken the fence again.
-    @Test(arguments: [UInt64(1874)])
+    /// in `TakeoverMutation`, or a test of its own, too. 1874: a write of the node's own earlier term landed after it had taken the fence again. The others: a
+    /// move to a node that lost its state left a leader without a lease, for ever (LeaseTests, too).
+    @Test(arguments: [UInt64(1874), 33_061, 44_925, 64_705])
     func whatWasFoundStaysAway(seed: UInt64) { #expect(Self.run(seed, 60).violation == nil) }
 
     @Test func aSeedReplaysToTheLastBit() {

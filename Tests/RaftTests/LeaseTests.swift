@@ -345,6 +345,30 @@ import Testing
         #expect(status().lastCaughtUp! >= cluster.now - 200)
     }
 
+    /// Found by the simulator: the heir lost its power in the middle of a move and never came back as the node that it was. The
+    /// leader led on without a lease, and nobody served.
+    @Test func anHeirThatIsGoneForGoodDoesNotTakeTheLeaseAlong() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(100)
+        cluster.isolated = [3]
+        cluster.step(1, .transferLeadership(to: 3))
+        let timeoutNow = cluster.queue.first { if case .timeoutNow = $0.body { true } else { false } }
+        cluster.pass(3000, only: [1, 2])
+        #expect(cluster[1].isLeader)
+        #expect(cluster[1].term == 2, "a term in which nobody was told to take over")
+        #expect(cluster[1].leaseStart != nil)
+        cluster.propose("x", to: 1, token: 4)
+        cluster.pass(100, only: [1, 2])
+        #expect(cluster.proposals[4] != nil)
+        // What the heir was told in the term before may come now: nobody follows it.
+        cluster.isolated = []
+        cluster.step(3, .receive(timeoutNow!))
+        cluster.pass(300)
+        #expect(cluster[1].isLeader)
+        #expect(cluster[1].leaseStart != nil)
+    }
+
     @Test func anUnansweredTransferIsGivenUpAndTheLeaseReturns() {
         var cluster = Lockstep(voters: [1, 2, 3])
         cluster.elect(1)
