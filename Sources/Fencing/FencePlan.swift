@@ -81,8 +81,7 @@ package struct FencePlan: Equatable, Sendable {
         switch (self.stage, answer) {
         case (.inspecting, .state(let state)):
             if let refusal = self.refusal(state) { return refusal }
-            let keys = state.keys + (state.reservation.map { [$0.key] } ?? [])
-            let nodes = Set(keys.compactMap { FenceKey(raw: $0)?.node }).subtracting([self.key.node])
+            let nodes = Set(state.allKeys.compactMap { FenceKey(raw: $0)?.node }).subtracting([self.key.node])
             self.evicted = nodes.sorted(by: >)
             self.drainsFirst = state.hasOlderKey(than: self.key) && !self.defects.contains(.skipOwnDrain)
             return self.evictNext()

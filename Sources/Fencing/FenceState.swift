@@ -24,24 +24,27 @@ package struct FenceState: Equatable, Sendable {
         self.reservation = reservation
     }
 
+    /// Those that are registered, and the one that holds: a ghost may hold without being registered.
+    package var allKeys: [UInt64] { self.keys + (self.reservation.map { [$0.key] } ?? []) }
+
     /// The holder, when it is one of us.
     package var holder: FenceKey? { self.reservation.flatMap { FenceKey(raw: $0.key) } }
 
     /// Every key, registered or holding, that has not our magic.
     package var foreignKeys: [UInt64] {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).filter { FenceKey(raw: $0) == nil }
+        self.allKeys.filter { FenceKey(raw: $0) == nil }
     }
 
     /// The newest term that left a key here.
     package var newest: FenceKey? {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).compactMap { FenceKey(raw: $0) }.max {
+        self.allKeys.compactMap { FenceKey(raw: $0) }.max {
             $0.term < $1.term
         }
     }
 
     /// Whether the node of `key` left a key of an earlier term here: what it had in flight then may still land.
     package func hasOlderKey(than key: FenceKey) -> Bool {
-        (self.keys + (self.reservation.map { [$0.key] } ?? [])).compactMap { FenceKey(raw: $0) }
+        self.allKeys.compactMap { FenceKey(raw: $0) }
             .contains { $0.node == key.node && $0.term < key.term }
     }
 
