@@ -210,16 +210,20 @@ class Bench:
 def play(laboratory, words, say):
     parser = argparse.ArgumentParser(prog="cluster/lab bench")
     parser.add_argument("--cluster", action="store_true", help="what replicating a handle costs, instead")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", metavar="DIRECTORY", help="with --cluster: other programs, whose cluster takes turns with this one")
+    parser.add_argument("--rounds", type=int, help="3; of pairs with --cluster 12")
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     options = parser.parse_args(words)
+    options.rounds = options.rounds or (12 if options.cluster else 3)
+    if options.against and not options.cluster:
+        parser.error("--against goes with --cluster")
     if os.geteuid() != 0:
         raise LabError("this needs root for a mount of its own: run it with sudo")
     if options.cluster:
         from . import bench_cluster  # it stands on this module
 
         laboratory.record.lock()
-        return bench_cluster.play(laboratory, options.seconds, say)
+        return bench_cluster.play(laboratory, options, say)
     bench = Bench(f"{laboratory.record.identity}-bench", laboratory.binaries)
     bench.record.lock()
     try:
