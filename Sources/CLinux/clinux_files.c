@@ -37,6 +37,7 @@ _Static_assert(MAX_HANDLE_SZ == 128, "clinux_handle holds every handle");
 
 const int clinux_o_path = O_PATH;
 const int clinux_o_tmpfile = O_TMPFILE;
+const uint32_t clinux_st_nosuid = ST_NOSUID;
 const uint32_t clinux_utime_omit = UTIME_OMIT;
 const uint32_t clinux_utime_now = UTIME_NOW;
 const int clinux_rwf_nowait = RWF_NOWAIT;
@@ -270,6 +271,7 @@ long clinux_statfs(int descriptor, clinux_filesystem *out) {
     out->inodes_free = s.f_ffree;
     out->name_max = (uint64_t)s.f_namelen;
     memcpy(out->fsid, &s.f_fsid, sizeof out->fsid);
+    out->flags = (uint32_t)s.f_flags;
     return 0;
 }
 

@@ -56,6 +56,6 @@ extension OpenFile {
             }
         }
         try ExtendedAttributes.removeAll(to)
-        try ExtendedAttributes.set(try ExtendedAttributes.list(from), on: to)
+        try ExtendedAttributes.copyAll(from: from, to: to)
     }
 }

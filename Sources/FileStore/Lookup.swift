@@ -42,6 +42,7 @@ extension Volume {
         // A spelling that is gone comes from an index that missed a change of its own clock tick: read it anew, once.
         for _ in 0..<2 {
             guard let spelling = try self.spelling(of: path.name, in: parent.number) else { break }
+            try self.checkVisible(spelling, isInRoot: path.isInRoot)
             let result = self.openBeneath(parent.number, spelling, clinux_o_path)
             if result >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: result)), parent: nil) }
             guard failed(result, ENOENT) else { throw Self.pathError(result) }
@@ -59,10 +60,11 @@ extension Volume {
         guard failed(exact, ENOENT), !self.options.isCaseSensitive else { throw Self.parentError(exact) }
         var current = try Descriptor(
             result: self.openBeneath(self.root.number, [], clinux_o_path | O_DIRECTORY), "open the share's root")
-        for component in path.split(separator: UInt8(ascii: "/")) {
+        for (level, component) in path.split(separator: UInt8(ascii: "/")).enumerated() {
             let name = Array(component)
             var result = self.openBeneath(current.number, name, clinux_o_path | O_DIRECTORY)
             if failed(result, ENOENT), let spelling = try self.spelling(of: name, in: current.number) {
+                try self.checkVisible(spelling, isInRoot: level == 0)
                 result = self.openBeneath(current.number, spelling, clinux_o_path | O_DIRECTORY)
             }
             guard result >= 0 else { throw Self.parentError(result) }
@@ -71,10 +73,16 @@ extension Volume {
         return current
     }
 
-    /// The server's own directory is nobody's to name.
+    /// The server's own directory is nobody's to name, as the wire spells it.
     func checkVisible(_ path: [UInt8]) throws(FileError) {
         guard self.hidesOwnDirectory, OwnDirectory.holds(path) else { return }
         throw FileError(.accessDenied, "name the server's own directory")
+    }
+
+    /// Nor as it is spelled on disk. Each name that stands for another (a short one, one that a client mapped) comes
+    /// here with that one before it is opened or made.
+    func checkVisible(_ spelling: [UInt8], isInRoot: Bool) throws(FileError) {
+        if isInRoot { try self.checkVisible(spelling) }
     }
 
     /// What openat2 says of a whole path. A missing end is not an error here.

@@ -16,8 +16,8 @@ extension Volume {
                 throw try self.reparsePoint(before: request.path) ?? error
             }
             if let target = found.target.take() {
-                if let mark = request.creationMark, mark.isReplay, request.disposition != .open,
-                    request.disposition != .overwrite, try mark.isOn(target.number)
+                if let mark = request.repeatedCreation, try mark.isOn(target.number),
+                    try FileStatus(target).isDirectory == request.options.contains(.directoryFile)
                 {
                     return try self.createAgain(target, request)
                 }
@@ -153,7 +153,10 @@ extension Volume {
         if self.options.givesShortNames, request.posix == nil {
             name = self.tunnel.long(for: name, in: try FileStatus(parent).inode)
         }
-        let mode = request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode)
+        try self.checkVisible(name, isInRoot: request.path.isInRoot)
+        let mode = try self.keptMode(
+            request.posix?.mode ?? (makesDirectory ? self.options.directoryMode : self.options.fileMode),
+            isDirectory: makesDirectory)
         return try Makings.shared.making(name, in: parent) { () throws(FileError) -> OpenResult? in
             try self.create(name, mode, in: parent, ignoresCase: ignoresCase, request, security)
         }
@@ -170,10 +173,12 @@ extension Volume {
                 return nil
             }
             return try self.indexes.change(parent.number, adding: name) { () throws(FileError) -> Descriptor? in
-                if !makesDirectory, let mark = request.creationMark {
-                    return try self.make(parent.number, name, mode, marked: mark)
+                switch (makesDirectory, request.creationMark) {
+                case (true, .some(let mark)): try self.makeFolder(parent.number, name, mode, marked: mark)
+                case (true, nil): try self.makeFolder(parent.number, name, mode)
+                case (false, .some(let mark)): try self.make(parent.number, name, mode, marked: mark)
+                case (false, nil): try self.make(parent.number, name, mode)
                 }
-                return try self.make(parent.number, name, mode, isDirectory: makesDirectory)
             }
         }
         guard let made else { return nil }
@@ -188,23 +193,19 @@ extension Volume {
         }
     }
 
-    /// What an earlier life of this server made for the same request, and may not have finished. Only files are marked.
+    /// What an earlier life of this server made for the same request, and may not have finished.
     private func createAgain(_ target: consuming Descriptor, _ request: OpenRequest) throws(FileError) -> OpenResult {
         let (request, security) = try self.authorizeCreation(request)
+        guard !request.options.contains(.directoryFile) else {
+            // Before it was finished somebody may have looked what it hands down.
+            defer { self.directorySecurities.forgetAll() }
+            return try self.finishCreation(target, request, security)
+        }
         let file = try target.reopened(O_RDWR, "open the file of a repeated create")
         return try self.finishCreation(file, request, security)
     }
 
-    private func make(
-        _ parent: Int32, _ name: [UInt8], _ mode: UInt32, isDirectory: Bool
-    ) throws(FileError) -> Descriptor? {
-        if isDirectory {
-            let result = withTerminated(name) { clinux_mkdirat(parent, $0, mode) }
-            if failed(result, EEXIST) { return nil }
-            try check(result, "make a directory")
-            return try Descriptor(
-                result: self.openBeneath(parent, name, clinux_o_path | O_DIRECTORY), "open the new directory")
-        }
+    private func make(_ parent: Int32, _ name: [UInt8], _ mode: UInt32) throws(FileError) -> Descriptor? {
         let flags = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY
         let result = withTerminated(name) { clinux_openat(parent, $0, flags, mode) }
         if failed(result, EEXIST) { return nil }
@@ -222,7 +223,7 @@ extension Volume {
         }
         // Not every file system makes files without a name.
         if failed(result, EOPNOTSUPP) || failed(result, EISDIR) {
-            guard let made = try self.make(parent, name, mode, isDirectory: false) else { return nil }
+            guard let made = try self.make(parent, name, mode) else { return nil }
             try mark.write(made.number)
             return made
         }

@@ -17,6 +17,11 @@ package struct OpenRequest: Sendable {
     package var extendedAttributes: [ExtendedAttribute] = []
     /// Left on what this request creates, and known again when it comes a second time.
     package var creationMark: CreationMark?
+    /// The mark where the request comes a second time, and may have created before what it finds now.
+    var repeatedCreation: CreationMark? {
+        guard let mark = self.creationMark, mark.isReplay else { return nil }
+        return self.disposition == .open || self.disposition == .overwrite ? nil : mark
+    }
     /// A POSIX open: names are what they are spelled, and what is created gets this mode.
     package var posix: POSIXOpen?
 
@@ -180,6 +185,11 @@ package enum FileStoreLimits {
     package static let streamCopyBytes = 64 << 20
     /// A large stream that is nobody's is swept once it is so old.
     package static let streamSweepSeconds: Int64 = 600
+    /// A folder that a crash kept from its name is swept once it is so old.
+    package static let folderSweepSeconds: Int64 = 600
+    /// Streams of one file of which it is known which request made them. At it the oldest is forgotten: its request,
+    /// should it come again, collides.
+    package static let markedStreams = 8
     /// An extended attribute; larger is STATUS_EA_TOO_LARGE.
     package static let extendedAttributeBytes = 65535
     /// All names of one file's extended attributes; Linux's XATTR_LIST_MAX.
@@ -196,6 +206,8 @@ package enum FileStoreLimits {
     package static let tunneledNames = 1024
     /// Files whose attributes are kept in memory (200 bytes each); what was not used for longest goes.
     package static let cachedAttributes = 16384
+    /// Entries of a security descriptor that is kept in memory (100 bytes each); one with more is read anew each time.
+    package static let keptSecurityEntries = 64
     /// Directories whose security descriptor is kept by their path (`DirectorySecurities`); at it all are read anew.
     package static let directorySecurities = 1024
     /// Directories that an open keeps in mind for `flushName`. At it the oldest is forgotten: whoever renames that often

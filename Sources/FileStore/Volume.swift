@@ -54,7 +54,7 @@ import Synchronization
 /// A `Volume` holds a descriptor of its root: what is mounted over the path later does not matter, and nothing is ever
 /// resolved outside of it (`openat2` with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS). Symbolic links are
 /// never followed; they are shown as reparse points that can be opened with FILE_OPEN_REPARSE_POINT, renamed and deleted.
-/// The process needs root (handles, `security.*` attributes, other owners' files) and a umask of 0.
+/// The process needs root (handles, `security.*` attributes, other owners' files) and a umask of 0, as smbserverd has it.
 package final class Volume: Sendable {
     package struct Options: Sendable {
         package var isReadOnly = false
@@ -71,6 +71,8 @@ package final class Volume: Sendable {
         /// Names that have not the 8.3 form can be opened by one that has.
         package var givesShortNames = false
         package var refusesStreams = false
+        /// What an administrator should know of, and no client waits for.
+        package var log: @Sendable (String) -> Void = { _ in }
 
         package init(label: String) { self.label = label }
     }
@@ -111,12 +113,14 @@ package final class Volume: Sendable {
     let attributeCache = AttributeCache()
     let directorySecurities = DirectorySecurities()
 
-    package convenience init(root path: String, options: Options) throws(FileError) {
+    /// - Parameter isServed: this process serves the share, and what an earlier one left unfinished is undone. Else a
+    ///   server may be at it just now.
+    package convenience init(root path: String, options: Options, isServed: Bool = true) throws(FileError) {
         try self.init(
             root: try Descriptor(
                 result: clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open the share's directory"),
             options: options)
-        if !options.isReadOnly { try self.undoUnfinishedMoves() }
+        if isServed, !options.isReadOnly { try self.undoUnfinishedMoves() }
     }
 
     /// - Parameter canClone: whether the file system shares blocks, where that is known; else it is tried out.

@@ -112,6 +112,37 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         #expect(scratch.status { try file.setSecurityDescriptor([1, 2, 3], parts: .dacl) } == .invalidSecurityDescr)
     }
 
+    /// READ_CONTROL, which anybody has, is enough to ask for the label: [MS-FSA] 2.1.5.14. What is audited stands beside it.
+    @Test func aLabelIsToldWithoutTheAuditList() throws {
+        let scratch = try Scratch()
+        let file = try scratch.open("f", .create).file
+        let audit = ACE(kind: .systemAudit, flags: .failedAccess, mask: .fileAll, sid: .everyone)
+        // Medium integrity, S-1-16-8192.
+        let label = ACE(kind: .systemMandatoryLabel, mask: .readData, sid: SID(16, [8192]))
+        func sacl(_ parts: SecurityParts) throws -> [ACE]? {
+            let bytes = try file.securityDescriptor(parts)
+            let told = try SecurityDescriptor(parsing: bytes.span.bytes)
+            #expect(told.control.contains(.saclPresent) == (told.sacl != nil))
+            #expect(told.dacl == nil)
+            return told.sacl?.entries
+        }
+        func set(_ entries: [ACE]) throws {
+            var writer = WireWriter()
+            SecurityDescriptor(owner: nil, group: nil, sacl: ACL(entries: entries), dacl: nil).encode(into: &writer)
+            try file.setSecurityDescriptor(writer.bytes, parts: .sacl)
+        }
+        #expect(try sacl(.label) == nil)
+        try set([audit, label, audit])
+        #expect(try sacl(.label) == [label])
+        #expect(try sacl([.label, .owner]) == [label])
+        #expect(try sacl(.sacl) == [audit, label, audit])
+        #expect(try sacl([.sacl, .label]) == [audit, label, audit])
+        #expect(try sacl(.owner) == nil)
+        try set([audit])
+        #expect(try sacl(.label) == nil)
+        #expect(try sacl(.sacl) == [audit])
+    }
+
     /// What others made, without a descriptor, has what it would have inherited here; the root's default reaches all.
     @Test func whatHasNoSecurityInherits() throws {
         let scratch = try Scratch()
@@ -155,6 +186,28 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         #expect(security.dacl?.entries == [])
         #expect(security.control.contains(.daclPresent))
         #expect(security.owner == .administrators)
+    }
+
+    /// An entry grows when its creator is put in, and on a directory becomes two.
+    @Test(arguments: [(false, 2730), (true, 1489)])
+    func whatIsTooMuchToInheritGrantsNothing(isDirectory: Bool, longest: Int) throws {
+        let entry = ACE(
+            kind: .accessAllowed, flags: [.objectInherit, .containerInherit], mask: .fileAll, sid: .creatorOwner)
+        func child(of count: Int) -> SecurityDescriptor {
+            let parent = SecurityDescriptor(
+                owner: nil, group: nil, dacl: ACL(entries: [ACE](repeating: entry, count: count)))
+            return .inherited(
+                from: parent, owner: .unixUser(1000), group: .unixGroup(1000), isDirectory: isDirectory)
+        }
+        for (count, grants) in [(longest, true), (longest + 1, false), (3200, false)] {
+            let made = child(of: count)
+            #expect(made.dacl?.entries.isEmpty != grants)
+            #expect(made.control.contains(.daclPresent))
+            #expect(made.owner == (grants ? .unixUser(1000) : .administrators))
+            // It is what it is told as.
+            let told = try SecurityPieces(made).descriptor()
+            #expect(told.dacl == made.dacl)
+        }
     }
 
     @Test func posixModesAsSecurity() throws {
@@ -289,5 +342,27 @@ private func accessEntries(of pieces: SecurityPieces) throws -> [[UInt8]] {
         for name in ["", String(repeating: "x", count: 255), "a\0b"] { #expect(set(name) == .invalidEaName) }
         // smbtorture's smb2.ea.acl_xattr.
         for name in ["DOSATTRIB", "DosStream.x:$DATA", "bigSTREAM.x:$DATA"] { #expect(set(name) == .accessDenied) }
+    }
+
+    /// No more is read than can be told: with the first that does not fit it ends.
+    @Test func extendedAttributesUpToALimit() throws {
+        let scratch = try Scratch()
+        let file = try scratch.open("f", .create).file
+        func attribute(_ name: String, _ byte: UInt8) -> FileStore.ExtendedAttribute {
+            FileStore.ExtendedAttribute(
+                name: Array(name.utf8), value: [UInt8](repeating: byte, count: byte == 0 ? 0 : 100))
+        }
+        try file.setExtendedAttributes([attribute("a", 1), attribute("b", 2), attribute("c", 3)])
+        // 110 bytes each.
+        let all = try file.extendedAttributes()
+        #expect(all.count == 3)
+        #expect(try file.extendedAttributes(limit: 330) == all)
+        #expect(try file.extendedAttributes(limit: 219) == Array(all[..<2]))
+        #expect(try file.extendedAttributes(limit: 0) == Array(all[..<1]))
+        let names = ["C", "x", "a"].map { Array($0.utf8) }
+        let asked = [attribute("C", 3), attribute("x", 0), attribute("a", 1)]
+        #expect(try file.extendedAttributes(named: names) == asked)
+        #expect(try file.extendedAttributes(named: names, limit: 109) == Array(asked[..<1]))
+        #expect(try file.extendedAttributes(named: names, limit: 115) == Array(asked[..<2]))
     }
 }

@@ -85,7 +85,7 @@ import Testing
 
     @Test func theModeIsWhatTheClientSays() throws {
         let scratch = try Scratch()
-        #expect(try self.open(scratch, "f", mode: 0o4751).information.mode == 0o104751)
+        #expect(try self.open(scratch, "f", mode: 0o1751).information.mode == 0o101751)
         #expect(try self.open(scratch, "d", mode: 0o1770, options: .directoryFile).information.mode == 0o041770)
         let file = try self.open(scratch, "f", .open).file
         try file.setMode(0o600)
@@ -96,6 +96,39 @@ import Testing
         let information = try file.information()
         #expect(information.uid == 1234)
         #expect(information.gid == 4321)
+    }
+
+    /// What clients make is root's: a set-user-ID program would run as root, for whoever may log in on the host.
+    @Test(.enabled(if: canMountXFS(), "needs root, loop devices and XFS"))
+    func noClientMakesAProgramThatRunsAsRoot() throws {
+        let image = try Image()
+        do {
+            let volume = try image.mount()
+            func open(_ path: String, mode: UInt32, options: CreateOptions = []) throws -> OpenResult {
+                var request = OpenRequest(
+                    path: try NTPath(path), access: .readData, disposition: .openIf, options: options)
+                request.posix = POSIXOpen(mode: mode)
+                return try volume.open(request)
+            }
+            for bits: UInt32 in [0o4000, 0o2000, 0o6000] {
+                let made = try open("f\(bits)", mode: bits | 0o755)
+                #expect(made.information.mode == 0o100755)
+                try made.file.setMode(bits | 0o1711)
+                #expect(try made.file.information().mode == 0o101711)
+            }
+            // Of a folder set-group-ID says whose is what is made in it.
+            let folder = try open("d", mode: 0o2775, options: .directoryFile)
+            #expect(folder.information.mode == 0o042775)
+            try folder.file.setMode(0o2770)
+            #expect(try folder.file.information().mode == 0o042770)
+            // A cluster's LUN is mounted so: nothing on it is run as somebody else.
+            try #require(run("mount", "-o", "remount,bind,nosuid", "\(image.directory)/mount") == 0)
+            let kept = try open("kept", mode: 0o6755)
+            #expect(kept.information.mode == 0o106755)
+            try kept.file.setMode(0o4711)
+            #expect(try kept.file.information().mode == 0o104711)
+        }
+        try image.leave()
     }
 
     @Test func aNewDirectoryKeepsItsParentsGroup() throws {

@@ -1,5 +1,6 @@
 import Glibc
 import SMB2Wire
+import Synchronization
 import Testing
 
 @testable import FileStore
@@ -101,6 +102,77 @@ struct StreamMoveTests {
         try image.leave()
         defer { try? image.leave() }
         try self.expectAfter(try image.mount(), image, size)
+    }
+
+    /// What lies among the notes and is none stops nobody, and is nobody's to remove; the note beside it is followed.
+    @Test func aStrangeEntryAmongTheNotesStopsNothing() throws {
+        let image = try Image()
+        let path = "\(image.directory)/mount/.holdfast/moves"
+        let ids = (0..<4).map { String(repeating: "\($0)", count: 32) }
+        do {
+            let volume = try image.mount()
+            let stream = try self.open(volume, "f:s")
+            try self.write(stream, self.contents(11))
+            try volume.beginMakingUnnamed(stream, replaceExisting: true).run()
+            let folder = try volume.open(
+                OpenRequest(path: try NTPath("d"), access: .readData, disposition: .create, options: .directoryFile)
+            ).file
+            try #require(run("touch", "\(path)/\(ids[0])") == 0)
+            #expect(mkdir("\(path)/\(ids[1])", 0o700) == 0)
+            #expect(symlink("nonsense", "\(path)/\(ids[2])") == 0)
+            let mark = Hexadecimal.digits(LargeStreams.mark(folder.identity, Array("s".utf8)))
+            #expect(symlink(String(decoding: mark, as: UTF8.self), "\(path)/\(ids[3])") == 0)
+        }
+        try image.leave()
+        do {
+            _ = try image.mount()
+            let said = Said()
+            var options = Volume.Options(label: "next")
+            options.log = { line in said.lines.withLock { $0.append(line) } }
+            let volume = try Volume(root: "\(image.directory)/mount", options: options)
+            #expect(self.notes(image).sorted() == ids)
+            let lines = said.lines.withLock { $0 }
+            #expect(lines.count == ids.count)
+            for id in ids { #expect(lines.contains { $0.hasPrefix(id) }) }
+            #expect(try self.open(volume, "f", .open).information().endOfFile == 0)
+            #expect(try self.bytes(try self.open(volume, "f:s", .open)) == self.contents(11))
+            // Nor does one in the place of the notes.
+            try #require(run("rm", "-r", path) == 0)
+            try #require(run("touch", path) == 0)
+            _ = try Volume(root: "\(image.directory)/mount", options: options)
+            #expect(said.lines.withLock { $0.count } == ids.count + 1)
+        }
+        try image.leave()
+    }
+
+    private final class Said: Sendable {
+        let lines = Mutex<[String]>([])
+    }
+
+    /// `smbserverd snapshot` beside a server that is just moving a stream: to a process that does not serve the share the
+    /// move is none that a crash left. Another process's it is here by the name of its note.
+    @Test func whoDoesNotServeTheShareUndoesNothing() throws {
+        let image = try Image()
+        do {
+            let volume = try image.mount()
+            let root = "\(image.directory)/mount"
+            let stream = try self.open(volume, "f:s")
+            try self.write(stream, self.contents(11))
+            let move = try volume.beginMakingUnnamed(stream, replaceExisting: true)
+            try move.run()
+            let note = try #require(self.notes(image).first)
+            let others = String(repeating: "0", count: 32)
+            let moves = "\(root)/.holdfast/moves"
+            try #require(run("cp", "-P", "\(moves)/\(note)", "\(moves)/\(others)") == 0)
+            _ = try Volume(root: root, options: .init(label: "beside"), isServed: false)
+            #expect(self.notes(image).contains(others))
+            #expect(try self.open(volume, "f", .open).information().endOfFile == 11)
+            _ = try Volume(root: root, options: .init(label: "next"))
+            #expect(!self.notes(image).contains(others))
+            #expect(try self.open(volume, "f", .open).information().endOfFile == 0)
+            try move.undo()
+        }
+        try image.leave()
     }
 
     @Test(arguments: Self.sizes) func itIsCancelledOrUndone(size: Int) throws {

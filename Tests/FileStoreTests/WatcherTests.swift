@@ -135,6 +135,23 @@ import Testing
         #expect(try watcher.drain().isEmpty)
     }
 
+    /// What this process makes elsewhere and names here (MarkedFolders.swift) was empty: what is in it by now came later.
+    @Test func aFolderThatGetsItsNameHereIsLookedThrough() throws {
+        let (scratch, outside) = (try Scratch(), try Scratch())
+        let watcher = try DirectoryWatcher()
+        outside.makeDirectory("d")
+        outside.write("d/f")
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: [.fileName, .directoryName], recursive: true)
+        let made = DirectoryWatcher.Made(directory: root.fileID, name: Array("d".utf8))
+        #expect(watcher.begin(made))
+        #expect(rename("\(outside.path)/d", "\(scratch.path)/d") == 0)
+        watcher.end(made)
+        #expect(self.texts(try watcher.drain()) == ["added d", "added d\\f"])
+        scratch.write("d/g")
+        #expect(self.texts(try watcher.drain()) == ["added d\\g"])
+    }
+
     @Test func theWatchedDirectoryGoes() throws {
         let scratch = try Scratch()
         let watcher = try DirectoryWatcher()

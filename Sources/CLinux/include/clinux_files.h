@@ -98,8 +98,11 @@ long clinux_xfs_uuid(int descriptor, uint8_t *uuid);
 
 typedef struct {
     uint64_t type, block_size, fragment_size, blocks, blocks_free, blocks_available, inodes, inodes_free, name_max;
-    uint32_t fsid[2];
+    uint32_t fsid[2], flags;
 } clinux_filesystem;
+
+// Of `flags`: set-user-ID and set-group-ID bits mean nothing when a program starts.
+extern const uint32_t clinux_st_nosuid;
 
 long clinux_statfs(int descriptor, clinux_filesystem *out);
 

@@ -122,6 +122,7 @@ final class AttributeCache: Sendable {
         if let security = facts.security { return security }
         let moment = Moment()
         let security = try read()
+        if case .descriptor(let own) = security, !own.isKept { return security }
         facts.security = security
         self.keep(facts, status, readAt: moment)
         return security

@@ -18,6 +18,35 @@ package protocol OpenAuthority: Sendable {
     ) throws(FileError) -> (access: AccessMask, security: SecurityDescriptor)
 }
 
+extension SecurityDescriptor {
+    /// In place of a descriptor that is nonsense, or that cannot be: it must neither open a file to everybody nor keep
+    /// the administrators from repairing it.
+    fileprivate static let closed = SecurityDescriptor(
+        control: .daclPresent, owner: .administrators, group: .administrators, dacl: ACL(entries: []))
+
+    /// Whether it is kept in memory once it was read: a client may make many that are as long as there can be.
+    var isKept: Bool {
+        (self.dacl?.entries.count ?? 0) + (self.sacl?.entries.count ?? 0) <= FileStoreLimits.keptSecurityEntries
+    }
+
+    /// What somebody's file has of its directory's that was made by other means than this server.
+    static func inherited(
+        from parent: SecurityDescriptor, owner: SID, group: SID, isDirectory: Bool
+    ) -> SecurityDescriptor {
+        let heirs = ACLInheritance(owner: owner, group: group, isDirectory: isDirectory)
+        let isMarked = parent.control.contains(.daclAutoInherited)
+        let list = ACL(
+            revision: parent.dacl?.revision ?? 2,
+            entries: heirs.inherit(parent.dacl?.entries ?? [], isMarked: isMarked))
+        // An entry grows when its creator is put in, and on a directory becomes two. Made here, the file would have
+        // been refused.
+        guard list.isEncodable else { return .closed }
+        return SecurityDescriptor(
+            control: isMarked ? [.daclPresent, .daclAutoInherited] : .daclPresent, owner: owner, group: group,
+            dacl: list)
+    }
+}
+
 /// What `security.NTACL` said when it was read.
 enum KnownSecurity: Sendable {
     case absent
@@ -63,7 +92,7 @@ final class DirectorySecurities: Sendable {
         if let kept { return kept }
         let security = try read()
         self.entries.withLock { entries in
-            guard entries.generation == generation else { return }
+            guard entries.generation == generation, security.isKept else { return }
             if entries.known.count >= FileStoreLimits.directorySecurities { entries.known.removeAll() }
             entries.known[path] = (security, now)
         }
@@ -97,10 +126,7 @@ extension Volume {
                 return .descriptor(try own.descriptor())
             } catch {
                 guard error.code == 0 else { throw error }
-                // Nonsense must neither open a file to everybody nor keep the administrators from repairing it.
-                return .descriptor(
-                    SecurityDescriptor(
-                        control: .daclPresent, owner: .administrators, group: .administrators, dacl: ACL(entries: [])))
+                return .descriptor(.closed)
             }
         }
         if case .descriptor(let own) = known { return own }
@@ -113,14 +139,9 @@ extension Volume {
         guard case .everyone = self.options.defaultSecurity, let directory else {
             return self.rootSecurity(status)
         }
-        let parent = try self.directorySecurity(directory)
-        let owner = SID(host: status.raw.uid)
-        let heirs = ACLInheritance(owner: owner, group: SID(hostGroup: status.raw.gid), isDirectory: status.isDirectory)
-        let isMarked = parent.control.contains(.daclAutoInherited)
-        let entries = heirs.inherit(parent.dacl?.entries ?? [], isMarked: isMarked)
-        return SecurityDescriptor(
-            control: isMarked ? [.daclPresent, .daclAutoInherited] : .daclPresent, owner: owner, group: heirs.group,
-            dacl: ACL(revision: parent.dacl?.revision ?? 2, entries: entries))
+        return .inherited(
+            from: try self.directorySecurity(directory), owner: SID(host: status.raw.uid),
+            group: SID(hostGroup: status.raw.gid), isDirectory: status.isDirectory)
     }
 
     /// The descriptor of a directory by its path, which means another directory to a POSIX open than to others.

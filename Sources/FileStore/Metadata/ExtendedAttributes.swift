@@ -20,18 +20,64 @@ enum ExtendedAttributes {
         return !self.reserved.contains { lower.starts(with: $0) }
     }
 
-    static func list(_ descriptor: Int32) throws(FileError) -> [ExtendedAttribute] {
+    private static func exposedNames(_ descriptor: Int32) throws(FileError) -> [[UInt8]] {
+        try XAttr.names(descriptor).filter { self.isExposed($0) }
+    }
+
+    /// Those of these names, in that order and with an empty value where there is none; nil: all that there are. The last
+    /// is the first whose entry in a list of FILE_FULL_EA_INFORMATION ends beyond `limit` bytes: no more is read than can
+    /// be told.
+    static func list(
+        _ descriptor: Int32, named wanted: [[UInt8]]?, limit: Int
+    ) throws(FileError) -> [ExtendedAttribute] {
+        let present = try self.exposedNames(descriptor)
+        let asked: [(name: [UInt8], spelling: [UInt8]?)]
+        if let wanted {
+            let spellings = self.spellings(present)
+            asked = wanted.map { ($0, spellings[self.lowercased(self.prefix + $0)]) }
+        } else {
+            asked = present.map { (Array($0.dropFirst(self.prefix.count)), $0) }
+        }
         var all: [ExtendedAttribute] = []
-        for name in try XAttr.names(descriptor) where self.isExposed(name) {
-            guard let value = try XAttr.get(descriptor, name) else { continue }
-            all.append(ExtendedAttribute(name: Array(name.dropFirst(self.prefix.count)), value: value))
+        var byteCount = 0
+        for (name, spelling) in asked where byteCount <= limit {
+            var value: [UInt8]?
+            if let spelling { value = try XAttr.get(descriptor, spelling) }
+            // One that went meanwhile is answered only where it was asked for.
+            guard let value = value ?? (wanted == nil ? nil : []) else { continue }
+            let entry = SMB2Wire.ExtendedAttribute(name: name, value: value)
+            // A Linux attribute may be one byte too long to be told.
+            guard entry.isRepresentable else { continue }
+            all.append(ExtendedAttribute(name: name, value: value))
+            byteCount += entry.byteCount
         }
         return all
     }
 
+    /// All of one file's onto another that has none, one at a time in memory.
+    static func copyAll(from source: Int32, to target: Int32) throws(FileError) {
+        for name in try self.exposedNames(source) {
+            guard let value = try XAttr.get(source, name) else { continue }
+            try self.write(value, as: name, on: target)
+        }
+    }
+
+    private static func write(_ value: [UInt8], as name: [UInt8], on descriptor: Int32) throws(FileError) {
+        do {
+            try XAttr.set(descriptor, name, value)
+        } catch let error where [E2BIG, ERANGE].contains(error.code) {
+            throw FileError(.eaTooLarge, "an extended attribute too large for the file system")
+        }
+    }
+
+    /// By the names without their case. Of several that differ in it only, the first is meant.
+    private static func spellings(_ names: [[UInt8]]) -> [[UInt8]: [UInt8]] {
+        Dictionary(names.map { (self.lowercased($0), $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
     /// Each is set, or removed where its value is empty. Names are one whatever their case, [MS-FSCC] 2.4.16.
     static func set(_ attributes: [ExtendedAttribute], on descriptor: Int32) throws(FileError) {
-        var present = try XAttr.names(descriptor)
+        var present = self.spellings(try XAttr.names(descriptor))
         for attribute in attributes {
             let name = self.prefix + attribute.name
             guard !attribute.name.isEmpty, attribute.name.count <= self.nameBytes, !attribute.name.contains(0) else {
@@ -42,22 +88,29 @@ enum ExtendedAttributes {
                 throw FileError(.eaTooLarge, "an extended attribute too large")
             }
             let lower = self.lowercased(name)
-            let spelling = present.first { self.lowercased($0) == lower }
+            let spelling = present[lower]
             if attribute.value.isEmpty {
                 if let spelling { try XAttr.remove(descriptor, spelling) }
                 continue
             }
-            do {
-                try XAttr.set(descriptor, spelling ?? name, attribute.value)
-            } catch let error where [E2BIG, ERANGE].contains(error.code) {
-                throw FileError(.eaTooLarge, "an extended attribute too large for the file system")
-            }
-            if spelling == nil { present.append(name) }
+            try self.write(attribute.value, as: spelling ?? name, on: descriptor)
+            if spelling == nil { present[lower] = name }
         }
     }
 
+    /// The bytes of the list, with its own length field where it is not empty. No value is read for it.
+    static func listByteCount(_ descriptor: Int32) throws(FileError) -> Int {
+        var byteCount = 0
+        for name in try self.exposedNames(descriptor) {
+            guard let value = try XAttr.byteCount(descriptor, name) else { continue }
+            let entry = SMB2Wire.ExtendedAttribute(name: Array(name.dropFirst(self.prefix.count)), value: [])
+            byteCount += entry.byteCount + value
+        }
+        return byteCount == 0 ? 0 : byteCount + 4
+    }
+
     static func removeAll(_ descriptor: Int32) throws(FileError) {
-        for name in try XAttr.names(descriptor) where self.isExposed(name) { try XAttr.remove(descriptor, name) }
+        for name in try self.exposedNames(descriptor) { try XAttr.remove(descriptor, name) }
     }
 
     private static func lowercased(_ name: [UInt8]) -> [UInt8] {
@@ -70,18 +123,15 @@ extension OpenFile {
     package func extendedAttributeByteCount() throws(FileError) -> UInt32 {
         let number = self.handle.number
         return try self.volume.attributeCache.extendedAttributeSize(try FileStatus(self.handle)) {
-            () throws(FileError) in
-            let list = try ExtendedAttributes.list(number)
-            var size = 0
-            for attribute in list {
-                size += SMB2Wire.ExtendedAttribute(name: attribute.name, value: attribute.value).byteCount
-            }
-            return UInt32(clamping: list.isEmpty ? 0 : size + 4)
+            () throws(FileError) in UInt32(clamping: try ExtendedAttributes.listByteCount(number))
         }
     }
 
-    package func extendedAttributes() throws(FileError) -> [ExtendedAttribute] {
-        try ExtendedAttributes.list(self.handle.number)
+    /// Those of these names, each answered, or all (nil), until one ends beyond `limit` bytes of their list.
+    package func extendedAttributes(
+        named names: [[UInt8]]? = nil, limit: Int = .max
+    ) throws(FileError) -> [ExtendedAttribute] {
+        try ExtendedAttributes.list(self.handle.number, named: names, limit: limit)
     }
 
     package func setExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(FileError) {

@@ -12,10 +12,11 @@ extension FileInformation {
 }
 
 extension OpenFile {
-    /// Permission bits (07777).
+    /// Permission bits (07777), as far as they are kept.
     package func setMode(_ mode: UInt32) throws(FileError) {
         try self.volume.requireWritable()
-        try check(clinux_chmod(self.handle.number, mode & 0o7777), "change the mode")
+        let kept = try self.volume.keptMode(mode, isDirectory: try FileStatus(self.handle).isDirectory)
+        try check(clinux_chmod(self.handle.number, kept), "change the mode")
     }
 
     /// Nil: unchanged. A security descriptor that is stored names the same owner and group afterwards.
@@ -31,11 +32,26 @@ extension OpenFile {
 }
 
 extension Volume {
+    /// Set-user-ID and set-group-ID, which in a file's mode say as whom its program runs.
+    private static let setIDBits = UInt32(S_ISUID | S_ISGID)
+
+    /// What of a client's mode a file gets. The server's users are not the host's, and what they make is root's: where
+    /// the host would run such a program as its owner, no client may make one. Where nothing is run so (a cluster mounts
+    /// its LUN with `nosuid`) the bits are the clients' own concern. A folder's say whose is what is made in it.
+    func keptMode(_ mode: UInt32, isDirectory: Bool) throws(FileError) -> UInt32 {
+        let asked = mode & 0o7777
+        guard !isDirectory, asked & Self.setIDBits != 0 else { return asked }
+        var filesystem = clinux_filesystem()
+        try check(clinux_statfs(self.root.number, &filesystem), "statfs of the share")
+        return filesystem.flags & clinux_st_nosuid != 0 ? asked : asked & ~Self.setIDBits
+    }
+
     /// What mkdir(2) and open(2) leave out of the mode that they are given, and what a new directory took over from its
     /// parent (set-group-ID).
     func completeMode(_ made: Int32, _ mode: UInt32, _ status: FileStatus) throws(FileError) {
-        let inherited = status.isDirectory ? status.raw.mode & S_ISGID : 0
-        let wanted = mode & 0o7777 | inherited
+        let isDirectory = status.isDirectory
+        let inherited = isDirectory ? status.raw.mode & S_ISGID : 0
+        let wanted = try self.keptMode(mode, isDirectory: isDirectory) | inherited
         guard status.raw.mode & 0o7777 != wanted else { return }
         try check(clinux_chmod(made, wanted), "set the mode of a new file")
     }

@@ -10,7 +10,7 @@ package struct SecurityParts: OptionSet, Hashable, Sendable {
     package static let group = SecurityParts(rawValue: 2)
     package static let dacl = SecurityParts(rawValue: 4)
     package static let sacl = SecurityParts(rawValue: 8)
-    /// The mandatory label lives in the SACL.
+    /// The mandatory labels live in the SACL, and are everybody's to read who may read the DACL. [MS-FSA] 2.1.5.14.
     package static let label = SecurityParts(rawValue: 0x10)
     package static let protectedDACL = SecurityParts(rawValue: 0x8000_0000)
     package static let unprotectedDACL = SecurityParts(rawValue: 0x2000_0000)
@@ -100,6 +100,18 @@ struct SecurityPieces: Equatable, Sendable {
         return all
     }
 
+    /// The mandatory labels of a SACL alone, [MS-DTYP] 2.4.4.13; nil where it has none. What it audits beside them is a
+    /// privilege's to know.
+    private static func labels(of acl: [UInt8]) -> [UInt8]? {
+        let labels = self.entries(acl)?.filter { $0[0] == ACE.Kind.systemMandatoryLabel.rawValue } ?? []
+        guard !labels.isEmpty else { return nil }
+        var list = Array(acl[..<2])
+        list.append(little: UInt16(truncatingIfNeeded: labels.reduce(8) { $0 + $1.count }))
+        list.append(little: UInt16(truncatingIfNeeded: labels.count))
+        list.append(little: UInt16(0))
+        return labels.reduce(into: list) { $0 += $1 }
+    }
+
     /// Self-relative; `base` as in `init(parsing:)`.
     func encoded(offsetsFromBefore base: Int = 0) -> [UInt8] {
         var control = self.control | Self.selfRelative
@@ -130,8 +142,11 @@ struct SecurityPieces: Equatable, Sendable {
         if parts.contains(.owner) { result.owner = self.owner }
         if parts.contains(.group) { result.group = self.group }
         let saclBits = Self.saclPresent | Self.saclAutoInherited | Self.saclProtected
-        if !parts.isDisjoint(with: [.sacl, .label]) {
+        if parts.contains(.sacl) {
             result.sacl = self.sacl
+            result.control |= self.control & saclBits
+        } else if parts.contains(.label), let labels = self.sacl.flatMap({ Self.labels(of: $0) }) {
+            result.sacl = labels
             result.control |= self.control & saclBits
         }
         let daclBits = Self.daclPresent | Self.daclAutoInherited | Self.daclProtected

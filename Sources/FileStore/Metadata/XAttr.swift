@@ -28,6 +28,14 @@ enum XAttr {
         }
     }
 
+    /// Of the value; nil where there is none.
+    static func byteCount(_ descriptor: Int32, _ name: [UInt8]) throws(FileError) -> Int? {
+        let result = withTerminated(name) { clinux_getxattr(descriptor, $0, nil, 0) }
+        if failed(result, ENODATA) || failed(result, EOPNOTSUPP) { return nil }
+        try check(result, "read an extended attribute's size")
+        return result
+    }
+
     static func set(_ descriptor: Int32, _ name: [UInt8], _ value: [UInt8]) throws(FileError) {
         let result = withTerminated(name) { clinux_setxattr(descriptor, $0, value, value.count, 0) }
         try check(result, "write an extended attribute")

@@ -134,6 +134,8 @@ package struct NTPath: Hashable, Sendable {
     }
 
     package var isRoot: Bool { self.bytes.isEmpty }
+    /// Its directory is the root.
+    var isInRoot: Bool { self.lastStart == 0 }
     /// The last component, as bytes.
     package var name: [UInt8] { Array(self.bytes[self.lastStart...]) }
     /// The path of the directory that holds it; the root's is the root.

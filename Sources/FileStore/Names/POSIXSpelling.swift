@@ -50,6 +50,7 @@ extension Volume {
         guard failed(exact, ENOENT) else { throw Self.pathError(exact) }
         let parent = try self.findDirectoryExactly(path.parentBytes)
         for name in [path.name, POSIXSpelling.original(path.name)].compactMap(\.self) {
+            try self.checkVisible(name, isInRoot: path.isInRoot)
             let result = self.openBeneath(parent.number, name, clinux_o_path)
             if result >= 0 { return Found(target: Descriptor(number: Int32(truncatingIfNeeded: result)), parent: nil) }
             guard failed(result, ENOENT) else { throw Self.pathError(result) }
@@ -64,10 +65,11 @@ extension Volume {
         guard failed(exact, ENOENT) else { throw Self.parentError(exact) }
         var current = try Descriptor(
             result: self.openBeneath(self.root.number, [], clinux_o_path | O_DIRECTORY), "open the share's root")
-        for component in path.split(separator: UInt8(ascii: "/")) {
+        for (level, component) in path.split(separator: UInt8(ascii: "/")).enumerated() {
             let name = Array(component)
             var result = self.openBeneath(current.number, name, clinux_o_path | O_DIRECTORY)
             if failed(result, ENOENT), let original = POSIXSpelling.original(name) {
+                try self.checkVisible(original, isInRoot: level == 0)
                 result = self.openBeneath(current.number, original, clinux_o_path | O_DIRECTORY)
             }
             guard result >= 0 else { throw Self.parentError(result) }

@@ -118,7 +118,6 @@ package final class DirectoryCursor: Sendable {
             return nil
         }
         let directory = self.file.handle.number
-        if self.hidesOwnDirectory, OwnDirectory.isName(name) { return nil }
         if let entry = try self.entry(name) { return entry }
         if self.file.isPOSIX, let original = POSIXSpelling.original(name) { return try self.entry(original) }
         guard !self.file.volume.options.isCaseSensitive, !self.file.isPOSIX,
@@ -138,14 +137,14 @@ package final class DirectoryCursor: Sendable {
             onDisk.append(contentsOf: bytes)
         }) {
             guard !name.isEmpty, state.pattern.matches(name) else { continue }
-            if self.hidesOwnDirectory, OwnDirectory.isName(onDisk) { continue }
             if let entry = try self.entry(onDisk, shown: name) { return entry }
         }
         return nil
     }
 
-    /// Nil where it went meanwhile.
+    /// Nil where it went meanwhile, and of the server's own directory, by whatever name it was asked for.
     private func entry(_ onDisk: [UInt8], shown: [UInt16]? = nil) throws(FileError) -> DirectoryEntry? {
+        if self.hidesOwnDirectory, OwnDirectory.isName(onDisk) { return nil }
         let directory = self.file.handle.number
         guard let status = try FileStatus(directory: directory, entry: onDisk) else { return nil }
         if let visible = self.visible, try !self.shows(onDisk, status, visible) { return nil }

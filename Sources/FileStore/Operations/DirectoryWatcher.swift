@@ -396,12 +396,12 @@ package final class DirectoryWatcher: Sendable {
                 continue
             }
             guard let known = state.interests[notice.directory] else { continue }
-            if notice.says(IN_ATTRIB) || notice.says(IN_MODIFY), !state.making.isEmpty,
-                let inode = state.inodes[notice.directory],
-                state.making[Made(directory: inode, name: notice.name)] != nil
-            {
-                continue
-            }
+            let isBeingMade =
+                !state.making.isEmpty
+                && state.inodes[notice.directory].map {
+                    state.making[Made(directory: $0, name: notice.name)] != nil
+                } == true
+            if notice.says(IN_ATTRIB) || notice.says(IN_MODIFY), isBeingMade { continue }
             let interests = known.map { Interest(watch: $0, prefix: $1) }.sorted {
                 $0.watch.rawValue < $1.watch.rawValue
             }
@@ -414,7 +414,9 @@ package final class DirectoryWatcher: Sendable {
                 movedFrom[notice.cookie] = notice.directory
             }
             let isRename = movedFrom[notice.cookie] == notice.directory && notice.cookie != 0
-            for interest in interests { self.tell(notice, interest, isRename: isRename, &state) }
+            for interest in interests {
+                self.tell(notice, interest, isRename: isRename, isBeingMade: isBeingMade, &state)
+            }
         }
     }
 
@@ -429,7 +431,9 @@ package final class DirectoryWatcher: Sendable {
         }
     }
 
-    private func tell(_ notice: Notice, _ interest: Interest, isRename: Bool, _ state: inout State) {
+    private func tell(
+        _ notice: Notice, _ interest: Interest, isRename: Bool, isBeingMade: Bool, _ state: inout State
+    ) {
         guard let watch = state.watches[interest.watch], !notice.name.isEmpty else { return }
         if interest.prefix.isEmpty, watch.root.hidesOwnDirectory, OwnDirectory.isName(notice.name) { return }
         let id = interest.watch
@@ -448,8 +452,9 @@ package final class DirectoryWatcher: Sendable {
                 self.report(id, .modified, path, wanting: [.attributes, .creation], &state)
             }
             guard watch.isRecursive, notice.isDirectory else { return }
-            // What was moved in was there before: the client lists it if it wants to know.
-            self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE))
+            // What was moved in was there before: the client lists it if it wants to know. Not so a folder that was
+            // made elsewhere to get its name here (MarkedFolders.swift): it was empty.
+            self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE) || isBeingMade)
         } else if notice.says(IN_DELETE) {
             self.report(id, .removed, path, isDirectory: notice.isDirectory, &state)
         } else if notice.says(IN_MODIFY) {

@@ -117,7 +117,7 @@ extension Volume {
             file.noteChangedDirectory(of: oldPath)
             if file.isDirectory { self.directorySecurities.forgetAll() }
         }
-        let newName = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
+        let newName = target.newName
         let sameDirectory = try FileStatus(source.parent).inode == FileStatus(target.parent).inode
         if isMarked { try RenameMark.write(file.handle.number, path) }
         guard let existing = target.existing else {
@@ -171,7 +171,7 @@ extension Volume {
                 try check(withTerminated(existing) { clinux_unlinkat(parent, $0, 0) }, "replace a name by a link")
             }
         }
-        let name = file.isPOSIX ? target.existing ?? POSIXSpelling.made(path.name) : path.name
+        let name = target.newName
         let number = file.handle.number
         _ = try self.indexes.change(parent, adding: name) { () throws(FileError) -> Int in
             try check(withTerminated(name) { clinux_link_descriptor(number, parent, $0) }, "link")
@@ -182,6 +182,8 @@ extension Volume {
         var parent: Descriptor
         /// The spelling on disk of what has the name now.
         var existing: [UInt8]?
+        /// The spelling of what will have it.
+        var newName: [UInt8]
     }
 
     private func target(_ path: NTPath, of file: OpenFile) throws(FileError) -> Target {
@@ -194,15 +196,17 @@ extension Volume {
         let parent = try self.findDirectory(path.parentBytes, isPOSIX: file.isPOSIX)
         let name = path.name
         if try FileStatus(directory: parent.number, entry: name) != nil {
-            return Target(parent: parent, existing: name)
+            return Target(parent: parent, existing: name, newName: name)
         }
         if file.isPOSIX {
             let original = POSIXSpelling.made(name)
+            try self.checkVisible(original, isInRoot: path.isInRoot)
             let exists = try FileStatus(directory: parent.number, entry: original) != nil
-            return Target(parent: parent, existing: exists ? original : nil)
+            return Target(parent: parent, existing: exists ? original : nil, newName: original)
         }
         let spelling = self.options.isCaseSensitive ? nil : try self.spelling(of: name, in: parent.number)
-        return Target(parent: parent, existing: spelling)
+        if let spelling { try self.checkVisible(spelling, isInRoot: path.isInRoot) }
+        return Target(parent: parent, existing: spelling, newName: name)
     }
 
     /// [MS-FSA] 2.1.5.15.11: a directory or a read-only file is not replaced. By a POSIX open an empty directory is, by

@@ -125,6 +125,7 @@ extension Volume {
         try TreeRemoval.remove(gone, from: place.number, isCancelled: isCancelled)
         // What stays is swept another time.
         _ = try? self.sweepLargeStreams(isCancelled: isCancelled)
+        _ = try? self.sweepMarkedFolders(isCancelled: isCancelled)
     }
 
     /// Removes what a crash or a cancellation left in the middle; nothing while somebody makes or removes one.

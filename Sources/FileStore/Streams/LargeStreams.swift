@@ -47,7 +47,9 @@ enum LargeStreams {
 
     /// What `mark` says; nil where it is none.
     static func owner(_ mark: [UInt8], filesystem: GUID) -> (file: FileIdentity, stream: [UInt8])? {
-        guard mark.count > 5, Int(mark[4]) < mark.count - 5 else { return nil }
+        guard mark.count > 5, (1...FileIdentity.maximumHandleBytes).contains(Int(mark[4])),
+            Int(mark[4]) < mark.count - 5
+        else { return nil }
         let handle = Array(mark[5..<(5 + Int(mark[4]))])
         let type = mark.span.bytes.load(Int32.self, at: 0)
         return (

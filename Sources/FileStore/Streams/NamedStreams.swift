@@ -70,6 +70,9 @@ extension Volume {
         var spelling = try self.streamSpelling(of: wanted, on: target.number)
         let action: CreateAction
         switch (request.disposition, spelling) {
+        case (_, .some(let known)) where try request.repeatedCreation?.isOn(target.number, stream: known) ?? false:
+            // What an earlier life of this server made for the same request.
+            action = .created
         case (.create, .some): throw FileError(.objectNameCollision, "create a stream that exists")
         case (.open, .none), (.overwrite, .none): throw FileError(.objectNameNotFound, "a stream that is not there")
         case (_, .none): action = .created
@@ -89,13 +92,24 @@ extension Volume {
         }
         if action == .created {
             guard !self.options.isReadOnly else { throw FileError(.mediaWriteProtected, "create on a read-only share") }
-            try self.writeStream(wanted, of: target.number, [])
-            spelling = wanted
+            if spelling == nil {
+                try self.makeStream(wanted, of: target.number, request.creationMark)
+                spelling = wanted
+            }
         }
         let file = try OpenFile(
             volume: self, handle: target, identity: identity, status: status, request: request, streamName: spelling)
         information.adopt(streamSize: try file.streamByteCount())
         return OpenResult(file: file, action: action, information: information, security: security)
+    }
+
+    private func makeStream(_ stream: [UInt8], of file: Int32, _ mark: CreationMark?) throws(FileError) {
+        // Nothing is noted of what cannot be made.
+        _ = try NamedStreams.attribute(stream)
+        try self.streamChanges.withLock { _ throws(FileError) in
+            try CreationMark.note(mark, stream: stream, of: file)
+            try self.writeStream(stream, of: file, [])
+        }
     }
 }
 

@@ -222,22 +222,34 @@ extension Volume {
         let opened: Descriptor?
         do throws(FileError) { opened = try self.movePlace() } catch {
             // Not the server's own place, if there is one: see `note`.
-            guard [EACCES, EPERM].contains(error.code) else { throw error }
+            if [EACCES, EPERM].contains(error.code) { return }
+            guard [ENOTDIR, ELOOP].contains(error.code) else { throw error }
+            self.options.log("the notes of moves are not read: \(error)")
             return
         }
         guard let place = opened else { return }
         for id in try Self.names(in: place.number) where LargeStreams.isID(id) && !StreamClaims.isUnderWay(id) {
-            let link = try Descriptor(
-                result: withTerminated(id) {
-                    clinux_openat(place.number, $0, clinux_o_path | O_NOFOLLOW | O_CLOEXEC, 0)
-                }, "open the note of a move")
-            if let mark = Hexadecimal.bytes(try linkTarget(link.number)),
-                let owner = LargeStreams.owner(mark, filesystem: self.filesystemID)
-            {
-                try self.undoMove(of: owner.stream, owner.file)
+            do throws(FileError) { try self.undoMove(noted: id, in: place) } catch {
+                // What the disk cannot do now must be done before anybody is served; what no server noted is nobody's
+                // to undo.
+                guard error.code == 0 || error.code == EINVAL else { throw error }
+                let name = String(decoding: id, as: UTF8.self)
+                self.options.log("\(name) among the notes of moves is left alone: \(error)")
+                continue
             }
             try check(withTerminated(id) { clinux_unlinkat(place.number, $0, 0) }, "forget the move of a stream")
         }
+    }
+
+    private func undoMove(noted id: [UInt8], in place: borrowing Descriptor) throws(FileError) {
+        let folder = place.number
+        let link = try Descriptor(
+            result: withTerminated(id) { clinux_openat(folder, $0, clinux_o_path | O_NOFOLLOW | O_CLOEXEC, 0) },
+            "open the note of a move")
+        guard try FileStatus(link).type == S_IFLNK, let mark = Hexadecimal.bytes(try linkTarget(link.number)),
+            let owner = LargeStreams.owner(mark, filesystem: self.filesystemID)
+        else { throw FileError(.invalidParameter, "a note that says nothing of a move") }
+        try self.undoMove(of: owner.stream, owner.file)
     }
 
     private func undoMove(of stream: [UInt8], _ identity: FileIdentity) throws(FileError) {
@@ -246,6 +258,7 @@ extension Volume {
             guard error.status == .objectNameNotFound else { throw error }
             return
         }
+        guard try FileStatus(file).isRegular else { throw FileError(.invalidParameter, "a move of what has no data") }
         guard try self.streamContents(stream, of: file.number) != nil else { return }
         let data = try file.reopened(O_RDWR, "open a file's data")
         try check(clinux_ftruncate(data.number, 0), "empty what a stream did not become")

@@ -29,6 +29,8 @@ extension Volume {
             }
             guard name != old else { return }
             if isMarked { try RenameMark.write(number, stream: old, to: name) }
+            // No CREATE made it under this name.
+            try CreationMark.note(nil, stream: name, of: number)
             guard let contents = try NamedStreams.read(number, old) else {
                 guard try self.renameLargeStream(old, to: name, of: number) else {
                     throw FileError(.fileDeleted, "rename a stream that was deleted")

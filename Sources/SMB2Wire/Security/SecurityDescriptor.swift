@@ -96,7 +96,7 @@ package struct ACL: Equatable, Sendable {
     package static let fixedByteCount = 8
     /// An ACL is at most 64 KiB, an ACE at least 4 bytes and in practice 16: more entries than this are no list of ours.
     package static let maximumEntries = 4096
-    /// Whoever makes a list longer (inheritance does) must check its `byteCount` against this before encoding it.
+    /// Whoever makes a list longer (inheritance does) must check `isEncodable` before encoding it.
     package static let maximumByteCount = 65_535
 
     /// 2, or 4 where object ACEs are in it.
@@ -109,6 +109,11 @@ package struct ACL: Equatable, Sendable {
     }
 
     package var byteCount: Int { self.entries.reduce(Self.fixedByteCount) { $0 + $1.byteCount } }
+
+    /// Whether it has a form on the wire and on disk.
+    package var isEncodable: Bool {
+        self.entries.count <= Self.maximumEntries && self.byteCount <= Self.maximumByteCount
+    }
 
     package init(parsing data: RawSpan) throws(WireError) {
         try data.require(Self.fixedByteCount, "ACL")
@@ -131,9 +136,9 @@ package struct ACL: Equatable, Sendable {
         }
     }
 
-    /// Precondition: `byteCount` is at most `maximumByteCount`.
+    /// Precondition: `isEncodable`.
     package func encode(into writer: inout WireWriter) {
-        precondition(self.byteCount <= Self.maximumByteCount && self.entries.count <= Self.maximumEntries)
+        precondition(self.isEncodable)
         writer.append(self.revision)
         writer.append(UInt8(0))
         writer.append(UInt16(self.byteCount))
