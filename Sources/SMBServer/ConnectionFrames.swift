@@ -37,6 +37,17 @@ final class HeldFrame {
         self.ticket = ticket
         self.tasks = tasks
     }
+
+    func needsKeys(of session: UInt64) -> Bool {
+        self.encryptedFor == session
+            || self.replies.contains {
+                switch $0.protection {
+                case .sign(let signing): signing == session
+                case .encrypt(let encrypting): encrypting == session
+                case .none: false
+                }
+            }
+    }
 }
 
 struct FrameReply {
@@ -132,7 +143,7 @@ extension ClientConnection {
             switch outcome {
             case .reply(let reply):
                 let place: Place = header.nextCommand != 0 ? .followed : replies.isEmpty ? .alone : .last
-                if let task = self.perform(reply, message, place, into: &writer) {
+                for task in self.perform(reply, message, place, into: &writer) {
                     tasks.append(WantedTask(task: task, reply: replies.count))
                 }
                 if let last = replies.last {
@@ -194,34 +205,35 @@ extension ClientConnection {
 
     // MARK: Work
 
-    /// Does what the reply claims was done. Returns what another thread must do before it leaves.
+    /// Does what the reply claims was done. Returns what other threads must do before it leaves.
     private func perform(
         _ reply: Reply, _ message: UnsafeMutableRawBufferPointer, _ place: Place, into writer: inout WireWriter
-    ) -> Task? {
+    ) -> [Task] {
         defer { withExtendedLifetime(reply.outstanding) {} }
         do throws(FileError) {
             switch reply.work {
-            case .none: return nil
+            case .none: return []
             case .read(let handle, let offset, let length, let minimum):
                 let missing = try self.read(
                     handle, offset: offset, length: length, minimum: minimum, at: reply.start,
                     isAlone: place == .alone, into: &writer)
-                return missing.map { .read($0) }
+                return missing.map { [.read($0)] } ?? []
             case .write(let handle, let offset, let data, let isDurable):
                 let file = OpenFile.of(handle)
                 try file.write(UnsafeRawBufferPointer(rebasing: message[data]), at: offset)
-                return isDurable ? .sync(file, includesName: false) : nil
+                return isDurable ? [.sync(file, includesName: false)] : []
             case .sync(let handle, let includesName):
-                return .sync(OpenFile.of(handle), includesName: includesName)
+                return [.sync(OpenFile.of(handle), includesName: includesName)]
+            case .settle(let deleted): return deleted.map { .sync(OpenFile.of($0), includesName: true) }
             case .copy(let job):
-                guard place == .followed else { return .copy(job, reply.outstanding) }
+                guard place == .followed else { return [.copy(job, reply.outstanding)] }
                 ServerState.settleCopy(job.answer, job.run(), at: reply.start, isLast: true, into: &writer)
-                return nil
+                return []
             }
         } catch {
             Log.write("\(error)")
             ServerState.replaceReply(at: reply.start, status: error.status, isLast: true, into: &writer)
-            return nil
+            return []
         }
     }
 
@@ -392,7 +404,7 @@ extension ClientConnection {
         let start = own.count
         own.append(completion.message)
         var request = completion.request
-        let task = request.withUnsafeMutableBytes { message in
+        let tasks = request.withUnsafeMutableBytes { message in
             self.perform(
                 Reply(
                     start: start, protection: completion.protection, work: completion.work,
@@ -405,7 +417,7 @@ extension ClientConnection {
         let frame = HeldFrame(
             number: self.nextFrame, writer: own,
             replies: [FrameReply(start: start, end: own.count, protection: completion.protection)],
-            encryptedFor: encryptedFor, ticket: mail.ticket, tasks: task == nil ? 0 : 1)
+            encryptedFor: encryptedFor, ticket: mail.ticket, tasks: tasks.count)
         frame.announcement = mail.announcement
         // The interim response of what this answers may still wait for its announcements.
         frame.isOrdered = completion.isOrdered || self.held.contains { !$0.precedences.isEmpty }
@@ -417,7 +429,7 @@ extension ClientConnection {
             frame.precedences = [precedence]
             precedence.tell(self.loop, self.id)
         }
-        if let task { self.submit(task, frame, reply: 0) }
+        for task in tasks { self.submit(task, frame, reply: 0) }
         self.release()
     }
 }

@@ -11,7 +11,7 @@ struct ConnectionSecurity {
     private var channels: [(session: UInt64, channel: Channel)] = []
     /// Ended sessions whose keys are kept, the oldest first.
     private var ended: [UInt64] = []
-    private static let endedKept = 4
+    static let endedKept = 4
     /// The session that asks to be bound to this connection, with Session.SigningKey: signs what it is answered until there
     /// is a channel. 3.3.4.1.1.
     private var visitor: (session: UInt64, channel: Channel)?
@@ -46,19 +46,22 @@ struct ConnectionSecurity {
     }
 
     /// The session has ended. Its keys sign the refusals of what the client may still send on it.
-    mutating func end(session: UInt64) {
+    ///
+    /// - Parameter isNeeded: an answer that waits is to be signed or encrypted with the keys of this session.
+    mutating func end(session: UInt64, isNeeded: (UInt64) -> Bool) {
         self.exchanges[session] = nil
         if self.visitor?.session == session { self.visitor = nil }
         self.ended.append(session)
-        guard self.ended.count > Self.endedKept else { return }
-        let oldest = self.ended.removeFirst()
-        self.channels.removeAll { $0.session == oldest }
+        while self.ended.count > Self.endedKept, let oldest = self.ended.firstIndex(where: { !isNeeded($0) }) {
+            let forgotten = self.ended.remove(at: oldest)
+            self.channels.removeAll { $0.session == forgotten }
+        }
     }
 }
 
 extension ClientConnection {
     func forget(session: UInt64) {
-        self.security.end(session: session)
+        self.security.end(session: session) { ended in self.held.contains { $0.needsKeys(of: ended) } }
     }
 
     func negotiateSMB1(_ packet: UnsafeMutableRawBufferPointer, into writer: inout WireWriter) -> String? {

@@ -25,7 +25,7 @@ enum LoopMessage: Sendable {
     case freeze
     case thaw
     case leaseExtended
-    case listen(descriptor: Int32)
+    case listen(descriptor: Int32, after: UInt64)
     case shutDown
 }
 
@@ -52,6 +52,8 @@ final class Loop: @unchecked Sendable {
     private var freeSlots: [Int] = []
     private var slots: [Connection.ID: Int] = [:]
     private var listeners: [Int32] = []
+    /// Nobody is accepted before this ticket is stable.
+    private var listenTicket: UInt64 = 0
     private var isListening = false
     /// The highest ticket that some frame waits for.
     private var awaitedTicket: UInt64 = 0
@@ -226,6 +228,7 @@ final class Loop: @unchecked Sendable {
             // Before the frames look: what becomes stable while they do is told again.
             if self.awaitedTicket > self.journaled { self.awaitJournal(self.awaitedTicket) }
             for connection in self.connections { connection?.journaled() }
+            if !self.isFrozen { self.startListening() }
         case .send(let mail): self.connection(mail.completion.connection)?.send(mail)
         case .release(let id): self.connection(id)?.release()
         case .close(let id): self.connection(id)?.close("closed by the server")
@@ -240,10 +243,12 @@ final class Loop: @unchecked Sendable {
             self.startListening()
             for connection in self.connections { connection?.resume() }
         case .leaseExtended: for connection in self.connections { connection?.leaseExtended() }
-        case .listen(let descriptor):
+        case .listen(let descriptor, let ticket):
             guard self.listeners.count < Self.mostListeners else { return Log.write("too many listening sockets") }
             self.stopListening()
             self.listeners.append(descriptor)
+            self.listenTicket = max(self.listenTicket, ticket)
+            self.awaitJournal(self.listenTicket)
             if !self.isFrozen { self.startListening() }
         case .shutDown: self.isRunning = false
         }
@@ -263,7 +268,7 @@ final class Loop: @unchecked Sendable {
     // MARK: Accepting
 
     private func startListening() {
-        guard !self.isListening else { return }
+        guard !self.isListening, self.listenTicket <= self.journaled else { return }
         self.isListening = true
         for (index, listener) in self.listeners.enumerated() {
             do throws(ServerError) {

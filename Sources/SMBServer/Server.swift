@@ -21,13 +21,14 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private let nextLoop = Atomic<Int>(0)
     /// All mutations up to this ticket are on stable storage. Written by the journal, whose reports are one after the other and only go up.
     let stableTicket = Atomic<UInt64>(0)
+    /// That of what `load` recorded; 0 before.
+    private let loadTicket = Atomic<UInt64>(0)
     /// Addresses at which clients have come, whose interfaces were looked up.
     private let knownAddresses = Mutex<Set<[UInt8]>>([])
     private let quietLoops = Mutex<Set<Int>>([])
     /// Of the sessions that connections may be bound to.
     private let secrets = Mutex<[UInt64: SessionSecrets]>([:])
     private let volumes = Mutex<[String: (record: ShareRecord, volume: Volume)]>([:])
-    private let sharePaths = Mutex<[String]>([])
 
     let syncs = SyncPool()
     let reads = WorkerPool("smb-read", threads: 8, waitingLimit: 1 << 16)
@@ -137,9 +138,11 @@ package final class Server: JournalObserver, @unchecked Sendable {
     private func takeEffects(_ state: inout ServerState, _ requester: Connection.ID?, isFlushed: Bool) -> Effects {
         var effects = Effects()
         if !state.mutations.isEmpty || state.mutationsAwaited {
-            // Under the lock: the journal's order is the order of the changes.
-            let ticket = self.journal.append(
-                state.mutations, isAwaited: state.mutationsAwaited, isFlushed: isFlushed)
+            // Under the lock: the journal's order is the order of the changes. Whoever waits waits for the last batch.
+            var ticket: UInt64 = 0
+            for batch in Mutation.batches(of: state.mutations) {
+                ticket = self.journal.append(batch, isAwaited: state.mutationsAwaited, isFlushed: isFlushed)
+            }
             if state.mutationsAwaited { effects.ticket = ticket }
             state.mutations.removeAll(keepingCapacity: true)
             state.mutationsAwaited = false
@@ -245,8 +248,11 @@ package final class Server: JournalObserver, @unchecked Sendable {
     // MARK: Configuration
 
     /// Takes a configuration and opens the directories of its shares. A share that did not change keeps its volume.
-    package func configure(_ configuration: ServerConfiguration) throws(ServerError) {
+    /// - Returns: the shares that are left out, because what their paths lead to is no directory.
+    /// - Throws: where anything else is wrong, which may be better on the next node. Nothing is taken then.
+    package func configure(_ configuration: ServerConfiguration) throws(ServerError) -> [UnservedShare] {
         var shares: [Share] = []
+        var unserved: [UnservedShare] = []
         var open: [String: (record: ShareRecord, volume: Volume)] = [:]
         let before = self.volumes.withLock { $0 }
         for record in configuration.shares {
@@ -258,14 +264,21 @@ package final class Server: JournalObserver, @unchecked Sendable {
             {
                 volume = known.volume
             } else {
-                volume = try Self.openVolume(record, configuration)
+                do throws(FileError) { volume = try Self.openVolume(record, configuration) } catch {
+                    let reason = "\(Self.path(record, configuration)) cannot be served: \(error)"
+                    // ENOTDIR: a file in the way of one share must not keep all the others from being served.
+                    guard error.status == .objectPathNotFound else {
+                        throw ServerError("share \(record.name): \(reason)")
+                    }
+                    unserved.append(UnservedShare(name: record.name, reason: reason))
+                    continue
+                }
             }
             open[record.name] = (record, volume)
             shares.append(Share(record: record, fileSystem: volume))
         }
         let opened = open
         self.volumes.withLock { $0 = opened }
-        self.sharePaths.withLock { $0 = configuration.shares.map { Self.path($0, configuration) } }
         self.users.withLock { users in
             users = [:]
             for user in configuration.users { users[user.name.lowercased()] = user }
@@ -274,6 +287,7 @@ package final class Server: JournalObserver, @unchecked Sendable {
         let all = shares
         self.withState(from: nil) { $0.configure(configuration, shares: all) }
         self.snapshots.configure(opened.mapValues(\.volume), configuration.snapshotSchedules)
+        return unserved
     }
 
     private static func path(_ record: ShareRecord, _ configuration: ServerConfiguration) -> String {
@@ -282,16 +296,15 @@ package final class Server: JournalObserver, @unchecked Sendable {
 
     private static func openVolume(
         _ record: ShareRecord, _ configuration: ServerConfiguration
-    ) throws(ServerError) -> Volume {
-        let path = Self.path(record, configuration)
+    ) throws(FileError) -> Volume {
         var options = Volume.Options(label: record.name)
         options.hiddenFiles = record.hiddenFiles.map { NamePattern($0) }
         options.givesShortNames = record.traits.contains(.shortNames)
         options.refusesStreams = record.traits.contains(.withoutStreams)
         options.isReadOnly = record.isReadOnly
-        do throws(FileError) { return try Volume(root: path, options: options) } catch {
-            throw ServerError("share \(record.name): \(path) cannot be served: \(error)")
-        }
+        let name = record.name
+        options.log = { Log.write("share \(name): \($0)") }
+        return try Volume(root: Self.path(record, configuration), options: options)
     }
 
     /// Gives the files of earlier persistent handles back. Before `listen`. Throws when the storage fails meanwhile: then
@@ -299,22 +312,27 @@ package final class Server: JournalObserver, @unchecked Sendable {
     package func load(
         _ records: [OpenRecord], nextPersistentID: UInt64
     ) throws(ServerError) -> (reopened: Int, lost: Int) {
-        let (reopened, lost, failure) = self.withState(from: nil) { state in
+        let (loaded, conditions) = self.run(nil, isFlushed: false) { state in
             let (reopened, lost) = state.load(records)
-            state.nextPersistentID = max(state.nextPersistentID, nextPersistentID, 1)
-            return (reopened, lost.count, state.loadFailure)
+            state.alignRecords(records)
+            if state.loadFailure == nil { state.reservePersistentIDs(from: nextPersistentID) }
+            return (reopened: reopened, lost: lost.count, failure: state.loadFailure)
         }
-        if let failure { throw ServerError("loading: \(failure.status): \(failure.detail ?? "no detail")") }
-        return (reopened, lost)
+        if let failure = loaded.failure {
+            throw ServerError("loading: \(failure.status): \(failure.detail ?? "no detail")")
+        }
+        self.loadTicket.store(conditions.ticket, ordering: .relaxed)
+        return (loaded.reopened, loaded.lost)
     }
 
     // MARK: Connections
 
-    /// Accepts on a listening socket; it must not block.
+    /// Accepts on a listening socket, which must not block, once what `load` recorded is stable: until then clients wait
+    /// in the backlog.
     package func listen(on descriptor: Int32) {
         let flags = fcntl(descriptor, F_GETFL)
         _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
-        self.loops[0].post(.listen(descriptor: descriptor))
+        self.loops[0].post(.listen(descriptor: descriptor, after: self.loadTicket.load(ordering: .relaxed)))
     }
 
     /// Gives an accepted connection to the loop whose turn it is.
@@ -378,21 +396,9 @@ package final class Server: JournalObserver, @unchecked Sendable {
         let isLast = self.quietLoops.withLock { quiet in
             quiet.insert(loop.index).inserted && quiet.count == self.loops.count
         }
-        // A fenced server flushes nothing: the file system is no longer its own.
+        // A fenced server was not asked.
         guard isLast, !self.isFenced else { return }
-        // What was acknowledged without write-through is in the page cache: it must be on the disk before the move.
-        Thread.start("smb-flush") { [self] in
-            for path in self.sharePaths.withLock({ $0 }) { self.flushFileSystem(path) }
-            self.onFrozen?()
-        }
-    }
-
-    private func flushFileSystem(_ path: String) {
-        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { return self.storageFailed("\(ServerError(path, errno: errno))") }
-        defer { close(directory) }
-        let result = clinux_sync_filesystem(directory)
-        if result < 0 { self.storageFailed("\(ServerError("syncfs of \(path)", errno: -result))") }
+        self.onFrozen?()
     }
 
     /// Where another node can take over nothing leaves from here on: the clients ask again, there or here.

@@ -5,9 +5,6 @@ import StateRecords
 
 /// A server that stands alone: its shares are folders, its journal is a file beside its GUID in a state directory.
 package final class StandaloneServer: Sendable {
-    /// Persistent ids that one run may give out before the next run's begin.
-    private static let idsPerRun: UInt64 = 1 << 32
-
     package struct Configuration: Sendable {
         package var shares: [ShareRecord] = []
         package var users: [(name: String, password: String)] = []
@@ -70,9 +67,10 @@ package final class StandaloneServer: Sendable {
         self.port = SocketAddress.port(of: listener)
         self.server = try Server(configuration: record, journal: journal, loopCount: configuration.loopCount)
         journal.start(self.server)
-        try self.server.configure(record)
+        if let share = try self.server.configure(record).first {
+            throw ServerError("share \(share.name): \(share.reason)")
+        }
         let (reopened, lost) = try self.server.load(opens, nextPersistentID: next)
-        _ = journal.append([.reserveIDs(below: next + Self.idsPerRun)], isAwaited: false, isFlushed: false)
         if reopened > 0 || lost > 0 { Log.write("\(reopened) handles wait for their clients, \(lost) are lost") }
         self.server.listen(on: listener)
     }

@@ -22,7 +22,6 @@ extension ServerState {
             $0.lease != nil && $0.lease?.id.key == open.parentLease?.key
         }
         let owner = isKnownToClient ? holder?.owner : nil
-        let check = self.files[entry]?.oplocks.check(.change, by: owner, now: self.now)
-        self.send(check?.notices ?? [], of: entry)
+        self.tell(self.files[entry]?.oplocks.check(.change, by: owner, now: self.now), of: entry)
     }
 }

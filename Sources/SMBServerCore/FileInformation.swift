@@ -74,7 +74,10 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func setBasic(_ information: BasicInformation) throws(SMBError)
     func changeEndOfFile(_ size: UInt64) throws(SMBError)
     func changeAllocation(_ size: UInt64) throws(SMBError)
-    func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute]
+    /// Those of these names (ASCII, whatever its case), in that order and with an empty value where the file has none;
+    /// nil: all that it has. No more is read than `limit` bytes can tell: what follows the first entry that does not fit
+    /// is left out.
+    func listExtendedAttributes(_ names: [[UInt8]]?, limit: Int) throws(SMBError) -> [ExtendedAttribute]
     /// FileEaInformation, [MS-FSCC] 2.4.12.
     func extendedAttributeSize() throws(SMBError) -> UInt32
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError)

@@ -21,14 +21,14 @@ package struct FileEntry: Sendable {
     package var opens: [UInt64] = []
     package var locks = ByteRangeLocks()
     /// Set through any open; the file goes with its last one. New opens are refused. [MS-FSA] 2.1.5.1.2.
-    package var isDeletePending = false
+    package fileprivate(set) var isDeletePending = false
     /// Of the open that set it: the lease on the directory that its client has.
     var deleterParent: LeaseID?
     /// It was deleted although it is open, by a POSIX open: there is no name left to take away.
     package var isUnlinked = false
     package var isDirectory = false
-    /// Its own opens are closed; it goes when those of its streams are.
-    var deletion: Deletion?
+    /// Its own opens are closed, this one as the last; it goes when those of its streams are.
+    var deletion: Open?
     /// It is a stream and becomes its file's data.
     var move: StreamMove?
     package var oplocks = Oplocks()
@@ -36,13 +36,6 @@ package struct FileEntry: Sendable {
     package var waitingOperations: [UInt64] = []
     /// Blocking LOCK requests, the oldest first: keys in the table of pending requests.
     package var waitingLocks: [UInt64] = []
-
-    struct Deletion: Sendable {
-        var handle: any FileHandle
-        var share: Share
-        /// A persistent open's, which says that the file is to be deleted.
-        var record: UInt64?
-    }
 
     package init(key: FileKey) { self.key = key }
 }
@@ -85,14 +78,28 @@ extension ServerState {
     }
 
     /// Drops the entry when nothing uses it any more.
-    mutating func dropFileEntryIfUnused(_ entry: UInt64) {
+    /// - Returns: the file that waited for this last one of its streams, and is deleted now.
+    @discardableResult
+    mutating func dropFileEntryIfUnused(_ entry: UInt64) -> (any FileHandle)? {
         guard let file = self.files[entry], file.opens.isEmpty, file.waitingOperations.isEmpty, file.deletion == nil,
             file.move == nil
-        else { return }
+        else { return nil }
         self.fileIndex[file.key] = nil
         if !file.key.stream.isEmpty { self.dropStream(entry, of: file.key.identity) }
+        self.deletePendingDirectories.remove(entry)
         self.files.remove(entry)
-        if !file.key.stream.isEmpty { self.finishDeletion(of: file.key.identity) }
+        return file.key.stream.isEmpty ? nil : self.finishDeletion(of: file.key.identity)
+    }
+
+    /// The file (or stream) goes with its last open, or it stays.
+    mutating func mark(_ entry: UInt64, isDeletePending: Bool) {
+        self.files[entry]?.isDeletePending = isDeletePending
+        guard self.files[entry]?.isDirectory == true else { return }
+        if isDeletePending {
+            self.deletePendingDirectories.insert(entry)
+        } else {
+            self.deletePendingDirectories.remove(entry)
+        }
     }
 
     /// The entry is no named stream's any more.

@@ -27,6 +27,8 @@ package enum Limits {
     /// Locks in one LOCK request.
     package static let locksPerRequest = 1024
 
+    /// FileId.Persistent: so many are reserved in the journal at a time.
+    package static let persistentIDsReserved: UInt64 = 1 << 32
     /// Durable and persistent handles, [MS-SMB2] 3.3.5.9.10: what a client gets that asks for 0, and the most it gets.
     package static let defaultHandleTimeoutMilliseconds: UInt32 = 180_000
     package static let maximumHandleTimeoutMilliseconds: UInt32 = 300_000
@@ -70,4 +72,6 @@ package struct Usage: Sendable {
     package internal(set) var notifies = 0
     /// Bytes of deferred requests of all connections.
     package internal(set) var heldBytes = 0
+    /// ``NamedPipe/keptByteCount`` of all open pipes.
+    package internal(set) var pipeBytes = 0
 }

@@ -67,7 +67,12 @@ extension ServerState {
             self.opens[key]?.lease = nil
             return
         }
-        if self.leases.updateValue(open.file, forKey: lease.id) == nil, open.isDirectory { self.directoryLeases += 1 }
+        self.enter(lease.id, of: open.file, isDirectory: open.isDirectory)
+    }
+
+    /// A lease has one more open; with its first one it comes into the table.
+    mutating func enter(_ lease: LeaseID, of file: UInt64, isDirectory: Bool) {
+        if self.leases.updateValue(file, forKey: lease) == nil, isDirectory { self.directoryLeases += 1 }
     }
 
     /// Whether these opens have locked what the file holds. Locks behind its end are a program's signals, and keep nobody from
@@ -106,7 +111,7 @@ extension ServerState {
         while self.files[entry]?.oplocks.isEmpty == false {
             guard let check = self.files[entry]?.oplocks.check(operation, by: owner, now: self.now) else { return }
             // A disconnected handle that gave way may have been what there was to wait for.
-            if self.send(check.notices, of: entry) { continue }
+            if self.tell(check, of: entry) { continue }
             guard check.mustWait else { return }
             throw SMBError(waitsForBreak: entry)
         }
@@ -122,8 +127,18 @@ extension ServerState {
         {
             return
         }
-        let check = self.files[open.file]?.oplocks.check(.change, by: owner, now: self.now)
-        _ = self.send(check?.notices ?? [], of: open.file)
+        self.tell(self.files[open.file]?.oplocks.check(.change, by: owner, now: self.now), of: open.file)
+    }
+
+    /// Tells those who must cache less. What anybody has lost is in its records before the answer to whoever took it
+    /// leaves: the next node must not give it back. True as `send`.
+    @discardableResult
+    mutating func tell(_ check: Oplocks.Check?, of entry: UInt64) -> Bool {
+        guard let check else { return false }
+        for owner in check.losers {
+            if let holder = self.files[entry]?.oplocks.holder(owner) { self.persistCaching(of: holder) }
+        }
+        return self.send(check.notices, of: entry)
     }
 
     /// Sends notifications. True when an open was closed instead: a durable handle whose client is away gives way.
@@ -229,8 +244,9 @@ extension ServerState {
             for holder in self.files[file]?.oplocks.overdue(now: self.now) ?? [] {
                 if holder.breaking?.isUntold == true {
                     // The client of a persistent handle may have cached writes. It is not robbed of them: those who wait
-                    // are sent away, and ask again.
+                    // are sent away, and ask again. What was done without waiting it finds when it is back.
                     self.files[file]?.oplocks.forgetBreak(holder.owner)
+                    if holder.breaking?.lost.isEmpty == false { self.persistCaching(of: holder) }
                     for id in self.files[file]?.waitingOperations ?? [] { self.giveUp(id, status: .fileNotAvailable) }
                 } else if self.files[file]?.oplocks.revoke(holder.owner) == true {
                     self.persistCaching(of: holder)

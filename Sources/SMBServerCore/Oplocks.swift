@@ -56,6 +56,18 @@ package struct Oplocks: Sendable {
             guard state.contains(.readCaching) else { return [] }
             return self.lease == nil ? .readCaching : state
         }
+
+        /// As it is when its client hears nothing more of the break that is under way. Whoever waits for it asks again,
+        /// and the client holds what it held; but what was done without waiting stays done, and the client learns that by
+        /// an epoch which is newer than any that it may have heard.
+        package var withoutBreak: Holder {
+            var holder = self
+            guard let breaking = holder.breaking.take(), !breaking.lost.isEmpty else { return holder }
+            holder.state = self.left(self.state.subtracting(breaking.lost))
+            if breaking.isUntold { holder.lease?.epoch &+= 1 }
+            if breaking.channel != nil { holder.lease?.epoch &+= 1 }
+            return holder
+        }
     }
 
     /// A break that the client was asked to acknowledge.
@@ -64,11 +76,13 @@ package struct Oplocks: Sendable {
         package var to: LeaseState
         /// What it must come down to in the end: others came meanwhile.
         package var required: LeaseState
+        /// What was taken without waiting: the file is another one by now, whether the client hears of it or not.
+        package var lost: LeaseState
         /// When its silence is taken for consent, in the shell's milliseconds.
         package var deadline: UInt64
         /// No connection leads to the client: it is told when it is back.
         package var isUntold = false
-        /// The connection over which it was told.
+        /// The connection over which it, or the one that it goes on from, was told last.
         package var channel: UInt64?
     }
 
@@ -101,6 +115,8 @@ package struct Oplocks: Sendable {
 
     package struct Check: Equatable, Sendable {
         package var notices: [Notice] = []
+        /// Who is told nothing now, because a break is under way, and has lost more than its records say.
+        package var losers: [Owner] = []
         /// The operation must wait until somebody has acknowledged, closed or run out of time.
         package var mustWait = false
 
@@ -250,33 +266,36 @@ package struct Oplocks: Sendable {
             }
             guard !holder.state.isDisjoint(with: taken) else { continue }
             let target = holder.left(holder.state.subtracting(taken))
-            if !holder.state.isDisjoint(with: awaited) { check.mustWait = true }
-            if holder.breaking != nil {
+            let waits = !holder.state.isDisjoint(with: awaited)
+            if waits { check.mustWait = true }
+            let lost = waits ? [] : holder.state.intersection(taken)
+            if let breaking = holder.breaking {
                 // One break at a time: the next begins when this one is acknowledged.
                 self.holders[index].breaking?.required.formIntersection(target)
+                guard !lost.isSubset(of: breaking.lost) else { continue }
+                self.holders[index].breaking?.lost.formUnion(lost)
+                check.losers.append(holder.owner)
                 continue
             }
             self.holders[index].lease?.epoch &+= 1
-            check.notices.append(self.begin(index, to: target, required: target, now: now))
+            let breaking = Breaking(to: target, required: target, lost: lost, deadline: now &+ Limits.breakMilliseconds)
+            check.notices.append(self.begin(index, breaking))
         }
         return check
     }
 
-    private mutating func begin(
-        _ index: Int, to target: LeaseState, required: LeaseState, now: UInt64
-    ) -> Notice {
+    private mutating func begin(_ index: Int, _ breaking: Breaking) -> Notice {
         let from = self.holders[index].state
         // Read caching is given up without a word.
         let needsAcknowledgement = from != .readCaching
         if needsAcknowledgement {
-            self.holders[index].breaking = Breaking(
-                to: target, required: required, deadline: now &+ Limits.breakMilliseconds)
+            self.holders[index].breaking = breaking
         } else {
             self.holders[index].breaking = nil
-            self.holders[index].state = target
+            self.holders[index].state = breaking.to
         }
         return Notice(
-            owner: self.holders[index].owner, from: from, to: target, needsAcknowledgement: needsAcknowledgement)
+            owner: self.holders[index].owner, from: from, to: breaking.to, needsAcknowledgement: needsAcknowledgement)
     }
 
     // MARK: What follows a break
@@ -291,7 +310,7 @@ package struct Oplocks: Sendable {
 
     /// [MS-FSA] 2.1.5.18, [MS-SMB2] 3.3.5.22.
     package mutating func acknowledge(_ owner: Owner, _ state: LeaseState, now: UInt64) -> Acknowledgement {
-        guard let index = self.index(owner), let breaking = self.holders[index].breaking else { return .notBreaking }
+        guard let index = self.index(owner), var breaking = self.holders[index].breaking else { return .notBreaking }
         guard state.isSubset(of: breaking.to) else { return .refused }
         self.holders[index].state = self.holders[index].left(state)
         self.holders[index].breaking = nil
@@ -300,10 +319,12 @@ package struct Oplocks: Sendable {
             let held = self.holders[index].state
             guard !held.isSubset(of: breaking.required) else { return .accepted(notices, isOver: true) }
             // Others came while it was under way. As Windows does: handle caching goes before read caching.
-            let next =
+            breaking.to =
                 held.contains(.handleCaching)
                 ? self.holders[index].left(held.subtracting(.handleCaching)) : breaking.required
-            notices.append(self.begin(index, to: next, required: breaking.required, now: now))
+            breaking.isUntold = false
+            breaking.deadline = now &+ Limits.breakMilliseconds
+            notices.append(self.begin(index, breaking))
             if self.holders[index].breaking != nil { return .accepted(notices, isOver: false) }
         }
     }
@@ -340,11 +361,13 @@ package struct Oplocks: Sendable {
 
     /// The client of an untold break is back: what to tell it, and its time runs from now on.
     package mutating func tell(_ owner: Owner, now: UInt64) -> Notice? {
-        guard let index = self.index(owner), let breaking = self.holders[index].breaking, breaking.isUntold else {
+        guard let index = self.index(owner), var breaking = self.holders[index].breaking, breaking.isUntold else {
             return nil
         }
         self.holders[index].lease?.epoch &+= 1
-        return self.begin(index, to: breaking.to, required: breaking.required, now: now)
+        breaking.isUntold = false
+        breaking.deadline = now &+ Limits.breakMilliseconds
+        return self.begin(index, breaking)
     }
 
     /// A client comes back to the first of a lease's persistent opens and says which epoch it knows. With Windows a lease without
@@ -367,10 +390,11 @@ package struct Oplocks: Sendable {
         self.holders[index].lease?.epoch &+= 1
     }
 
-    /// The client of an untold break did not come back in time: what it caches stays protected.
+    /// The client of an untold break did not come back in time: what it caches stays protected, but for what it has lost
+    /// already.
     package mutating func forgetBreak(_ owner: Owner) {
         guard let index = self.index(owner) else { return }
-        self.holders[index].breaking = nil
+        self.holders[index] = self.holders[index].withoutBreak
     }
 
     /// The holders whose time to acknowledge is over.

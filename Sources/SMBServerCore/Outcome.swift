@@ -19,6 +19,8 @@ package enum Work: Sendable {
     case write(any FileHandle, offset: UInt64, data: Range<Int>, isDurable: Bool)
     /// All that was written to the file must be on stable storage; `includingName`: its name, too.
     case sync(any FileHandle, includingName: Bool)
+    /// All these files were deleted: that must be on stable storage.
+    case settle([any FileHandle])
     /// Bytes move from file to file, off the event loops; `ServerState.settleCopy` then puts the reply right.
     case copy(CopyJob)
 
@@ -26,9 +28,11 @@ package enum Work: Sendable {
     var movesData: Bool {
         switch self {
         case .read, .write, .copy: true
-        case .none, .sync: false
+        case .none, .sync, .settle: false
         }
     }
+
+    static func settling(_ deleted: [any FileHandle]) -> Work { deleted.isEmpty ? .none : .settle(deleted) }
 }
 
 /// A reply: header and body lie in the writer from `start` on.

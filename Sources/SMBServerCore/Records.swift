@@ -18,9 +18,9 @@ extension GUID {
 }
 
 extension LeaseRecord {
-    /// Nil for an oplock. A break that waits for its acknowledgement is not recorded: its client holds what it held, and
-    /// whoever made it wait asks again.
+    /// Nil for an oplock. A break that waits for its acknowledgement is not recorded: no other node knows of it.
     init?(_ holder: Oplocks.Holder) {
+        let holder = holder.withoutBreak
         guard let lease = holder.lease else { return nil }
         self.init(
             key: GUID16(lease.id.key), parentKey: GUID16(lease.parentKey ?? .zero), state: holder.state.rawValue,
@@ -46,7 +46,7 @@ extension ServerState {
         let file = self.files[open.file]
         let locks = file?.locks.owned(by: open.key) ?? []
         let holder = file?.oplocks.holder(of: open.key)
-        let oplock = holder?.lease == nil ? OplockLevel(caching: holder?.state ?? []) : .lease
+        let oplock = holder?.lease == nil ? OplockLevel(caching: holder?.withoutBreak.state ?? []) : .lease
         return OpenRecord(
             persistentID: open.persistentID, createGUID: GUID16(open.createGUID),
             clientGUID: GUID16(open.clientGUID), ownerSID: open.owner.sid, userName: open.owner.name,
@@ -75,6 +75,27 @@ extension ServerState {
     /// The deletion is on stable storage.
     package mutating func settleDeletion(_ deletion: UnsettledDeletion) {
         self.mutations.append(.removeOpen(persistentID: deletion.persistentID))
+    }
+
+    /// Ids from `next` on are this server's to give out, and no later one's: a client may come back with any of them, and
+    /// some handles are found by nothing else. [MS-SMB2] 3.3.5.9.7. Before the first is given out this must be stable.
+    package mutating func reservePersistentIDs(from next: UInt64) {
+        self.nextPersistentID = max(self.nextPersistentID, next, 1)
+        self.reserveMorePersistentIDs()
+        self.mutationsAwaited = true
+    }
+
+    private mutating func reserveMorePersistentIDs() {
+        self.persistentIDsEnd = self.nextPersistentID &+ Limits.persistentIDsReserved
+        self.mutations.append(.reserveIDs(below: self.persistentIDsEnd))
+    }
+
+    /// One was given out. With half of them gone more are reserved, long before those that are left have been used.
+    mutating func countPersistentID() {
+        self.nextPersistentID += 1
+        if self.nextPersistentID &+ Limits.persistentIDsReserved / 2 > self.persistentIDsEnd {
+            self.reserveMorePersistentIDs()
+        }
     }
 
     /// Gives the files of disconnected persistent opens back, after a restart or on the node that takes over. Each keeps
@@ -167,7 +188,7 @@ extension ServerState {
             record.lease.map { LeaseState(rawValue: $0.state) } ?? OplockLevel(rawValue: record.oplockLevel).caching
         let owner = self.cachingOwner(open)
         self.files[open.file]?.oplocks.restore(owner, open: key, state: state, lease: lease)
-        if let lease { self.leases[lease.id] = open.file }
+        if let lease { self.enter(lease.id, of: open.file, isDirectory: open.isDirectory) }
     }
 
     /// Puts a new open into every table that finds it.

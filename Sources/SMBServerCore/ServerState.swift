@@ -29,9 +29,11 @@ package struct ServerState: ~Copyable, Sendable {
     /// The file that a lease is on. 3.3.1.11 GlobalLeaseTableList.
     package var leases: [LeaseID: UInt64] = [:]
     /// How many of them are on directories: without any, no change in a directory need be looked at.
-    var directoryLeases = 0
+    package internal(set) var directoryLeases = 0
     /// Files with a break that waits for its acknowledgement.
     var breakingFiles: Set<UInt64> = []
+    /// Directories that go with their last opens: without any, nobody who makes a file need look at its directory.
+    var deletePendingDirectories: Set<UInt64> = []
     /// How often a file was deleted: whoever has just opened one may have to look again.
     var deletions: UInt64 = 0
     /// CREATEs with a CreateGuid that wait for a break.
@@ -83,6 +85,8 @@ package struct ServerState: ~Copyable, Sendable {
     package var wallClock = FileTime.zero
     package var startTime = FileTime.zero
     package var nextPersistentID: UInt64 = 1
+    /// Those below it are reserved; all are where none were (`reservePersistentIDs`).
+    var persistentIDsEnd = UInt64.max
     /// Why `load` had to stop: the storage failed, and the records say more than the file system at the moment.
     package internal(set) var loadFailure: SMBError?
     package var statistics = ServerStatus()
@@ -142,6 +146,7 @@ package struct ServerState: ~Copyable, Sendable {
         status.notifies = UInt32(clamping: self.usage.notifies)
         status.pending = UInt32(clamping: self.pending.count)
         status.heldBytes = UInt64(clamping: self.usage.heldBytes)
+        status.pipeBytes = UInt64(clamping: self.usage.pipeBytes)
         self.opens.forEach { _, open in
             if open.isPersistent {
                 status.persistentOpens += 1
@@ -185,10 +190,13 @@ package struct ServerState: ~Copyable, Sendable {
     }
 
     /// Ends a session: its trees, its opens, its pending requests. [MS-SMB2] 3.3.4.12, 3.3.5.6, 3.3.7.1.
-    mutating func endSession(_ id: UInt64, keepsDurable: Bool) {
-        guard let session = self.sessions[id] else { return }
+    /// - Returns: as `closeForClient`, for whoever is answered.
+    @discardableResult
+    mutating func endSession(_ id: UInt64, keepsDurable: Bool) -> [any FileHandle] {
+        guard let session = self.sessions[id] else { return [] }
+        var deleted: [any FileHandle] = []
         for key in self.opens.keys where self.opens[key]?.session == id {
-            self.leaveOpen(key, keepsDurable: keepsDurable)
+            if let file = self.leaveOpen(key, keepsDurable: keepsDurable) { deleted.append(file) }
         }
         self.cancelPending(status: .cancelled) { $0.session == id }
         self.usage.treeConnects -= session.trees.count
@@ -197,6 +205,7 @@ package struct ServerState: ~Copyable, Sendable {
             self.connections[channel]?.sessions.removeAll { $0 == id }
             self.endedSessions.append((channel, id))
         }
+        return deleted
     }
 
     /// The clock moved on: gives up disconnected opens whose time is over, and connections that never authenticate.

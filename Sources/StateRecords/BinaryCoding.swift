@@ -159,8 +159,10 @@ package struct BinaryReader: Sendable {
         try self.read(Bool.self) ? try Value(from: &self) : nil
     }
 
-    package mutating func readArray<Value: BinaryRecord>(_: Value.Type = Value.self) throws(RecordError) -> [Value] {
-        let count = try self.readCount(kind: "array", limit: RecordLimits.elements)
+    package mutating func readArray<Value: BinaryRecord>(
+        _: Value.Type = Value.self, limit: Int = RecordLimits.elements
+    ) throws(RecordError) -> [Value] {
+        let count = try self.readCount(kind: "array", limit: limit)
         var values: [Value] = []
         values.reserveCapacity(min(count, self.left))
         for _ in 0..<count { values.append(try Value(from: &self)) }

@@ -14,8 +14,9 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     case appended(sequence: UInt64)
     /// The batch will not be committed by this node: it no longer leads. What waits for it must never be answered.
     case refused(sequence: UInt64)
-    /// A planned move: stop reading requests, let what runs finish, flush; close no connection (no FIN, no reset:
-    /// a client that sees a refusal waits for seconds) and answer nothing more. Then `frozen`.
+    /// A planned move: stop reading requests, let what runs finish; close no connection (no FIN, no reset:
+    /// a client that sees a refusal waits for seconds) and answer nothing more. Then `frozen`. What was acknowledged and is not
+    /// on the LUN yet is `clusterd`'s to flush: a call of this process that waits for the LUN could not be ended.
     case freeze
     /// Self-fence: answer nothing from this moment on, flush nothing.
     case stop
@@ -27,6 +28,8 @@ package enum ClusterToServer: Equatable, BinaryRecord {
     case snapshot(id: UInt64, SnapshotOrder)
     /// Answered with `pong` at once, whatever the server does otherwise: one that does not answer hangs.
     case ping
+    /// Answered with `unserved` once everything that was said before is done.
+    case unservedRequest
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -57,6 +60,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
             writer.write(id)
             writer.write(order)
         case .ping: writer.write(UInt8(21))
+        case .unservedRequest: writer.write(UInt8(22))
         }
     }
 
@@ -74,6 +78,7 @@ package enum ClusterToServer: Equatable, BinaryRecord {
         case 9: self = .lease(until: try reader.read())
         case 20: self = .snapshot(id: try reader.read(), try reader.read())
         case 21: self = .ping
+        case 22: self = .unservedRequest
         default: throw .unknownTag(kind: "cluster message", value: tag)
         }
     }
@@ -86,9 +91,10 @@ package enum ServerToCluster: Equatable, BinaryRecord {
     /// One batch, in the order of its sequence numbers (from 1, without gaps). `isAwaited`: an answer to a client waits for
     /// `appended`; otherwise (closes, clients) nobody waits, but the order stays.
     case append(sequence: UInt64, isAwaited: Bool, mutations: [Mutation])
-    /// It accepts connections. `reopened` handles were given back their files; `lost` could not be.
+    /// It accepts connections once what it has recorded so far is committed. `reopened` handles were given back their
+    /// files; `lost` could not be.
     case serving(epoch: UInt64, reopened: UInt32, lost: UInt32)
-    /// What ran is finished and flushed; nothing more will be answered.
+    /// What ran is finished; nothing more will be answered.
     case frozen
     case status(ServerStatus)
     /// Input or output on the share failed as a whole (the file system shut down): the node should give up the LUN.
@@ -96,6 +102,8 @@ package enum ServerToCluster: Equatable, BinaryRecord {
     /// What became of an order, at any time after it.
     case snapshotDone(id: UInt64, SnapshotOutcome)
     case pong
+    /// Shares of the configuration that nobody can use.
+    case unserved([UnservedShare])
 
     package func encode(into writer: inout BinaryWriter) {
         switch self {
@@ -124,6 +132,9 @@ package enum ServerToCluster: Equatable, BinaryRecord {
             writer.write(id)
             writer.write(outcome)
         case .pong: writer.write(UInt8(21))
+        case .unserved(let shares):
+            writer.write(UInt8(22))
+            writer.write(shares)
         }
     }
 
@@ -141,7 +152,32 @@ package enum ServerToCluster: Equatable, BinaryRecord {
         case 6: self = .storageFailed(detail: try reader.read())
         case 20: self = .snapshotDone(id: try reader.read(), try reader.read())
         case 21: self = .pong
+        case 22: self = .unserved(try reader.readArray())
         default: throw .unknownTag(kind: "server message", value: tag)
+        }
+    }
+}
+
+/// A share that a server leaves out, because its folder cannot be opened: the others are served.
+package struct UnservedShare: Equatable, BinaryRecord {
+    package var name: String
+    package var reason: String
+
+    package init(name: String, reason: String) {
+        self.name = name
+        self.reason = reason
+    }
+
+    package func encode(into writer: inout BinaryWriter) {
+        writer.section(version: 1) { writer in
+            writer.write(self.name)
+            writer.write(self.reason)
+        }
+    }
+
+    package init(from reader: inout BinaryReader) throws(RecordError) {
+        self = try reader.section { (_, reader) throws(RecordError) in
+            UnservedShare(name: try reader.read(), reason: try reader.read())
         }
     }
 }
@@ -164,12 +200,14 @@ package struct ServerStatus: Equatable, BinaryRecord {
     package var notifies: UInt32
     package var pending: UInt32
     package var heldBytes: UInt64
+    /// What open pipes keep. In section 3.
+    package var pipeBytes: UInt64
 
     package init(
         connections: UInt32 = 0, sessions: UInt32 = 0, treeConnects: UInt32 = 0, opens: UInt32 = 0,
         durableOpens: UInt32 = 0, persistentOpens: UInt32 = 0, disconnectedOpens: UInt32 = 0, locks: UInt32 = 0,
         bytesRead: UInt64 = 0, bytesWritten: UInt64 = 0, requests: UInt64 = 0, notifies: UInt32 = 0,
-        pending: UInt32 = 0, heldBytes: UInt64 = 0
+        pending: UInt32 = 0, heldBytes: UInt64 = 0, pipeBytes: UInt64 = 0
     ) {
         self.connections = connections
         self.sessions = sessions
@@ -185,6 +223,7 @@ package struct ServerStatus: Equatable, BinaryRecord {
         self.notifies = notifies
         self.pending = pending
         self.heldBytes = heldBytes
+        self.pipeBytes = pipeBytes
     }
 
     /// How much of a limit is used.
@@ -198,11 +237,13 @@ package struct ServerStatus: Equatable, BinaryRecord {
         case .notifies: UInt64(self.notifies)
         case .requests: UInt64(self.pending)
         case .heldBytes: self.heldBytes
+        case .pipeBytes: self.pipeBytes
         }
     }
 
     package func encode(into writer: inout BinaryWriter) {
-        writer.section(version: 2) { writer in
+        let knowsPipes = writer.version >= 2
+        writer.section(version: knowsPipes ? 3 : 2) { writer in
             for count in [
                 self.connections, self.sessions, self.treeConnects, self.opens, self.durableOpens,
                 self.persistentOpens, self.disconnectedOpens, self.locks,
@@ -211,6 +252,7 @@ package struct ServerStatus: Equatable, BinaryRecord {
             writer.write(self.notifies)
             writer.write(self.pending)
             writer.write(self.heldBytes)
+            if knowsPipes { writer.write(self.pipeBytes) }
         }
     }
 
@@ -225,6 +267,7 @@ package struct ServerStatus: Equatable, BinaryRecord {
             status.notifies = try reader.read()
             status.pending = try reader.read()
             status.heldBytes = try reader.read()
+            if version >= 3 { status.pipeBytes = try reader.read() }
             return status
         }
     }

@@ -70,7 +70,10 @@ package struct HandleState: Equatable, Sendable {
     }
 
     /// In the order of their persistent ids: a dictionary's order changes from run to run.
-    package var orderedOpens: [OpenRecord] { self.opens.values.sorted { $0.persistentID < $1.persistentID } }
+    package var orderedOpens: [OpenRecord] {
+        // The ids alone are sorted: records are large, and there may be a million.
+        self.opens.keys.sorted().compactMap { self.opens[$0] }
+    }
 
     package var orderedClients: [ClientRecord] {
         self.clients.sorted {

@@ -19,6 +19,8 @@ package enum ServerLimit: String, CaseIterable, Sendable {
     case requests
     /// Bytes of requests that are kept until others have given up what they cache.
     case heldBytes = "held-bytes"
+    /// Bytes that open pipes keep: answers that nobody has read, calls that are not whole.
+    case pipeBytes = "pipe-bytes"
 
     package var standard: UInt64 {
         switch self {
@@ -27,6 +29,7 @@ package enum ServerLimit: String, CaseIterable, Sendable {
         case .opens, .locks: 1 << 20
         case .requests: 1 << 18
         case .heldBytes: 256 << 20
+        case .pipeBytes: 64 << 20
         }
     }
 
@@ -37,8 +40,13 @@ package enum ServerLimit: String, CaseIterable, Sendable {
         case .opens, .locks: 1...1 << 22
         // At least what one connection may have waiting.
         case .heldBytes: 32 << 20...16 << 30
+        // More than one pipe keeps.
+        case .pipeBytes: 4 << 20...16 << 30
         }
     }
+
+    /// The version of the cluster with which it came. The limits are in the order of their versions.
+    package var since: ClusterVersion { self == .pipeBytes ? 2 : 1 }
 }
 
 /// Why a limit was not taken. For people.
@@ -91,9 +99,10 @@ package struct ServerLimits: Equatable, BinaryRecord {
     }
 
     package func encode(into writer: inout BinaryWriter) {
+        let count = ServerLimit.allCases.count { $0.since <= writer.version }
         writer.section(version: 1) { writer in
-            writer.write(UInt32(self.values.count))
-            for value in self.values { writer.write(value) }
+            writer.write(UInt32(count))
+            for value in self.values.prefix(count) { writer.write(value) }
         }
     }
 

@@ -5,6 +5,9 @@ import SMBServer
 // Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot serve, 2 for a wrong command line.
 
 signal(SIGPIPE, SIG_IGN)
+// What clients make has the share's mode or the one that they ask for (docs/POSIX.md), whoever starts the server: clusterd
+// keeps its own files from everybody. What is the server's own is made with the mode that it shall have.
+umask(0)
 
 do throws(ServerError) {
     switch try Arguments(Array(CommandLine.arguments.dropFirst())) {

@@ -48,7 +48,11 @@ extension Sample {
             ("snapshotDone.failed", .snapshotDone(id: 1, .failed("a"))),
             ("snapshotDone.list", .snapshotDone(id: 1, .list([Example.snapshot]))), ("pong", .pong),
         ]
+        let shares = [
+            Sample("toServer.unservedRequest", ClusterToServer.unservedRequest, since: 2),
+            Sample("toCluster.unserved", ServerToCluster.unserved([UnservedShare(name: "a", reason: "r")]), since: 2),
+        ]
         return raft + peers + toServer.map { Sample("toServer.\($0.0)", $0.1) }
-            + toCluster.map { Sample("toCluster.\($0.0)", $0.1) }
+            + toCluster.map { Sample("toCluster.\($0.0)", $0.1) } + shares
     }
 }

@@ -61,7 +61,7 @@ enum Example {
     static let serverStatus = ServerStatus(
         connections: 1, sessions: 2, treeConnects: 3, opens: 4, durableOpens: 5, persistentOpens: 6,
         disconnectedOpens: 7, locks: 8, bytesRead: 9, bytesWritten: 10, requests: 11, notifies: 12, pending: 13,
-        heldBytes: 14)
+        heldBytes: 14, pipeBytes: 15)
     static let snapshot = SnapshotRecord(share: "test", token: "@GMT-2026.11.24-19.30.00", isScheduled: true)
     static let mutations: [Mutation] = [.putOpen(open), .removeOpen(persistentID: 9)]
 
@@ -120,6 +120,9 @@ enum Example {
     static let state: ClusterState = {
         var plain = configuration
         for index in plain.nodes.indices { plain.nodes[index].program = nil }
+        for limit in ServerLimit.allCases where limit.since > .oldest {
+            guard (try? plain.settings.limits.set(limit, to: limit.standard)) != nil else { continue }
+        }
         var state = ClusterState(founding: plain, membership: membership, version: .oldest)
         let commands: [Command] = [
             .putToken(token), .mutate(epoch: 5, [.putOpen(open), .putClient(client), .reserveIDs(below: 4096)]),

@@ -25,6 +25,12 @@ check_says "a name that is taken is not linked over" 'OBJECT_NAME_COLLISION' cli
 check "deleting one name" client test 'del file'
 check_same "keeps the other" "$work/source" "$share_path/name2"
 
+# Modes, whatever the umask of who started the server
+check "a file and a folder" client test "put $work/source plain; mkdir folder"
+check_says "the file has the share's mode" '^664$' stat -c %a "$share_path/plain"
+check_says "and so has the folder" '^775$' stat -c %a "$share_path/folder"
+check_says "the journal is its owner's alone" '^600$' stat -c %a "$work/state/journal.db"
+
 # Streams
 printf 'in a stream' >"$work/stream"
 check "put into a stream" client test "put $work/stream name2:first"

@@ -65,7 +65,7 @@ timeout 20 stdbuf -oL smbclient //127.0.0.1/test "$password" -U alice -s /dev/nu
 watcher=$!
 for _ in {1..50}; do
     client test 'mkdir tree\seen; rmdir tree\seen' >"$work/seen.out" 2>&1
-    if grep -q seen "$work/notified"; then break; fi
+    if grep -q "^0001 seen" "$work/notified"; then break; fi
     sleep 0.1
 done
 kill "$watcher" 2>/dev/null || true

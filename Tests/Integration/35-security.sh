@@ -86,6 +86,18 @@ check_says "it is shown" "^ACL:$bob:0/0x(0|10)/0x001200a9" acls alice 'house\loc
 check "alice changes on the other share" as alice limited "put $work/file f"
 check "bob reads there" as bob limited "get f $work/back"
 check_says "bob does not write there" 'ACCESS_DENIED' as bob limited "put $work/file g"
+# mkdir asks for no right to write: what it does takes one all the same.
+check_says "bob makes no folder there" 'ACCESS_DENIED' as bob limited 'mkdir sub'
+check_says "bob puts nothing over what is there" 'ACCESS_DENIED' as bob limited "put $work/password f"
+check_says "bob deletes nothing there" 'ACCESS_DENIED' as bob limited 'del f'
+check_says "bob renames nothing there" 'ACCESS_DENIED' as bob limited 'rename f g'
+check_says "bob makes no second name there" 'ACCESS_DENIED' as bob limited 'hardlink f g'
+check_says "bob sees what there is to know" '^stream: \[::[$]DATA\], 9 bytes' as bob limited 'allinfo f'
+check_same "nothing happened to what is there" "$work/file" "$share_path/.limited/f"
+there=$(ls -A "$share_path/.limited")
+if [[ $there == f ]]; then passed "nothing else is there"; else failed "nothing else is there" "$there"; fi
+check "alice makes a folder there" as alice limited 'mkdir sub'
+check "and takes it away" as alice limited 'rmdir sub'
 check_says "carol does not connect" 'ACCESS_DENIED' as carol limited 'ls'
 check_says "bob does not where he is denied" 'ACCESS_DENIED' as bob closed 'ls'
 check "carol does" as carol closed 'ls'

@@ -61,6 +61,34 @@ import Testing
         #expect(try self.copy(client, from: source, to: readOnly) == .accessDenied)
     }
 
+    /// A Mac shows by it what its user may do: what others may on the share is nothing to it.
+    @Test func aListingSaysWhatTheUserMayDo() throws {
+        let server = TestServer()
+        let permissions = [SharePermission(name: "alice", level: .full), SharePermission(name: "bob", level: .read)]
+        server.state.configure(
+            TestServer.configuration,
+            shares: [
+                Share(
+                    record: ShareRecord(name: "test", path: "/", permissions: permissions), fileSystem: server.files)
+            ])
+        for (user, rights) in [("alice", AccessMask.fileAll), ("bob", AccessMask(rawValue: 0x0012_00A9))] {
+            let client = try TestClient.ready(server, user: user)
+            let root = try #require(
+                try client.create(
+                    "", access: .listDirectory, disposition: .open, options: .directoryFile,
+                    contexts: Self.contexts()
+                ).create)
+            let query = QueryDirectoryRequest(
+                informationClass: .idBothDirectory, fileID: root.fileID, outputBufferLength: 4096)
+            let reply = try client.send(client.message(.queryDirectory) { query.encode(into: &$0, pattern: "*") })
+            #expect(reply.status == .success)
+            let entry = try OutputBufferResponse(parsing: reply.bytes.span.bytes).buffer
+            // [MS-FSCC] 2.4.17: where EaSize is to others.
+            let told = reply.bytes.span.bytes.extracting(entry).load(UInt32.self, at: 64)
+            #expect(AccessMask(rawValue: told) == rights)
+        }
+    }
+
     @Test func foldersMoveWithWhatIsOpenBeneath() throws {
         let server = TestServer()
         let client = try TestClient.ready(server)

@@ -185,6 +185,68 @@ private final class NoWatch: DirectoryWatching, DirectoryWatch {
         #expect(self.used(.requests) == 1)
     }
 
+    private func configure(shares: [ShareRecord], pipeBytes: Int) throws {
+        self.server.state.configure(
+            TestServer.configuration, shares: shares.map { Share(record: $0, fileSystem: self.server.files) })
+        try self.limit(.pipeBytes, to: pipeBytes)
+    }
+
+    /// What nobody reads, of all pipes together, and what is not whole.
+    @Test func pipeBytes() throws {
+        let limit = 4 << 20
+        try self.limit(.pipeBytes, to: limit)
+        let client = try TestClient.ready(self.server, share: "IPC$")
+        let pipes = try (0..<5).map { _ in
+            let pipe = try #require(try client.create("srvsvc", disposition: .open).create).fileID
+            #expect(try client.write(pipe, PipeEndpointTests.bind()).status == .success)
+            #expect(try client.read(pipe, length: 4096).status == .success)
+            return pipe
+        }
+        let listing = PipeEndpointTests.listing
+        #expect(self.used(.pipeBytes) == 0)
+        #expect(try client.write(pipes[0], Array(listing[..<20])).status == .success)
+        #expect(self.used(.pipeBytes) == 20)
+        #expect(try client.write(pipes[0], Array(listing[20...])).status == .success)
+        #expect(try client.read(pipes[0], length: 100).status == .bufferOverflow)
+        #expect(self.used(.pipeBytes) > 0)
+        #expect(try client.read(pipes[0], length: 4096).status == .success)
+        #expect(self.used(.pipeBytes) == 0)
+
+        // Listings of half a megabyte: the eighth is too much.
+        let comment = String(repeating: "c", count: 250)
+        let many = (1000..<2000).map { ShareRecord(name: "share\($0)", path: "/", comment: comment) }
+        try self.configure(shares: many, pipeBytes: limit)
+        #expect(try client.write(pipes[0], listing).status == .success)
+        let one = self.used(.pipeBytes)
+        #expect(7 * one < limit && 8 * one > limit)
+        for index in 1..<7 { #expect(try client.write(pipes[index / 2], listing).status == .success) }
+        #expect(try client.write(pipes[3], listing).status == .insufficientResources)
+        #expect(self.used(.pipeBytes) == 7 * one)
+
+        // Smaller ones, until there is no room for any. Whoever reads at once what he asks for goes on.
+        for shares in [Array(many[..<20]), []] {
+            try self.configure(shares: shares, pipeBytes: limit)
+            var status: NTStatus? = .success
+            for _ in 0..<200 where status == .success { status = try client.write(pipes[3], listing).status }
+            #expect(status == .insufficientResources)
+        }
+        let full = self.used(.pipeBytes)
+        #expect(full <= UInt64(limit))
+        #expect(try client.write(pipes[4], listing).status == .insufficientResources)
+        #expect(try client.control(pipes[4], .pipeTransceive, listing).status == .success)
+        #expect(try client.read(pipes[4], length: 4096).status == .pending)
+        #expect(try client.write(pipes[4], listing).status == .success)
+        #expect(self.used(.pipeBytes) == full)
+        // There is room again behind who reads, who closes, who goes.
+        #expect(try client.read(pipes[0], length: 4096).status == .bufferOverflow)
+        #expect(self.used(.pipeBytes) == full - 4096)
+        #expect(try client.write(pipes[4], listing).status == .success)
+        #expect(try client.close(pipes[1]) == .success)
+        #expect(self.used(.pipeBytes) < full - 2 * one)
+        client.disconnect()
+        #expect(self.used(.pipeBytes) == 0)
+    }
+
     /// A CREATE that waits for a break keeps what follows it in its compound.
     @Test func heldBytes() throws {
         let limit = 32 << 20

@@ -15,13 +15,13 @@ extension MemoryFileSystem {
         _ handle: any FileHandle, to path: String, replacesExisting: Bool, isMarked: Bool
     ) throws(SMBError) {
         try self.contents.withLock { contents throws(SMBError) in
-            let old = contents.nodes.first {
-                Handle($0.value, stream: "").fileKey.identity == handle.fileKey.identity
+            guard let old = contents.names(of: handle).first, let node = contents.nodes.removeValue(forKey: old) else {
+                throw SMBError(.objectNameNotFound)
             }
-            guard let old else { throw SMBError(.objectNameNotFound) }
-            contents.nodes[old.key] = nil
-            let isExact = old.value.facts.mode != 0
-            contents.nodes[isExact ? path : path.lowercased()] = old.value
+            let isExact = node.facts.mode != 0
+            let name = isExact ? path : path.lowercased()
+            contents.nodes[name] = node
+            node.link?.name.withLock { $0 = name }
         }
     }
 
@@ -45,7 +45,11 @@ extension MemoryFileSystem {
     }
 
     func linkFile(_ handle: any FileHandle, to path: String, replacesExisting: Bool) throws(SMBError) {
-        throw SMBError(.notSupported)
+        self.contents.withLock { contents in
+            var node = contents.names(of: handle).first.flatMap { contents.nodes[$0] }
+            node?.link = Link(path.lowercased())
+            contents.nodes[path.lowercased()] = node
+        }
     }
 }
 
@@ -67,12 +71,21 @@ extension MemoryFileSystem.Handle {
     func setBasic(_ information: BasicInformation) throws(SMBError) { throw SMBError(.notSupported) }
     func changeEndOfFile(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
     func changeAllocation(_ size: UInt64) throws(SMBError) { throw SMBError(.notSupported) }
-    func listExtendedAttributes() throws(SMBError) -> [ExtendedAttribute] { [] }
+    func listExtendedAttributes(_ names: [[UInt8]]?, limit: Int) throws(SMBError) -> [ExtendedAttribute] {
+        let kept = self.node.extendedAttributes
+        let asked =
+            names.map { names in
+                names.map { name in kept.first { $0.name == name } ?? ExtendedAttribute(name: name, value: []) }
+            } ?? kept
+        var told: [ExtendedAttribute] = []
+        for attribute in asked where told.reduce(0, { $0 + $1.byteCount }) <= limit { told.append(attribute) }
+        return told
+    }
     func extendedAttributeSize() throws(SMBError) -> UInt32 { 0 }
     func changeExtendedAttributes(_ attributes: [ExtendedAttribute]) throws(SMBError) { throw SMBError(.notSupported) }
     func normalizedName() throws(SMBError) -> String {
-        guard let elsewhere = self.elsewhere else { throw SMBError(.notSupported) }
-        return elsewhere
+        guard let name = self.elsewhere ?? self.node.link?.name.withLock({ $0 }) else { throw SMBError(.notSupported) }
+        return self.fileKey.stream.isEmpty ? name : "\(name):\(self.fileKey.stream)"
     }
     func listStreams() throws(SMBError) -> [StreamInformation] { [] }
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8] { throw SMBError(.notSupported) }
@@ -81,7 +94,7 @@ extension MemoryFileSystem.Handle {
     }
     func enumerate(
         visible: (@Sendable (SecurityDescriptor) -> Bool)?
-    ) throws(SMBError) -> any DirectoryEnumeration { throw SMBError(.notSupported) }
+    ) throws(SMBError) -> any DirectoryEnumeration { MemoryEnumeration() }
     func markSparse(_ isSparse: Bool) throws(SMBError) { throw SMBError(.notSupported) }
     func zeroRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
     func queryAllocatedRanges(in range: Range<UInt64>, limit: Int) throws(SMBError) -> (
@@ -91,6 +104,24 @@ extension MemoryFileSystem.Handle {
     func writeReparseData(_ data: ReparseData) throws(SMBError) { throw SMBError(.notSupported) }
     func deleteReparseData(tag: UInt32) throws(SMBError) { throw SMBError(.notSupported) }
     func trimRange(_ range: Range<UInt64>) throws(SMBError) { throw SMBError(.notSupported) }
+}
+
+/// What every folder shows: one file, which has nothing of a Mac's.
+final class MemoryEnumeration: DirectoryEnumeration {
+    private let item = Mutex<DirectoryItem?>(nil)
+    private let isApple = Mutex(false)
+
+    func restart(pattern: [UInt16]?) throws(SMBError) { self.unread(DirectoryItem(name: [0x66], facts: FileFacts())) }
+    func showAppleFacts() { self.isApple.withLock { $0 = true } }
+    func unread(_ item: DirectoryItem) { self.item.withLock { $0 = item } }
+
+    func next() throws(SMBError) -> DirectoryItem? {
+        guard var item = self.item.withLock({ $0.take() }) else { return nil }
+        if self.isApple.withLock({ $0 }) {
+            item.apple = AppleFacts(resourceForkSize: 0, finderInfo: nil, isWritable: true)
+        }
+        return item
+    }
 }
 
 // POSIX opens: exact names, and what was asked is remembered.

@@ -15,6 +15,9 @@ final class MemoryFileSystem: FileSystem {
             ]))
         /// Which request made it.
         var creation: Creation?
+        /// Of the name that it is found by; a file has one for each of its names. Nil: a test put it there.
+        var link: Link?
+        var extendedAttributes: [ExtendedAttribute] = []
 
         static var root: Node {
             var root = Node(number: 1)
@@ -25,10 +28,25 @@ final class MemoryFileSystem: FileSystem {
         }
     }
 
+    /// A name of a file, as the kernel follows it.
+    final class Link: Sendable {
+        let name: Mutex<String>
+
+        init(_ name: String) { self.name = Mutex(name) }
+    }
+
     struct Contents: Sendable {
         /// By lower-case path; the share's root is the empty one. What POSIX opens make: as it is spelled.
         var nodes: [String: Node] = ["": .root]
         var next: UInt64 = 100
+
+        /// The names of an open file: the one that it was opened by where that is still there, else all.
+        func names(of handle: any FileHandle) -> [String] {
+            let all = self.nodes.filter { Handle($0.value, stream: "").fileKey.identity == handle.fileKey.identity }
+            let link = (handle as? Handle)?.node.link
+            let own = link.flatMap { link in all.first { $0.value.link === link } }
+            return own.map { [$0.key] } ?? all.keys.sorted()
+        }
     }
 
     let contents = Mutex(Contents())
@@ -127,6 +145,7 @@ final class MemoryFileSystem: FileSystem {
             node.facts.attributes = node.facts.isDirectory ? .directory : .archive
             node.facts.fileID = node.number
             node.creation = request.creation
+            node.link = Link(name)
             let parent = contents.nodes[Self.parent(name)]?.security ?? Node.root.security
             let (granted, security) = try request.rights.admitCreation(
                 isDirectory: node.facts.isDirectory, in: parent, explicit: nil)
@@ -148,24 +167,27 @@ final class MemoryFileSystem: FileSystem {
     ) throws(SMBError) -> any FileHandle {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         let found = self.contents.withLock { contents in
-            contents.nodes.first { Handle($0.value, stream: key.stream).fileKey == key }
+            let all = contents.nodes.filter { Handle($0.value, stream: key.stream).fileKey == key }
+            return all.first { $0.key == Self.split(path).name } ?? all.min { $0.key < $1.key }
         }
         guard let found else { throw SMBError(.objectNameNotFound) }
         return Handle(
-            found.value, stream: key.stream, elsewhere: found.key == path.lowercased() ? nil : found.key)
+            found.value, stream: key.stream, elsewhere: found.key == Self.split(path).name ? nil : found.key)
     }
 
     func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }
 
-    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {}
+    func checkDeletable(_ handle: any FileHandle, ignoresReadOnly: Bool) throws(SMBError) {
+        let isFull = self.contents.withLock { contents in
+            contents.names(of: handle).contains { name in contents.nodes.keys.contains { $0.hasPrefix(name + "\\") } }
+        }
+        guard !isFull else { throw SMBError(.directoryNotEmpty) }
+    }
 
     func deleteFile(_ handle: any FileHandle) throws(SMBError) {
         if let failure = self.failure.withLock({ $0 }) { throw SMBError(failure) }
         self.contents.withLock { contents in
-            for (name, node) in contents.nodes
-            where Handle(node, stream: "").fileKey.identity == handle.fileKey.identity {
-                contents.nodes[name] = nil
-            }
+            for name in contents.names(of: handle) { contents.nodes[name] = nil }
         }
     }
 }

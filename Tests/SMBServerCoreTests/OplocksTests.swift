@@ -187,6 +187,49 @@ import Testing
         #expect(oplocks.holder(of: 1)?.state == [])
     }
 
+    /// The client comes back too late to hear of a break: whoever waited for it was sent away, whoever did not has done
+    /// what it wanted.
+    @Test func whatWasDoneWithoutWaitingOutlivesItsBreak() {
+        let owner = Oplocks.Owner.lease(Self.alice)
+        var waitedFor = self.granting("RH")
+        #expect(waitedFor.check(.conflictingOpen, by: nil, now: 0).mustWait)
+        waitedFor.markUntold(owner)
+        waitedFor.forgetBreak(owner)
+        #expect(waitedFor.holder(owner)?.state == Self.state("RH"))
+        #expect(waitedFor.holder(owner)?.lease?.epoch == 11)
+
+        var changed = self.granting("RH")
+        #expect(!changed.check(.change, by: nil, now: 0).mustWait)
+        changed.markUntold(owner)
+        #expect(changed.holder(owner)?.state == Self.state("RH"), "it may still be told")
+        #expect(changed.holder(owner)?.lease?.epoch == 11)
+        changed.forgetBreak(owner)
+        #expect(changed.holder(owner)?.state == [])
+        #expect(changed.holder(owner)?.lease?.epoch == 12)
+        #expect(!changed.isBreaking)
+    }
+
+    /// A client was told of one break when others changed the file: what it has lost has an epoch that it cannot know.
+    @Test func whatIsLostMeanwhileHasAnEpochOfItsOwn() {
+        let owner = Oplocks.Owner.lease(Self.alice)
+        var oplocks = self.granting("RH")
+        #expect(oplocks.check(.conflictingOpen, by: nil, now: 0).losers.isEmpty)
+        oplocks.markTold(owner, over: 7)
+        #expect(oplocks.holder(owner)?.lease?.epoch == 12)
+        #expect(oplocks.holder(owner)?.withoutBreak.state == Self.state("RH"))
+        #expect(oplocks.check(.change, by: nil, now: 0).losers == [owner])
+        #expect(oplocks.check(.change, by: nil, now: 0).losers.isEmpty, "it is said once")
+        #expect(oplocks.holder(owner)?.withoutBreak.state == [])
+        #expect(oplocks.holder(owner)?.withoutBreak.lease?.epoch == 13)
+        oplocks.markUntold(owner)
+        #expect(oplocks.holder(owner)?.withoutBreak.lease?.epoch == 13)
+        #expect(oplocks.tell(owner, now: 0)?.to == .readCaching)
+        #expect(oplocks.holder(owner)?.lease?.epoch == 12)
+        #expect(oplocks.holder(owner)?.withoutBreak.state == [], "it has not acknowledged that")
+        let reading = Oplocks.Notice(owner: owner, from: .readCaching, to: [], needsAcknowledgement: false)
+        #expect(oplocks.acknowledge(owner, .readCaching, now: 0) == .accepted([reading], isOver: true))
+    }
+
     @Test func thereIsALimit() {
         var oplocks = Oplocks()
         for open in 1...UInt64(Limits.cachingHoldersPerFile) + 1 {

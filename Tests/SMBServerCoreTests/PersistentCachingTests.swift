@@ -317,6 +317,130 @@ import Testing
         #expect(notice.newEpoch == 0x12)
     }
 
+    /// [MS-SMB2] 3.3.5.9.12: what it cached is old, and nobody waited until it knew. The lease that it gets back says so,
+    /// by an epoch that it does not know.
+    @Test(arguments: [false, true], [false, true])
+    func whatOthersChangeIsLostToAClientThatIsAway(isDirectory: Bool, onTheNextNode: Bool) throws {
+        let first = TestServer()
+        let alice = try TestClient.ready(first, share: "ca")
+        let options: CreateOptions = isDirectory ? .directoryFile : []
+        let file = try alice.open("a", access: .readData, options: options, contexts: self.contexts("RH"))
+        alice.disconnect()
+        let bob = try self.rival(first)
+        let other = try bob.open(isDirectory ? "a\\b" : "a")
+        if !isDirectory { #expect(try bob.write(other).status == .success) }
+        #expect(first.awaited, "the next node must not give back what is lost")
+        #expect(self.records(first).map { $0.lease?.state } == [0])
+        #expect(self.records(first).map { $0.lease?.epoch } == [0x12])
+        if !onTheNextNode {
+            first.state.now += Limits.breakMilliseconds
+            first.state.tick()
+            first.takeEffects()
+        }
+        let server = onTheNextNode ? self.successor(of: first) : first
+        let back = try TestClient.ready(server, share: "ca")
+        let contexts = self.reconnect(file, epoch: 0x11)
+        let lease = try #require(try back.create("a", options: options, contexts: contexts).create?.contexts.lease)
+        #expect(lease.state == [])
+        #expect(lease.version2?.epoch == 0x12)
+        #expect(lease.flags & LeaseContext.breakInProgressFlag == 0)
+        #expect(back.received().isEmpty, "there is nothing left to break")
+    }
+
+    /// Its client is there, but the node dies before it has heard of the break.
+    @Test func whatAClientHasNotAcknowledgedIsLostOnTheNextNode() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RH"))
+        let bob = try self.rival(server)
+        #expect(try bob.write(try bob.open("a")).status == .success)
+        #expect(server.awaited)
+        let back = try TestClient.ready(self.successor(of: server), share: "ca")
+        let contexts = self.reconnect(file, epoch: 0x11)
+        let lease = try #require(try back.create("a", contexts: contexts).create?.contexts.lease)
+        #expect(lease.state == [])
+        #expect(lease.version2?.epoch == 0x12)
+    }
+
+    @Test func whatIsLostWhileAnotherBreakIsUnderWayIsRecordedToo() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.contexts("RH"))
+        let bob = try self.rival(server)
+        let other = try bob.open("a")
+        #expect(try bob.send(bob.createMessage("a", share: [])).status == .pending)
+        #expect(alice.received().count == 1)
+        #expect(self.records(server).map { $0.lease?.state } == [3], "whoever waits asks the next node again")
+        #expect(try bob.write(other).status == .success)
+        #expect(server.awaited)
+        #expect(alice.received().isEmpty, "one break at a time")
+        #expect(self.records(server).map { $0.lease?.state } == [0])
+        #expect(try bob.write(other).status == .success)
+        #expect(!server.awaited, "not with each write")
+        // It was told of an epoch that left it read caching.
+        let back = try TestClient.ready(self.successor(of: server), share: "ca")
+        let contexts = self.reconnect(file, epoch: 0x12)
+        let lease = try #require(try back.create("a", contexts: contexts).create?.contexts.lease)
+        #expect(lease.state == [])
+        #expect(lease.version2?.epoch == 0x13)
+    }
+
+    /// It opens the file anew, by the same lease, before it asks for its handle, or instead.
+    @Test func aClientThatIsBackIsToldWhicheverOpenItComesWith() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        _ = try alice.open("a", contexts: self.contexts("RH"))
+        alice.disconnect()
+        let bob = try self.rival(server)
+        #expect(try bob.write(try bob.open("a")).status == .success)
+        let back = try TestClient.ready(server, share: "ca")
+        let lease = try #require(
+            try back.create("a", contexts: CachingTests.lease("RH", epoch: 0x11)).create?.contexts.lease)
+        #expect(lease.state == [.readCaching, .handleCaching])
+        #expect(lease.version2?.epoch == 0x11)
+        #expect(lease.flags & LeaseContext.breakInProgressFlag != 0)
+        guard case .leaseBreak(let notice)? = back.received().first else {
+            Issue.record("it must be told now")
+            return
+        }
+        #expect(notice.newState == [])
+        #expect(notice.newEpoch == 0x12)
+        #expect(try back.acknowledge(CachingTests.key, []).status == .success)
+    }
+
+    /// A lease of two opens, whose client is back by the time of the change, or comes later.
+    @Test(arguments: [false, true])
+    func whatADirectoryListsIsCachedOnTheNextNodeUntilAnotherChangesIt(isBack: Bool) throws {
+        let first = TestServer()
+        let alice = try TestClient.ready(first, share: "ca")
+        func directory(_ client: TestClient, _ contexts: CreateContexts) throws -> FileID {
+            try client.open("d", access: .readData, options: .directoryFile, contexts: contexts)
+        }
+        let files = try [1, 2].map { try directory(alice, self.contexts("RH", create: $0)) }
+        let server = self.successor(of: first)
+        #expect(server.state.directoryLeases == 1)
+        let bob = try self.rival(server)
+        if !isBack { _ = try bob.open("d\\b") }
+        let back = try TestClient.ready(server, share: "ca")
+        let again = try files.enumerated().map { index, file in
+            try directory(back, self.reconnect(file, create: UInt64(index + 1), epoch: 0x11))
+        }
+        if isBack { _ = try bob.open("d\\b") }
+        guard case .leaseBreak(let notice)? = back.received().first else {
+            Issue.record("its listing is old")
+            return
+        }
+        #expect(notice.newState == [])
+        #expect(notice.newEpoch == 0x12)
+        #expect(try back.acknowledge(CachingTests.key, []).status == .success)
+        for file in again { #expect(try back.close(file) == .success) }
+        #expect(server.state.directoryLeases == 0)
+        // Nor is the next one's forgotten.
+        _ = try directory(back, CachingTests.lease("RH"))
+        _ = try bob.open("d\\c")
+        #expect(back.received().count == 1)
+    }
+
     /// [MS-FSA] 2.1.5.18.2: byte-range locks, its own too, keep a client that was away from sharing a cache. A writer has it alone.
     @Test(arguments: [("R", ""), ("RH", ""), ("RW", "RW"), ("RWH", "RWH")])
     func whatIsLockedIsNotSharedByAClientThatWasAway(state: String, left: String) throws {

@@ -138,6 +138,25 @@ import Testing
         #expect(try client.notify(folder).status == .deletePending)
     }
 
+    /// [MS-FSA] 2.1.5.5, phase 1: what has entries is not marked by the end of such an open.
+    @Test func aFolderThatIsNotEmptyStays() throws {
+        let server = TestServer()
+        server.state.watcher = Watcher()
+        let client = try TestClient.ready(server)
+        let folder = try client.open("d", access: .listDirectory, options: .directoryFile)
+        let file = try client.open("d\\x", access: [.readData, .delete])
+        #expect(try client.notify(folder).status == .pending)
+        let rival = try client.open("d", access: .delete, options: [.directoryFile, .deleteOnClose])
+        #expect(try client.close(rival) == .success)
+        #expect(client.received().isEmpty)
+        #expect(try client.create("d", access: .listDirectory, options: .directoryFile).status == .success)
+        // That it is empty later changes nothing.
+        #expect(try client.setFile(file, .disposition, [1]).status == .success)
+        #expect(try client.close(file) == .success)
+        client.disconnect()
+        #expect(server.files.names == ["d"])
+    }
+
     @Test func aHandleThatWasNeverAwayMissedNothing() throws {
         let server = TestServer()
         server.state.watcher = Watcher()
@@ -286,6 +305,36 @@ import Testing
         #expect(second.persistent > first.persistent)
     }
 
+    /// [MS-SMB2] 3.3.5.9.7: a durable handle of the first version is found by this id alone, and the next node has no
+    /// record of it.
+    @Test func idsWithoutARecordAreNeverGivenOutTwiceEither() throws {
+        let server = TestServer()
+        server.state.reservePersistentIDs(from: 1)
+        server.takeEffects()
+        #expect(server.awaited, "before a client can have one")
+        let first = try TestClient.ready(server).open("a")
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+        let next = TestServer(files: server.files)
+        next.state.reservePersistentIDs(from: kept.nextPersistentID)
+        next.takeEffects()
+        #expect(try TestClient.ready(next).open("b").persistent > first.persistent)
+    }
+
+    @Test func moreIDsAreReservedLongBeforeTheyAreUsedUp() throws {
+        let server = TestServer()
+        server.state.reservePersistentIDs(from: 1)
+        server.takeEffects()
+        let client = try TestClient.ready(server)
+        func reservations() -> [Mutation] { server.journal.filter { if case .reserveIDs = $0 { true } else { false } } }
+        server.state.nextPersistentID = Limits.persistentIDsReserved / 2
+        _ = try client.open("a")
+        #expect(reservations() == [.reserveIDs(below: Limits.persistentIDsReserved + 1)])
+        let last = try client.open("b").persistent
+        #expect(reservations().count == 2)
+        #expect(reservations().last == .reserveIDs(below: last + 1 + Limits.persistentIDsReserved))
+    }
+
     @Test func aFoundHandleMustBeTheRightOne() throws {
         let server = TestServer()
         let alice = try TestClient.ready(server, share: "ca")
@@ -331,6 +380,57 @@ import Testing
         #expect(try alice.close(file) == .success)
         #expect(server.journal.last == .removeOpen(persistentID: file.persistent))
         #expect(server.awaited, "what was closed stays closed on the next node")
+    }
+
+    @Test func aTreeDisconnectClosesItOnTheNextNodeToo() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", contexts: self.request())
+        #expect(try alice.send(alice.message(.treeDisconnect) { EmptyBody().encode(into: &$0) }).status == .success)
+        #expect(server.journal.last == .removeOpen(persistentID: file.persistent))
+        #expect(server.awaited, "what was closed stays closed on the next node")
+    }
+
+    /// As with CLOSE: what a client saw deleted must not come back with a failover.
+    @Test(arguments: [SMB2Command.treeDisconnect, .logoff], ["ca", "test"])
+    func whatIsDeletedWithATreeOrASessionIsStableBeforeTheAnswer(command: SMB2Command, share: String) throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: share)
+        for name in ["a", "b"] { _ = try alice.open(name, access: [.readData, .delete], options: .deleteOnClose) }
+        _ = try alice.open("c")
+        let reply = try alice.send(alice.message(command) { EmptyBody().encode(into: &$0) })
+        #expect(reply.status == .success)
+        #expect(server.files.names == ["c"])
+        var settled: [any FileHandle] = []
+        if case .settle(let files)? = reply.reply?.work { settled = files }
+        #expect(settled.count == (share == "ca" ? 2 : 0))
+    }
+
+    /// The stream's record goes at once, not when the file is gone from the disk.
+    @Test func aStreamThatItsFileWaitedForIsClosedOnTheNextNodeToo() throws {
+        let server = TestServer()
+        let alice = try TestClient.ready(server, share: "ca")
+        let stream = try alice.open("a:s", contexts: self.request())
+        let file = try alice.open("a", access: [.readData, .delete], options: .deleteOnClose)
+        #expect(try alice.close(file) == .success)
+        #expect(server.files.names == ["a"])
+        let reply = try alice.send(alice.message(.close) { CloseRequest(fileID: stream).encode(into: &$0) })
+        #expect(server.files.names.isEmpty)
+        #expect(server.journal.contains(.removeOpen(persistentID: stream.persistent)))
+        #expect(server.awaited)
+        if case .sync? = reply.reply?.work {} else { Issue.record("answered at once") }
+    }
+
+    /// The handle had no record, and the file is deleted only with another one, whose record says so.
+    @Test func whoMarksAFileByClosingItIsAnsweredWhenTheNextNodeKnows() throws {
+        let server = TestServer()
+        let bob = try TestClient.ready(server, share: "ca", user: "bob", guid: GUID(low: 2, high: 2))
+        _ = try bob.open("a", contexts: self.request())
+        let alice = try TestClient.ready(server, share: "ca")
+        let file = try alice.open("a", access: [.readData, .delete], options: .deleteOnClose)
+        #expect(try alice.close(file) == .success)
+        #expect(server.awaited)
+        #expect(try TestClient.ready(self.successor(of: server), share: "ca").create("a").status == .deletePending)
     }
 
     /// Chaos found files that were back after a failover: the record had gone before the deletion was on the disk.

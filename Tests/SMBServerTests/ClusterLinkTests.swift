@@ -140,6 +140,35 @@ import Testing
         #expect(try client.gather(echo).header.status == .success)
     }
 
+    /// An order for the server before it, which had just died: the next takeover served nobody.
+    @Test func aServerThatWasFrozenWhileItWasWarmServesAllTheSame() throws {
+        let cluster = try FakeCluster()
+        try cluster.configure(FakeCluster.shares)
+        cluster.say(.freeze)
+        try cluster.expect { if case .frozen = $0 { true } else { false } }
+        try cluster.serve()
+        try cluster.client(patienceMilliseconds: 5000).echo()
+    }
+
+    /// One share whose folder is none kept the node from serving the others, and from every later change.
+    @Test func aFileInTheWayOfAShareIsInTheWayOfNoOther() throws {
+        let cluster = try FakeCluster()
+        try #require(FileManager.default.createFile(atPath: "\(cluster.folder)/file", contents: nil))
+        try #require(mkdir("\(cluster.folder)/later", 0o755) == 0)
+        let broken = [ShareRecord(name: "broken", path: "file"), ShareRecord(name: "beneath", path: "file/x")]
+        try cluster.configure(FakeCluster.shares + broken)
+        try cluster.serve()
+        #expect(try cluster.unserved() == ["broken", "beneath"])
+        let client = try cluster.client(patienceMilliseconds: 5000)
+        #expect(throws: ClientError.self) { _ = try client.treeConnect("broken") }
+
+        try cluster.configure(FakeCluster.shares + broken + [ShareRecord(name: "later", path: "later")])
+        #expect(try cluster.unserved() == ["broken", "beneath"])
+        _ = try client.treeConnect("later")
+        try cluster.configure(FakeCluster.shares)
+        #expect(try cluster.unserved() == [])
+    }
+
     /// Clients that record faster than the cluster can take it once ended the server.
     @Test func aSlowClusterSlowsItsClientsAndNothingElse() throws {
         let cluster = try FakeCluster(queueLimit: 16 << 10)
@@ -162,6 +191,40 @@ import Testing
         usleep(300_000)
         for _ in locks { cluster.say(.appended(sequence: try cluster.nextOpen())) }
         #expect(cluster.lastOpen?.locks.count == locks.count)
+        for lock in locks { #expect(try client.gather(lock).header.status == .success) }
+    }
+
+    /// `clusterd` takes what the server says at once, and gives a server up of which too much waits for the disks.
+    @Test(.timeLimit(.minutes(1))) func noMoreIsSaidThanTheClusterLetsWait() throws {
+        let limit = 512 << 10
+        let cluster = try FakeCluster(unansweredLimit: limit)
+        try cluster.serve()
+        let client = try cluster.client()
+        let create = try self.open(client)
+        cluster.say(.appended(sequence: try cluster.nextOpen()))
+        let reply = try client.gather(create)
+        let file = try CreateResponse(parsing: reply.span).fileID
+        // Every one records the handle with all its locks: the last one 2000, and all together 1.8 MB.
+        let (requests, locksEach) = (100, 20)
+        let locks = try (0..<requests).map { request in
+            try client.post(.lock) {
+                let elements = (0..<locksEach).map {
+                    LockElement(
+                        offset: UInt64(request * locksEach + $0), length: 1, flags: [.exclusive, .failImmediately])
+                }
+                LockRequest(fileID: file, locks: elements).encode(into: &$0)
+            }
+        }
+        try client.flush()
+        var rounds = 0
+        repeat {
+            let heard = try cluster.hearAll(milliseconds: 300)
+            guard heard.byteCount > 0 else { continue }
+            #expect(heard.byteCount < limit + (64 << 10), "no more than one batch beyond the limit")
+            cluster.say(.appended(sequence: heard.sequence))
+            rounds += 1
+        } while cluster.lastOpen?.locks.count != requests * locksEach
+        #expect(rounds > 2)
         for lock in locks { #expect(try client.gather(lock).header.status == .success) }
     }
 
@@ -216,6 +279,20 @@ import Testing
         #expect(try NetworkInterfaceInfo.parseList(answer.span.bytes).map(\.address) == [[127, 0, 0, 1]])
     }
 
+    /// The node after this one starts above what is reserved; what a client had before that was committed it would give
+    /// to another. [MS-SMB2] 3.3.5.9.7: a durable handle of the first version is found by nothing else.
+    @Test(arguments: [true, false])
+    func nobodyIsAcceptedBeforeTheClusterHasReservedTheIDs(answersApart: Bool) throws {
+        let cluster = try FakeCluster(answersApart: answersApart)
+        try cluster.serve(isReserved: false)
+        let reservation = try #require(cluster.reservation)
+        #expect(throws: ClientError.self) { _ = try cluster.client(patienceMilliseconds: 300) }
+        cluster.say(.appended(sequence: reservation.sequence))
+        let client = try cluster.client()
+        let file = try client.create(OpenParameters("a", access: [.readData], disposition: .openIf)).fileID
+        #expect((100..<reservation.end).contains(file.persistent))
+    }
+
     @Test func handlesOfTheNodeBeforeAreGivenBack() throws {
         let first = try FakeCluster()
         try first.serve()
@@ -253,8 +330,13 @@ private final class FakeCluster {
     private let port: UInt16
     private var reader = FrameReader()
     private(set) var lastOpen: OpenRecord?
+    /// What the server reserved when it was told to serve: the batch, and where the ids end.
+    private(set) var reservation: (sequence: UInt64, end: UInt64)?
 
-    init(folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit, answersApart: Bool = true) throws {
+    init(
+        folder: String? = nil, queueLimit: Int = ClusterLink.queueLimit,
+        unansweredLimit: Int = JournalLimits.unansweredByteCount, answersApart: Bool = true
+    ) throws {
         self.ownsFolder = folder == nil
         if let folder {
             self.folder = folder
@@ -276,7 +358,7 @@ private final class FakeCluster {
         self.answers = answers[0]
         let link = ClusterLink(
             descriptor: ends[1], answers: answersApart ? answers[1] : nil, listeners: [listener],
-            queueLimit: queueLimit)
+            queueLimit: queueLimit, unansweredLimit: unansweredLimit)
         Thread.start("test-link") { try? link.run() }
     }
 
@@ -325,6 +407,28 @@ private final class FakeCluster {
         }
     }
 
+    /// All batches that come until the server has said nothing for so long: the last one's number, and the bytes of
+    /// all.
+    func hearAll(milliseconds: Int32) throws -> (sequence: UInt64, byteCount: Int) {
+        var (sequence, byteCount): (UInt64, Int) = (0, 0)
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            while let frame = try self.reader.next() {
+                guard case .append(let number, _, let mutations) = try ServerToCluster(decoding: frame) else {
+                    continue
+                }
+                sequence = number
+                byteCount += frame.count
+                for case .putOpen(let record) in mutations { self.lastOpen = record }
+            }
+            var waiting = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&waiting, 1, milliseconds) == 1 else { return (sequence, byteCount) }
+            let count = read(self.descriptor, &buffer, buffer.count)
+            try #require(count > 0)
+            self.reader.append(buffer[..<count])
+        }
+    }
+
     /// The server takes messages in order: when it has answered this one, it has done those before.
     func waitUntilHeard() throws {
         self.say(.statusRequest)
@@ -349,24 +453,50 @@ private final class FakeCluster {
         }
     }
 
-    func serve(records: [OpenRecord] = [], lease: UInt64? = .max) throws {
-        let share = ShareRecord(name: "test", path: "share", isContinuouslyAvailable: true)
+    static let shares = [ShareRecord(name: "test", path: "share", isContinuouslyAvailable: true)]
+    private var isConfigured = false
+
+    func configure(_ shares: [ShareRecord]) throws {
         let hash = try NTHash(password: "secret")
         self.say(
             .configure(
                 ServerConfiguration(
                     serverGUID: GUID16(low: 1, high: 2), serverName: "TEST", domain: (1, 2, 3),
-                    mountPoint: self.folder, shares: [share],
+                    mountPoint: self.folder, shares: shares,
                     users: [UserRecord(name: "alice", ntHash: hash.bytes, relativeID: 1000)])))
         try self.expect { if case .ready = $0 { true } else { false } }
+        self.isConfigured = true
+    }
+
+    /// The names of the shares that it leaves out.
+    func unserved() throws -> [String] {
+        self.say(.unservedRequest)
+        var names: [String] = []
+        try self.expect { message in
+            guard case .unserved(let shares) = message else { return false }
+            names = shares.map(\.name)
+            return true
+        }
+        return names
+    }
+
+    /// With one share, where it was told of no others.
+    func serve(records: [OpenRecord] = [], lease: UInt64? = .max, isReserved: Bool = true) throws {
+        if !self.isConfigured { try self.configure(Self.shares) }
         if let lease { self.say(.lease(until: lease)) }
         self.say(.load(opens: records))
         self.say(.serve(epoch: 1, nextPersistentID: 100))
         try self.expect { message in
+            if case .append(let sequence, isAwaited: true, let mutations) = message,
+                case .reserveIDs(let end)? = mutations.last
+            {
+                self.reservation = (sequence, end)
+            }
             guard case .serving(_, let reopened, let lost) = message else { return false }
             #expect(Int(reopened) == records.count && lost == 0)
             return true
         }
+        if isReserved { self.say(.appended(sequence: try #require(self.reservation).sequence)) }
     }
 
     func client(patienceMilliseconds: Int = 60_000) throws -> SMBConnection {

@@ -80,6 +80,39 @@ import Testing
         #expect(status { try dispose(new, [.delete, .onClose]) } == .notSupported)
     }
 
+    /// FileNameInformation: the path by which the server knows the open, and its record the file.
+    private func name(_ client: SMBConnection, _ file: FileID) throws -> String {
+        let bytes = try client.queryInfo(file, informationClass: FileInformationClass.name.rawValue)
+        return try NameInformation(parsing: bytes.span.bytes).name
+    }
+
+    /// Each open goes with the name that it came by, in the share that it came through: one may lie inside another.
+    @Test func aRenameLeavesTheFilesOtherNamesInAllShares() throws {
+        let server = try RunningServer { configuration in
+            let path = "\(configuration.shares[0].path)/inner"
+            mkdir(path, 0o755)
+            configuration.shares.append(ShareRecord(name: "inner", path: path))
+        }
+        defer {
+            for name in ["inner/y", "b", "t"] { unlink("\(server.share)/\(name)") }
+            rmdir("\(server.share)/inner")
+        }
+        let (outer, inner) = (try server.connect(), try server.connect(share: "inner"))
+        let file = try outer.open("inner\\x")
+        let through = try inner.open("x", .open)
+        try outer.rename(file, to: "inner\\y")
+        #expect(try self.name(outer, file) == "\\inner\\y")
+        #expect(try self.name(inner, through) == "\\y")
+        try #require(link("\(server.share)/inner/y", "\(server.share)/b") == 0)
+        let second = try outer.open("b", .open)
+        try outer.rename(file, to: "t")
+        #expect(try self.name(outer, file) == "\\t")
+        #expect(try self.name(outer, second) == "\\b")
+        #expect(try self.name(inner, through) == "\\y", "where it is no path of this share leads")
+        for file in [file, second] { try outer.close(file) }
+        try inner.close(through)
+    }
+
     /// The file waits for the opens of its streams.
     @Test func aFileGoesWithTheLastOpenOfItsStreams() throws {
         let server = try XFSServer()

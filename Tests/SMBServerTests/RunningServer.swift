@@ -56,10 +56,12 @@ final class RunningServer {
         rmdir(self.directory)
     }
 
-    func connect(user: String = "alice", password: String = "secret") throws -> SMBConnection {
+    func connect(
+        user: String = "alice", password: String = "secret", share: String = "test"
+    ) throws -> SMBConnection {
         try SMBConnection.open(
             try ClientConfiguration(
                 host: "127.0.0.1", port: self.standalone.port, credentials: .init(user: user, password: password)),
-            share: "test")
+            share: share)
     }
 }

@@ -34,18 +34,21 @@ enum Sample {
         .appended(sequence: 1), .refused(sequence: 2), .freeze, .stop, .statusRequest, .ping,
         .lease(until: 1 << 40), .configure(scheduled), .snapshot(id: 1, .create(share: "test")),
         .snapshot(id: 2, .delete(share: "test", token: "@GMT-2026.11.24-19.30.00")), .snapshot(id: 3, .list(share: "")),
-        .snapshot(id: 4, .cancel(share: "test")),
+        .snapshot(id: 4, .cancel(share: "test")), .unservedRequest,
     ]
     static let toCluster: [ServerToCluster] = [
         .ready(processID: 99), .append(sequence: 3, isAwaited: true, mutations: mutations),
         .serving(epoch: 4, reopened: 5, lost: 0), .frozen, .pong,
         .status(
             ServerStatus(
-                connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6)),
+                connections: 1, persistentOpens: 2, bytesWritten: 3, notifies: 4, pending: 5, heldBytes: 6,
+                pipeBytes: 7)),
         .storageFailed(detail: "EIO"), .snapshotDone(id: 1, .done("made")), .snapshotDone(id: 2, .failed("no space")),
         .snapshotDone(
             id: 3,
             .list([SnapshotRecord(share: "test", token: "@GMT-2026.11.24-19.30.00", isScheduled: true)])),
+        .unserved([]),
+        .unserved([UnservedShare(name: "a", reason: "not a directory"), UnservedShare(name: "", reason: "")]),
     ]
 }
 
@@ -87,6 +90,32 @@ enum Sample {
                     fileAttributes: 0x20, timeoutMilliseconds: 60_000, isPersistent: true, replayConsumed: true,
                     channelSequence: 9))
         #expect(record.encoded == bytes, "no lease, no other bytes")
+    }
+
+    /// A million is what an array may have that says nothing else. A cluster's opens may be more, if its administrator
+    /// wants so.
+    @Test func anArrayMayHaveItsOwnLimit() throws {
+        let lock = LockRecord(offset: 1, length: 2, isExclusive: true)
+        var writer = BinaryWriter()
+        writer.write([lock, lock, lock])
+        var reader = BinaryReader(writer.bytes)
+        #expect(try reader.readArray(LockRecord.self, limit: 3).count == 3)
+        reader = BinaryReader(writer.bytes)
+        #expect(throws: RecordError.tooLong(kind: "array", count: 3, limit: 2)) {
+            try reader.readArray(LockRecord.self, limit: 2)
+        }
+        // Only the number is there.
+        let count = RecordLimits.elements + 1
+        writer = BinaryWriter()
+        writer.write(UInt32(count))
+        reader = BinaryReader(writer.bytes)
+        #expect(throws: RecordError.tooLong(kind: "array", count: count, limit: count - 1)) {
+            try reader.readArray(LockRecord.self)
+        }
+        reader = BinaryReader(writer.bytes)
+        #expect(throws: RecordError.truncated(needed: 8, left: 0)) {
+            try reader.readArray(LockRecord.self, limit: count)
+        }
     }
 
     /// Of an open that was renamed: what it adds is behind all that a version without it reads.

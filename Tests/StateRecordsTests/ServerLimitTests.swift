@@ -56,6 +56,19 @@ import Testing
         #expect(try ServerLimits(decoding: newer.bytes)[.heldBytes] == 8 << 25)
     }
 
+    /// What came with a later version is not written before: all nodes read the same of it.
+    @Test func aLimitOfALaterVersionIsLeftOut() throws {
+        var limits = ServerLimits()
+        try limits.set(.opens, to: 7)
+        let standard = limits
+        try limits.set(.pipeBytes, to: 5 << 20)
+        #expect(try ServerLimits(decoding: limits.encoded(for: 2)) == limits)
+        #expect(limits.encoded(for: 1) == standard.encoded(for: 1))
+        #expect(try ServerLimits(decoding: limits.encoded(for: 1)) == standard)
+        let versions = ServerLimit.allCases.map(\.since)
+        #expect(versions == versions.sorted(), "the newest at the end")
+    }
+
     /// Configurations that were written before there were limits.
     @Test func aConfigurationWithoutLimitsHasTheStandardOnes() throws {
         var limited = Sample.configuration

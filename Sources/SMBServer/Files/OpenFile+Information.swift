@@ -24,8 +24,10 @@ extension OpenFile {
         try files { () throws(FileError) in try self.setAllocation(size) }
     }
 
-    package func listExtendedAttributes() throws(SMBError) -> [SMB2Wire.ExtendedAttribute] {
-        return try files { () throws(FileError) in try self.extendedAttributes() }.map {
+    package func listExtendedAttributes(
+        _ names: [[UInt8]]?, limit: Int
+    ) throws(SMBError) -> [SMB2Wire.ExtendedAttribute] {
+        return try files { () throws(FileError) in try self.extendedAttributes(named: names, limit: limit) }.map {
             SMB2Wire.ExtendedAttribute(flags: $0.flags, name: $0.name, value: $0.value)
         }
     }

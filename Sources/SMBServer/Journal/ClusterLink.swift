@@ -10,6 +10,9 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     /// send faster than a majority of disks can take.
     package static let queueLimit = 32 << 20
 
+    /// How long the appending thread waits for an answer that a loop may read instead.
+    private static let answersMilliseconds: Int32 = 10
+
     private let descriptor: Int32
     private let listeners: [Int32]
     /// nil: they come with the orders.
@@ -17,9 +20,15 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     /// In the order in which they were sent, whichever thread reads them.
     private let answerReader = Mutex(FrameReader())
     private let queueLimit: Int
+    private let unansweredLimit: Int
     private let signal = Signal()
     // Guarded by the signal's lock.
     private var queue: [UInt8] = []
+    private var unanswered = UnansweredBatches()
+    /// No answer comes any more.
+    private var isOver = false
+    /// Whom an answer is reported to that the appending thread has to read itself.
+    private var observer: (any JournalObserver)?
     /// Some thread sends what it took out of the queue: what is in there now waits for it.
     private var isSending = false
     private var waitersForRoom = 0
@@ -32,12 +41,16 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     private var configuration: ServerConfiguration?
     private var records: [OpenRecord] = []
     private var isServing = false
+    /// Of the configuration that came last.
+    private var unserved: [UnservedShare] = []
 
     /// `answers`: the socket over which `clusterd` says what became of the batches.
     package init(
-        descriptor: Int32, answers: Int32? = nil, listeners: [Int32], queueLimit: Int = ClusterLink.queueLimit
+        descriptor: Int32, answers: Int32? = nil, listeners: [Int32], queueLimit: Int = ClusterLink.queueLimit,
+        unansweredLimit: Int = JournalLimits.unansweredByteCount
     ) {
         self.queueLimit = queueLimit
+        self.unansweredLimit = unansweredLimit
         self.descriptor = descriptor
         self.answers = answers
         self.listeners = listeners
@@ -46,13 +59,35 @@ package final class ClusterLink: Journal, @unchecked Sendable {
     // MARK: Journal
 
     func append(_ mutations: [Mutation], isAwaited: Bool, isFlushed: Bool) -> UInt64 {
-        self.signal.withLock {
+        self.waitForAnswers()
+        return self.signal.withLock {
             // The order of the sequence numbers is the order in the queue: there must be room before one is taken.
             self.waitForRoom()
             self.lastSequence += 1
-            self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations))
+            self.unanswered.append(
+                self.enqueue(.append(sequence: self.lastSequence, isAwaited: isAwaited, mutations: mutations)))
             if isFlushed { self.wantsFlush.store(true, ordering: .relaxed) } else { self.signal.wakeAll() }
             return self.lastSequence
+        }
+    }
+
+    /// While as much is unanswered as may be, whoever has something to record waits, and with it every client: they can
+    /// send faster than a majority of disks takes it. One at a time, under the state's lock. The loops, which read the
+    /// answers as a rule, may all wait for that lock: they are read here.
+    private func waitForAnswers() {
+        guard let answers = self.answers else { return }
+        while true {
+            let observer: (any JournalObserver)? = self.signal.withLock {
+                guard self.unanswered.byteCount >= self.unansweredLimit, !self.isOver else { return nil }
+                // Nobody flushes meanwhile what was appended in this turn.
+                self.signal.wakeAll()
+                return self.observer
+            }
+            guard let observer else { return }
+            var waiting = pollfd(fd: answers, events: Int16(POLLIN), revents: 0)
+            // A loop may be quicker: then it has reported them.
+            guard poll(&waiting, 1, Self.answersMilliseconds) > 0 else { continue }
+            guard self.takeAnswers(for: observer) else { return self.signal.withLock { self.isOver = true } }
         }
     }
 
@@ -92,7 +127,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
                     reader.append(buffer[..<count])
                     do throws(RecordError) {
                         while let frame = try reader.next() {
-                            Self.report(try ClusterToServer(decoding: frame), to: observer)
+                            self.report(try ClusterToServer(decoding: frame), to: observer)
                         }
                     } catch {
                         observer.journalFailed("an answer of clusterd: \(error)")
@@ -104,10 +139,14 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         }
     }
 
-    private static func report(_ answer: ClusterToServer, to observer: any JournalObserver) {
+    private func report(_ answer: ClusterToServer, to observer: any JournalObserver) {
         switch answer {
-        case .appended(let sequence): observer.journaled(upTo: sequence)
-        case .refused(let sequence): observer.journalFailed("clusterd refused batch \(sequence)")
+        case .appended(let sequence):
+            self.signal.withLock { self.unanswered.answer(upTo: sequence) }
+            observer.journaled(upTo: sequence)
+        case .refused(let sequence):
+            self.signal.withLock { self.isOver = true }
+            observer.journalFailed("clusterd refused batch \(sequence)")
         default: break
         }
     }
@@ -134,8 +173,13 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         }
     }
 
-    /// Within the signal's lock.
-    private func enqueue(_ message: ServerToCluster) { self.queue.append(contentsOf: FrameReader.frame(message)) }
+    /// Within the signal's lock. How long it is.
+    @discardableResult
+    private func enqueue(_ message: ServerToCluster) -> Int {
+        let frame = FrameReader.frame(message)
+        self.queue.append(contentsOf: frame)
+        return frame.count
+    }
 
     /// Within the signal's lock.
     private func takeQueue() -> [UInt8] {
@@ -200,13 +244,14 @@ package final class ClusterLink: Journal, @unchecked Sendable {
         case .configure(let configuration): self.configure(configuration)
         case .load(let opens): self.records.append(contentsOf: opens)
         case .serve(let epoch, let next): self.serve(epoch: epoch, nextPersistentID: next)
-        case .appended, .refused: if let server = self.server { Self.report(message, to: server) }
+        case .appended, .refused: if let server = self.server { self.report(message, to: server) }
         case .freeze: self.server?.freeze()
         case .stop: self.server?.fence()
         case .lease(let until): self.server?.extendLease(until: until)
         case .snapshot(let id, let order): self.carryOut(order, id)
         case .ping: self.send(.pong)
         case .statusRequest: self.send(.status(self.server?.status() ?? ServerStatus()))
+        case .unservedRequest: self.send(.unserved(self.unserved))
         }
     }
 
@@ -225,14 +270,23 @@ package final class ClusterLink: Journal, @unchecked Sendable {
                 server.onFrozen = { [self] in self.send(.frozen) }
                 server.onStorageFailure = { [self] in self.send(.storageFailed(detail: $0)) }
                 self.server = server
+                self.signal.withLock { self.observer = server }
             }
             // A standby has no file system yet: its shares are opened when it is told to serve.
-            if self.isServing { try self.server?.configure(configuration) }
+            if self.isServing, let server = self.server { self.leaveOut(try server.configure(configuration)) }
         } catch {
             Log.write("\(error)")
-            if self.isServing { return }
+            if self.isServing {
+                self.unserved = configuration.shares.map { UnservedShare(name: $0.name, reason: "\(error)") }
+                return
+            }
         }
         self.send(.ready(processID: getpid()))
+    }
+
+    private func leaveOut(_ shares: [UnservedShare]) {
+        self.unserved = shares
+        for share in shares { Log.write("share \(share.name) is left out: \(share.reason)") }
     }
 
     private func serve(epoch: UInt64, nextPersistentID: UInt64) {
@@ -245,7 +299,7 @@ package final class ClusterLink: Journal, @unchecked Sendable {
             self.send(.serving(epoch: epoch, reopened: 0, lost: 0))
             return
         }
-        do throws(ServerError) { try server.configure(configuration) } catch {
+        do throws(ServerError) { self.leaveOut(try server.configure(configuration)) } catch {
             self.send(.storageFailed(detail: "\(error)"))
             return
         }
@@ -259,6 +313,8 @@ package final class ClusterLink: Journal, @unchecked Sendable {
             server.storageFailed("\(error)")
             return
         }
+        // A freeze may have met it while it was warm.
+        server.thaw()
         for listener in self.listeners { server.listen(on: listener) }
         self.send(.serving(epoch: epoch, reopened: UInt32(clamping: reopened), lost: UInt32(clamping: lost)))
     }

@@ -1,3 +1,4 @@
+import Glibc
 import SQLite
 import StateRecords
 import Synchronization
@@ -5,22 +6,32 @@ import Synchronization
 /// The journal of a server that stands alone: a SQLite file, one writer thread, one transaction for all that has queued up
 /// while the one before it was on its way to the disk.
 final class LocalJournal: Journal, @unchecked Sendable {
-    /// Batches that may queue; a writer that is so far behind has stopped.
+    /// Mutations that may queue for the writer. At it whoever has something to record waits, and with it every client:
+    /// they can send faster than a disk takes it.
     static let queueLimit = 1 << 20
 
     private let path: String
+    private let queueLimit: Int
     private let signal = Signal()
     // Guarded by the signal's lock.
     private var queue: [Mutation] = []
+    private var waitersForRoom = 0
     private var lastTicket: UInt64 = 0
     private var doneTicket: UInt64 = 0
     private var failure: String?
     private weak var observer: (any JournalObserver)?
 
-    init(path: String) { self.path = path }
+    init(path: String, queueLimit: Int = LocalJournal.queueLimit) {
+        self.path = path
+        self.queueLimit = queueLimit
+    }
 
     /// Opens or makes the file and reads what an earlier server left.
     static func load(path: String) throws(ServerError) -> (opens: [OpenRecord], nextPersistentID: UInt64) {
+        // Its owner's alone: it names files and users. SQLite's other files have the mode of this one.
+        let made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard made >= 0 else { throw ServerError("journal \(path)", errno: errno) }
+        close(made)
         do {
             let database = try Database(path: path)
             try Self.prepare(database)
@@ -50,10 +61,17 @@ final class LocalJournal: Journal, @unchecked Sendable {
 
     func append(_ mutations: [Mutation], isAwaited: Bool, isFlushed: Bool) -> UInt64 {
         self.signal.withLock {
+            // The order of the tickets is the order in the queue: there must be room before one is taken. A writer that
+            // has failed makes none; nobody is answered any more.
+            while self.queue.count >= self.queueLimit, self.failure == nil {
+                self.waitersForRoom += 1
+                self.signal.wait()
+                self.waitersForRoom -= 1
+            }
             self.lastTicket += 1
+            guard self.failure == nil else { return self.lastTicket }
             // Clients are of interest to a cluster only: nobody else tells them of a move.
             for mutation in mutations where mutation.isKeptLocally { self.queue.append(mutation) }
-            precondition(self.queue.count < Self.queueLimit, "the journal's writer has stopped")
             self.signal.wakeAll()
             return self.lastTicket
         }
@@ -81,6 +99,7 @@ final class LocalJournal: Journal, @unchecked Sendable {
                 let (batch, ticket) = self.signal.withLock {
                     while self.lastTicket == done { self.signal.wait() }
                     defer { self.queue.removeAll(keepingCapacity: true) }
+                    if self.waitersForRoom > 0 { self.signal.wakeAll() }
                     return (self.queue, self.lastTicket)
                 }
                 if !batch.isEmpty {

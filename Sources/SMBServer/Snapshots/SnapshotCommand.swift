@@ -11,7 +11,7 @@ package enum SnapshotCommand: Equatable {
     /// - Returns: what to print.
     package func run(folder: String) throws(ServerError) -> String {
         do throws(FileError) {
-            let volume = try Volume(root: folder, options: .init(label: folder))
+            let volume = try Volume(root: folder, options: .init(label: folder), isServed: false)
             switch self {
             case .create:
                 try volume.removeUnfinishedSnapshots()

@@ -160,6 +160,8 @@ final class SnapshotService: @unchecked Sendable {
                     try volume.removeUnfinishedSnapshots { self.isCancelled.load(ordering: .acquiring) }
                     let swept = try volume.sweepLargeStreams { self.isCancelled.load(ordering: .acquiring) }
                     if swept > 0 { Log.write("share \(share): \(swept) streams of files that are gone were removed") }
+                    let folders = try volume.sweepMarkedFolders { self.isCancelled.load(ordering: .acquiring) }
+                    if folders > 0 { Log.write("share \(share): \(folders) unfinished folders were removed") }
                 } catch { Log.write("share \(share): what an earlier life left could not be removed: \(error)") }
             case .look(let schedules): for (schedule, volume) in schedules { self.follow(schedule, volume) }
             }

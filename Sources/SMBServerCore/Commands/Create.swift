@@ -1,4 +1,5 @@
 import SMB2Wire
+import StateRecords
 
 /// SMB2 CREATE. [MS-SMB2] 2.2.13, 2.2.14, 3.3.5.9. Durable and persistent handles: CreateDurable.swift; oplocks and
 /// leases: OplockBreaks.swift.
@@ -55,19 +56,31 @@ extension ServerState {
         self.identify(&open, create.contexts, request)
         let key = try self.insertOpen(open, handle: opened.handle)
         open = self.opens[key] ?? open
-        self.nextPersistentID += 1
+        self.countPersistentID()
+        let recorded = self.leaseRecord(lease, in: open.file)
         self.grantCaching(key, create, lease: lease, request)
         self.grantDurability(key, create.contexts, request)
         request.fileID = FileID(persistent: open.persistentID, volatile: key)
-        // A lease that was taken up is in the records of all its opens.
-        if let holder = self.files[open.file]?.oplocks.holder(of: key), holder.opens.count > 1 {
+        // A lease that was taken up is in the records of all its opens; what it says of one that was not is there.
+        if let holder = self.files[open.file]?.oplocks.holder(of: key), recorded != nil,
+            recorded != LeaseRecord(holder)
+        {
             self.persistCaching(of: holder)
         } else {
             self.persist(key, awaited: true)
         }
         if open.createAction != .opened { self.directoryChanged(at: path, by: open) }
         let apple = self.answerApple(create.contexts.apple, tree, request)
-        return try self.respond(key, create, opened, tree, request, apple, into: &writer)
+        let outcome = try self.respond(key, create, opened, tree, request, apple, into: &writer)
+        // Its client may have been away: the answer says what it has, and what it loses is said behind that.
+        if lease != nil { self.tellOfBreak(key) }
+        return outcome
+    }
+
+    /// What the records of the lease's opens say of it; nil where there are none.
+    private func leaseRecord(_ lease: Lease?, in entry: UInt64) -> LeaseRecord? {
+        guard let lease, let holder = self.files[entry]?.oplocks.holder(.lease(lease.id)) else { return nil }
+        return LeaseRecord(holder)
     }
 
     // MARK: Path Name Validation and parameters, 3.3.5.9
@@ -160,6 +173,7 @@ extension ServerState {
         var deletions: UInt64
         repeat {
             deletions = self.deletions
+            try self.requireLastingDirectory(wish, fileSystem)
             opened = try fileSystem.openFile(wish)
             try self.admit(opened, opened.grantedAccess, create, lease, request)
             // A disconnected handle gave way, and the file may have been deleted with it.
@@ -175,6 +189,27 @@ extension ServerState {
             opened.facts = try opened.handle.facts()
         }
         return (opened, opened.grantedAccess)
+    }
+
+    /// As Windows and smbd: nothing is made in a directory that is to be deleted. It was empty when that was promised,
+    /// and with something in it it could not go.
+    private func requireLastingDirectory(
+        _ wish: FileOpenRequest, _ fileSystem: any FileSystem
+    ) throws(SMBError) {
+        guard !self.deletePendingDirectories.isEmpty, wish.disposition != .open, wish.disposition != .overwrite else {
+            return
+        }
+        let isPOSIX = wish.posixMode != nil
+        var name = isPOSIX ? wish.path[...] : wish.path.prefix { $0 != ":" }
+        if name.hasSuffix("\\") { name.removeLast() }
+        guard let end = name.lastIndex(of: "\\") else { return }
+        // A path that leads nowhere is refused where it is opened, and in other words.
+        func found(_ path: Substring) -> FileKey? {
+            let path = String(path)
+            return (try? isPOSIX ? fileSystem.findFileExactly(path) : fileSystem.findFile(path)) ?? nil
+        }
+        guard let directory = found(name[..<end]), self.isDeletePending(directory), found(name) == nil else { return }
+        throw SMBError(.deletePending, "the directory is to be deleted")
     }
 
     /// Whether those who have the file open let somebody else have it, too; whoever caches it is told.
@@ -252,7 +287,7 @@ extension ServerState {
             path: name, grantedAccess: create.desiredAccess.mappingGeneric, shareAccess: create.shareAccess,
             createOptions: create.options, createDisposition: .open, fileAttributes: .normal)
         let key = try self.insertOpen(open, handle: nil)
-        self.nextPersistentID += 1
+        self.countPersistentID()
         request.fileID = FileID(persistent: open.persistentID, volatile: key)
         var facts = FileFacts()
         facts.allocationSize = 4096

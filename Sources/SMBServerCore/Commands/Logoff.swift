@@ -8,8 +8,12 @@ extension ServerState {
         _ = try parsing { () throws(WireError) in try LogoffRequest(parsing: message) }
         LogoffResponse().encode(into: &writer)
         // The reply is protected with the keys of the session that it ends.
-        let outcome = self.reply(request, into: &writer)
-        self.endSession(request.session, keepsDurable: true)
+        var outcome = self.reply(request, into: &writer)
+        let deleted = self.endSession(request.session, keepsDurable: true)
+        if case .reply(var reply) = outcome {
+            reply.work = .settling(deleted)
+            outcome = .reply(reply)
+        }
         self.connections[request.connection]?.acceptedAt = self.now
         return outcome
     }

@@ -19,19 +19,46 @@ extension ServerState {
         return pipe
     }
 
+    /// The pipe as it is now, counted with what it keeps.
+    private mutating func keep(_ pipe: NamedPipe, as key: UInt64) {
+        guard case .pipe(let before)? = self.opens[key]?.object else { return }
+        self.usage.pipeBytes += pipe.keptByteCount - before.keptByteCount
+        self.opens[key]?.object = .pipe(pipe)
+    }
+
+    /// Whether all pipes together keep no more than they may, or this one no more than `before`. What those who wait read
+    /// of it, and a transceive for `limit` bytes, is not kept: who hoards answers keeps nobody from calling.
+    private func hasRoom(for pipe: NamedPipe, before: Int, transceiving limit: Int?) -> Bool {
+        let others = self.usage.pipeBytes - before
+        let room = max(Int(self.configuration.limits[.pipeBytes]) - others, before)
+        guard pipe.keptByteCount > room else { return true }
+        var rest = pipe
+        for id in pipe.waiting {
+            guard case .pipe(let limit, _)? = self.pending[id]?.kind else { continue }
+            _ = rest.read(limit: limit)
+        }
+        if let limit, pipe.waiting.isEmpty { _ = rest.read(limit: limit) }
+        return rest.keptByteCount <= room
+    }
+
     /// Bytes for the pipe's service; its answers go to whoever waits, or wait to be read.
-    mutating func writePipe(_ key: UInt64, _ message: RawSpan) throws(SMBError) {
+    /// - Parameter limit: of a transceive: what it reads at once.
+    mutating func writePipe(_ key: UInt64, _ message: RawSpan, transceiving limit: Int? = nil) throws(SMBError) {
         var pipe = try self.pipe(key)
+        let before = pipe.keptByteCount
         guard !pipe.isBroken, let owner = self.opens[key]?.owner else { throw SMBError(.pipeBroken) }
         let answers: [[UInt8]]
         do throws(WireError) { answers = try pipe.endpoint.receive(message, from: owner, at: self) } catch {
             pipe.breakOff()
-            self.opens[key]?.object = .pipe(pipe)
+            self.keep(pipe, as: key)
             self.answerPipe(key)
             throw SMBError(.pipeBroken, "\(pipe.name): \(error)")
         }
         guard pipe.append(answers) else { throw SMBError(.pipeBusy, "\(pipe.name): answers that nobody reads") }
-        self.opens[key]?.object = .pipe(pipe)
+        guard self.hasRoom(for: pipe, before: before, transceiving: limit) else {
+            throw SMBError(.insufficientResources, "\(pipe.name): what pipes keep")
+        }
+        self.keep(pipe, as: key)
         self.answerPipe(key)
     }
 
@@ -44,7 +71,7 @@ extension ServerState {
         let reading = pipe.waiting.isEmpty ? pipe.read(limit: limit) : .empty
         switch reading {
         case .bytes(let bytes, let status):
-            self.opens[key]?.object = .pipe(pipe)
+            self.keep(pipe, as: key)
             Self.encodePipeAnswer(bytes, control, pipe: self.opens[key]?.fileID, into: &writer)
             return self.reply(request, status: status, into: &writer)
         case .broken: throw SMBError(.pipeBroken)
@@ -81,7 +108,7 @@ extension ServerState {
             case .empty: return
             case .broken: self.complete(id, status: .pipeBroken)
             case .bytes(let bytes, let status):
-                self.opens[key]?.object = .pipe(pipe)
+                self.keep(pipe, as: key)
                 let fileID = self.opens[key]?.fileID
                 self.complete(id, status: status) {
                     Self.encodePipeAnswer(bytes, control, pipe: fileID, into: &$0)
@@ -104,7 +131,7 @@ extension ServerState {
         let limit = Int(ioctl.maximumOutputResponse)
         switch ioctl.code {
         case .pipeTransceive:
-            try self.writePipe(key, input)
+            try self.writePipe(key, input, transceiving: limit)
             return try self.readPipe(key, limit: limit, control: ioctl.code, request, into: &writer)
         case .pipePeek:
             // 3.3.5.15.4: nothing is a length, too; what is there otherwise must hold the fixed part.

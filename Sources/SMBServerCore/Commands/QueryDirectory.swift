@@ -40,6 +40,7 @@ extension ServerState {
         let hidesIDs = self.appleExtensions(request).hidesFileIDs
         let showsApple = level == .idBothDirectory && self.appleExtensions(request).readsDirectoryAttributes
         if showsApple { enumeration.showAppleFacts() }
+        let granted = try self.tree(request).maximalAccess
         let body = OutputBufferResponse.begin(&writer)
         var entries = DirectoryEntryWriter(level, limit: limit, writer: writer)
         while let item = try enumeration.next() {
@@ -51,7 +52,6 @@ extension ServerState {
                 entry.deviceID = Self.deviceID(open.share)
             }
             if showsApple, let apple = item.apple {
-                let granted = open.share.maximalAccess
                 entry.apple = AppleDirectoryAttributes(
                     maximalAccess: apple.isWritable ? granted : granted.subtracting([.writeData, .appendData]),
                     resourceForkSize: apple.resourceForkSize,

@@ -15,6 +15,7 @@ extension ServerState {
         guard let open = self.opens[key] else { throw SMBError(.fileClosed) }
 
         var answer = WireWriter(capacity: 256)
+        var isWhole = true
         let fixed: Int
         switch query.infoType {
         case .file:
@@ -28,7 +29,7 @@ extension ServerState {
             if open.handle == nil {
                 try self.queryPipe(level, open, into: &answer)
             } else {
-                try self.queryFile(level, query, message, open, limit: limit, into: &answer)
+                isWhole = try self.queryFile(level, query, message, open, limit: limit, into: &answer)
             }
         case .fileSystem:
             guard let level = FileSystemInformationClass(rawValue: query.informationClassCode) else {
@@ -44,17 +45,18 @@ extension ServerState {
         }
 
         // What does not fit is cut, and said so. 3.3.5.20.1.
-        let isCut = answer.count > limit
+        let isCut = answer.count > limit || !isWhole
         OutputBufferResponse.encode(into: &writer, buffer: answer.span.extracting(0..<min(answer.count, limit)))
         return self.reply(request, status: isCut ? .bufferOverflow : .success, into: &writer)
     }
 
     // MARK: Files, 3.3.5.20.1
 
+    /// - Returns: whether all was told that there is, but for what goes beyond `limit`.
     private func queryFile(
         _ level: FileInformationClass, _ query: QueryInfoRequest, _ message: RawSpan, _ open: Open, limit: Int,
         into answer: inout WireWriter
-    ) throws(SMBError) {
+    ) throws(SMBError) -> Bool {
         guard let handle = open.handle else { throw SMBError(.invalidParameter) }
         switch level {
         case .basic, .all, .networkOpen, .attributeTag, .stat, .statLx:
@@ -110,9 +112,12 @@ extension ServerState {
             let stat = StatInformation(
                 fileID: facts.fileID, information: facts.networkOpen, reparseTag: facts.reparseTag,
                 numberOfLinks: facts.linkCount, effectiveAccess: open.grantedAccess)
-            guard level == .statLx else { return stat.encode(into: &answer) }
-            stat.encodeLx(
-                into: &answer, owner: facts.uid == 0 ? nil : (facts.uid, facts.gid), mode: facts.mode)
+            if level == .statLx {
+                stat.encodeLx(
+                    into: &answer, owner: facts.uid == 0 ? nil : (facts.uid, facts.gid), mode: facts.mode)
+            } else {
+                stat.encode(into: &answer)
+            }
         case .caseSensitive:
             guard open.isDirectory else { throw SMBError(.invalidParameter) }
             // FILE_CS_FLAG_CASE_SENSITIVE_DIR is for nobody here.
@@ -120,11 +125,12 @@ extension ServerState {
         case .posix:
             guard open.isPOSIX else { throw SMBError(.invalidInfoClass) }
             Self.posixInformation(try handle.facts(), open.share).encode(into: &answer)
-        case .fullEA: try self.queryExtendedAttributes(query, message, handle, limit: limit, into: &answer)
+        case .fullEA: return try self.queryExtendedAttributes(query, message, handle, limit: limit, into: &answer)
         case .rename, .renameEx, .link, .linkEx, .disposition, .dispositionEx, .allocation, .endOfFile,
             .validDataLength, .pipe, .pipeLocal, .pipeRemote:
             throw SMBError(.invalidInfoClass)
         }
+        return true
     }
 
     /// Where the share gives them: made of the name as a listing shows it, whichever the file was opened by.
@@ -148,28 +154,37 @@ extension ServerState {
         (open.createOptions.rawValue & 0x0000_103E) | open.mode
     }
 
+    /// Whole entries, as many as fit. [MS-FSA] 2.1.5.12.12.
+    /// - Returns: whether those are all.
+    /// - Throws: STATUS_BUFFER_TOO_SMALL where not even the first fits.
     private func queryExtendedAttributes(
         _ query: QueryInfoRequest, _ message: RawSpan, _ handle: any FileHandle, limit: Int,
         into answer: inout WireWriter
-    ) throws(SMBError) {
-        var attributes = try handle.listExtendedAttributes()
+    ) throws(SMBError) -> Bool {
+        var wanted: [[UInt8]]?
         if !query.input.isEmpty {
-            let wanted = try parsing { () throws(WireError) in
-                try ExtendedAttribute.parseNameList(message.extracting(query.input))
-            }
             // What is asked for by name is answered by name, with an empty value where there is none.
-            attributes = wanted.map { name in
-                attributes.first { Self.isEqualIgnoringASCIICase($0.name, name) }
-                    ?? ExtendedAttribute(name: name, value: [])
-            }
+            wanted = Self.distinct(
+                try parsing { () throws(WireError) in
+                    try ExtendedAttribute.parseNameList(message.extracting(query.input))
+                })
         }
+        let attributes = try handle.listExtendedAttributes(wanted, limit: limit)
         guard !attributes.isEmpty else { throw SMBError(.noEasOnFile) }
-        _ = ExtendedAttribute.encode(attributes, into: &answer, limit: Int.max)
+        let told = ExtendedAttribute.encode(attributes, into: &answer, limit: limit)
+        guard told < attributes.count else { return true }
+        guard answer.count > 0 else {
+            throw SMBError(.bufferTooSmall, requiredLength: UInt32(clamping: attributes[told].byteCount))
+        }
+        return false
     }
 
-    static func isEqualIgnoringASCIICase(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        func fold(_ byte: UInt8) -> UInt8 { (0x61...0x7A).contains(byte) ? byte - 32 : byte }
-        return left.count == right.count && zip(left, right).allSatisfy { fold($0) == fold($1) }
+    /// Names are one whatever their case, [MS-FSCC] 2.4.15: one that is asked for again is answered once.
+    private static func distinct(_ names: [[UInt8]]) -> [[UInt8]] {
+        var known: Set<[UInt8]> = []
+        return names.filter { name in
+            known.insert(name.map { (0x61...0x7A).contains($0) ? $0 - 32 : $0 }).inserted
+        }
     }
 
     // MARK: File systems, 3.3.5.20.2

@@ -1,4 +1,5 @@
 import SMB2Wire
+import StateRecords
 
 /// FileRenameInformation and FileLinkInformation of SET_INFO. [MS-FSA] 2.1.5.15.11, 2.1.5.15.7.
 extension ServerState {
@@ -19,7 +20,8 @@ extension ServerState {
         try self.requireDirectory(of: target, fileSystem, open)
         let replaced = try self.requireReplaceable(target, replaces, isPOSIX: isPOSIX, handle, fileSystem, open)
         try self.requireRights(to: target, isDirectory: open.isDirectory, replaced, open, fileSystem)
-        let isRecorded = (self.files[open.file]?.opens ?? []).contains { self.opens[$0]?.isPersistent == true }
+        let opens = self.opens(of: handle.fileKey.identity)
+        let isRecorded = opens.contains { self.opens[$0]?.isPersistent == true }
         try fileSystem.renameFile(handle, to: target, replacesExisting: replaces, isMarked: isRecorded)
         self.directoryChanged(at: open.path, by: open)
         self.directoryChanged(at: target, by: open)
@@ -27,9 +29,33 @@ extension ServerState {
         if open.isDirectory, open.isPOSIX || self.isMac(open) {
             self.moveOpens(beneath: open.path, to: target, in: open.share)
         }
-        for other in self.files[open.file]?.opens ?? [] {
-            self.move(other, to: target)
+        for key in opens {
+            if let path = self.opens[key].flatMap({ Self.path(of: $0, after: open, to: target) }) {
+                self.move(key, to: path)
+            }
         }
+    }
+
+    /// All opens of a file, those of its streams behind its own.
+    private func opens(of identity: FileIdentity) -> [UInt64] {
+        let own = [self.fileIndex[FileKey(identity: identity)]].compactMap { $0 }
+        return (own + (self.streamIndex[identity] ?? [])).flatMap { self.files[$0]?.opens ?? [] }
+    }
+
+    /// Where an open is found after another one of the same file was renamed; nil where it was. A file may have several
+    /// names, and a share may lie inside another one: only of the name that the renamed open has is it known what
+    /// became of it. What became of the others the kernel knows.
+    private static func path(of other: Open, after renamed: Open, to target: String) -> String? {
+        let base = other.path.prefix { $0 != ":" }
+        let before = renamed.path.prefix { $0 != ":" }
+        if other.key == renamed.key || (other.share.name == renamed.share.name && base == before) {
+            return target + other.path.dropFirst(base.count)
+        }
+        // It has none that this share shows: its record finds the file by its identity.
+        guard let name = try? other.handle?.normalizedName(), name.lowercased() != other.path.lowercased() else {
+            return nil
+        }
+        return name
     }
 
     /// An open's file is at `path` now.
@@ -76,6 +102,7 @@ extension ServerState {
         let parent = target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? ""
         let found = open.isPOSIX ? try fileSystem.findFileExactly(parent) : try fileSystem.findFile(parent)
         guard let key = found else { throw SMBError(.objectPathNotFound) }
+        guard !self.isDeletePending(key) else { throw SMBError(.deletePending, "the directory is to be deleted") }
         try self.checkShareMode(key, access: .writeData, share: [.read, .write])
     }
 

@@ -127,8 +127,11 @@ extension ServerState {
             // [MS-FSA] 2.1.5.15.3: those who only cache that they have it open close it.
             try self.breakCaching(of: open.file, by: self.cachingOwner(open), .rename)
         }
+        let isNew = self.files[open.file]?.isDeletePending != disposition.deletes
         self.setDeletePending(key, disposition.deletes)
-        // The mark is the file's: the record of whichever open is the last must say so.
-        for other in self.files[open.file]?.opens ?? [] { self.persist(other, awaited: true) }
+        // The mark is the file's: the record of whichever open is the last must say so. What does may not be stable yet.
+        for other in self.files[open.file]?.opens ?? [] where self.opens[other]?.isPersistent == true {
+            if isNew { self.persist(other, awaited: true) } else { self.mutationsAwaited = true }
+        }
     }
 }

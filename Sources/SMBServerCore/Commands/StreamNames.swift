@@ -40,34 +40,28 @@ extension ServerState {
     }
 
     /// A file that is to be deleted waits for the opens of its streams; afterwards nobody else has it.
-    mutating func postponeDeletion(of open: Open, _ handle: any FileHandle) -> Bool {
+    mutating func postponeDeletion(of open: Open) -> Bool {
         guard let key = self.files[open.file]?.key, key.stream.isEmpty, !open.deletesNameOnClose,
             self.streamIndex[key.identity] != nil
         else { return false }
-        self.files[open.file]?.deletion = FileEntry.Deletion(
-            handle: handle, share: open.share, record: open.isPersistent ? open.persistentID : nil)
+        self.files[open.file]?.deletion = open
         return true
     }
 
     /// The last open of a stream is gone.
-    mutating func finishDeletion(of identity: FileIdentity) {
+    /// - Returns: as `closeOpen`, the file that waited for that.
+    mutating func finishDeletion(of identity: FileIdentity) -> (any FileHandle)? {
         guard self.streamIndex[identity] == nil, let entry = self.fileIndex[FileKey(identity: identity)],
-            let file = self.files[entry], file.opens.isEmpty, let deletion = file.deletion
-        else { return }
+            let file = self.files[entry], file.opens.isEmpty, let open = file.deletion, let handle = open.handle
+        else { return nil }
         self.files[entry]?.deletion = nil
-        var keepsRecord = false
-        if file.isDeletePending {
-            do throws(SMBError) {
-                try deletion.share.fileSystem?.deleteFile(deletion.handle)
-                self.deletions &+= 1
-                keepsRecord = self.leavesRecordUntilSettled(deletion.record, deletion.handle)
-            } catch {
-                self.note(error)
-                keepsRecord = error.status.saysStorageFailed
-            }
-        }
-        if let record = deletion.record, !keepsRecord { self.mutations.append(.removeOpen(persistentID: record)) }
+        var (isDeleted, keepsRecord) = (false, false)
+        if file.isDeletePending { (isDeleted, keepsRecord) = self.deleteFile(of: open, handle) }
+        if open.isPersistent, !keepsRecord { self.mutations.append(.removeOpen(persistentID: open.persistentID)) }
         self.dropFileEntryIfUnused(entry)
+        // Whoever said that the file shall go does not know when it went.
+        if isDeleted { self.directoryChanged(at: open.path, by: open, isKnownToClient: false) }
+        return isDeleted ? handle : nil
     }
 
     /// Who opens a file to delete it deletes its streams: their opens must share that.

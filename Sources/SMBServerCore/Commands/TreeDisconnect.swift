@@ -7,12 +7,13 @@ extension ServerState {
     ) throws(SMBError) -> Outcome {
         _ = try parsing { () throws(WireError) in try TreeDisconnectRequest(parsing: message) }
         let (session, tree) = (request.session, request.treeID)
+        var deleted: [any FileHandle] = []
         for key in self.opens.keys where self.opens[key]?.session == session && self.opens[key]?.treeID == tree {
-            self.closeOpen(key)
+            if let file = self.closeForClient(key) { deleted.append(file) }
         }
         self.cancelPending(status: .networkNameDeleted) { $0.session == session && $0.treeID == tree && $0.open == 0 }
         if self.sessions[session]?.trees.remove(UInt64(tree)) != nil { self.usage.treeConnects -= 1 }
         TreeDisconnectResponse().encode(into: &writer)
-        return self.reply(request, into: &writer)
+        return self.reply(request, work: .settling(deleted), into: &writer)
     }
 }

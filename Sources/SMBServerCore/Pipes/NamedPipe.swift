@@ -21,6 +21,8 @@ package struct NamedPipe: Sendable {
     package var endpoint: PipeEndpoint
     /// What the service answered and the client has not read yet, message by message.
     package private(set) var answers: [[UInt8]] = []
+    /// Bytes that wait to be read.
+    package private(set) var unreadByteCount = 0
     /// Requests that wait for an answer, the oldest first: their keys in the table of pending requests.
     package var waiting: [UInt64] = []
     /// As the client set it; a new pipe is read by messages, and waits. [MS-FSCC] 2.4.36.
@@ -33,8 +35,8 @@ package struct NamedPipe: Sendable {
         self.endpoint = endpoint
     }
 
-    /// Bytes that wait to be read.
-    package var unreadByteCount: Int { self.answers.reduce(0) { $0 + $1.count } }
+    /// What counts for `ServerLimit.pipeBytes`.
+    package var keptByteCount: Int { self.unreadByteCount + self.endpoint.unfinishedByteCount }
 
     /// Keeps what the service answered; false: nobody reads it.
     package mutating func append(_ answers: [[UInt8]]) -> Bool {
@@ -43,11 +45,15 @@ package struct NamedPipe: Sendable {
             return false
         }
         self.answers += answers
+        self.unreadByteCount = byteCount
         return true
     }
 
     /// Nothing more goes through it; what was answered before may still be read.
-    package mutating func breakOff() { self.isBroken = true }
+    package mutating func breakOff() {
+        self.isBroken = true
+        self.endpoint.dropUnfinished()
+    }
 
     /// At most `limit` bytes: of the oldest answer, whose rest stays, and the status says so; or of all of them, where the
     /// client reads bytes and not messages.
@@ -55,16 +61,21 @@ package struct NamedPipe: Sendable {
         guard let message = self.answers.first else { return self.isBroken ? .broken : .empty }
         if self.mode.readsMessages {
             let count = min(limit, message.count)
-            if count == message.count { self.answers.removeFirst() } else { self.answers[0].removeFirst(count) }
+            self.take(count, of: message)
             return .bytes(Array(message[..<count]), count == message.count ? .success : .bufferOverflow)
         }
         var bytes: [UInt8] = []
         while let message = self.answers.first, bytes.count < limit || message.isEmpty {
             let count = min(limit - bytes.count, message.count)
             bytes += message[..<count]
-            if count == message.count { self.answers.removeFirst() } else { self.answers[0].removeFirst(count) }
+            self.take(count, of: message)
         }
         return .bytes(bytes, .success)
+    }
+
+    private mutating func take(_ count: Int, of oldest: [UInt8]) {
+        if count == oldest.count { self.answers.removeFirst() } else { self.answers[0].removeFirst(count) }
+        self.unreadByteCount -= count
     }
 
     /// FSCTL_PIPE_PEEK, [MS-FSCC] 2.3.46: what a read of `limit` bytes of output would find, without taking it.

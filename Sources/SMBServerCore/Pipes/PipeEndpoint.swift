@@ -38,6 +38,15 @@ package struct PipeEndpoint: Sendable {
 
     package init(_ service: PipeService) { self.service = service }
 
+    /// What it keeps of a PDU or a call that is not whole.
+    package var unfinishedByteCount: Int { self.pending.count + (self.call?.stub.count ?? 0) }
+
+    /// Nothing more will come.
+    mutating func dropUnfinished() {
+        self.pending = []
+        self.call = nil
+    }
+
     /// Takes what a write or a transceive brought: any part of a PDU, or several. Returns the PDUs to answer with, each a
     /// message of the pipe.
     package mutating func receive(

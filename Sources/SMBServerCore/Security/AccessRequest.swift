@@ -41,6 +41,14 @@ package struct AccessRequest: Sendable {
         AccessCheck.granted(asked, by: descriptor, to: self.token, forBackup: self.isForBackup)
     }
 
+    /// [MS-SMB2] 3.3.5.9: what an open takes must be the share's to give, whether it was asked for or follows from
+    /// disposition and options. The right to audit lists is a privilege's, and no share's.
+    func requireShare(allows access: AccessMask) throws(SMBError) {
+        guard access.subtracting([.maximumAllowed, .accessSystemSecurity]).isSubset(of: self.share) else {
+            throw SMBError(.accessDenied, "beyond what the share allows")
+        }
+    }
+
     /// What is granted on an existing file. [MS-FSA] 2.1.5.1.2.1.
     /// - Parameter parent: its directory's descriptor, asked for only where it matters; nil at the share's root.
     /// - Throws: STATUS_ACCESS_DENIED, or whatever `parent` meets.
@@ -57,6 +65,7 @@ package struct AccessRequest: Sendable {
         default: needed.formUnion([.writeData, .writeEA, .writeAttributes])
         }
         if self.deletesOnClose { needed.insert(.delete) }
+        try self.requireShare(allows: needed)
         let asksForMaximum = self.desired.contains(.maximumAllowed)
         let asked = asksForMaximum ? needed.union(.fileAll) : needed
         let granted = try self.granted(asked, by: file.security, orBy: parent)
@@ -91,11 +100,13 @@ package struct AccessRequest: Sendable {
 
     /// What is granted on a file that is about to be made, and its descriptor. [MS-FSA] 2.1.5.1.1: whoever may make it gets
     /// what he asks for, whatever it inherits.
-    /// - Throws: STATUS_ACCESS_DENIED where the directory takes none from this user, and as `Inheritance.descriptor`.
+    /// - Throws: STATUS_ACCESS_DENIED where the directory or the share takes none from this user, and as
+    ///   `Inheritance.descriptor`.
     package func admitCreation(
         isDirectory: Bool, in parent: SecurityDescriptor, explicit: SecurityDescriptor?
     ) throws(SMBError) -> (access: AccessMask, security: SecurityDescriptor) {
         let needed: AccessMask = isDirectory ? .addSubdirectory : .addFile
+        try self.requireShare(allows: self.deletesOnClose ? needed.union(.delete) : needed)
         guard needed.isSubset(of: self.granted(needed, by: parent)) else { throw SMBError(.accessDenied, nil) }
         let security = try Inheritance.descriptor(
             parent: parent, explicit: explicit, isDirectory: isDirectory, creator: self.token)

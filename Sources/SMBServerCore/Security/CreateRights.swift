@@ -9,10 +9,7 @@ extension ServerState {
             token: tree.user.token, desired: create.desiredAccess, share: tree.maximalAccess,
             isForBackup: create.options.contains(.openForBackupIntent),
             deletesOnClose: create.options.contains(.deleteOnClose))
-        let beyond = rights.desired.subtracting([.maximumAllowed, .accessSystemSecurity])
-        guard beyond.isSubset(of: tree.maximalAccess) else {
-            throw SMBError(.accessDenied, "beyond what the share allows")
-        }
+        try rights.requireShare(allows: rights.desired)
         guard !rights.desired.contains(.accessSystemSecurity) || tree.user.token.privileges.contains(.security) else {
             throw SMBError(.privilegeNotHeld)
         }

@@ -51,10 +51,7 @@ package enum Inheritance {
             }
         }
         for list in [result.dacl, result.sacl] {
-            guard let list else { continue }
-            guard list.byteCount <= ACL.maximumByteCount, list.entries.count <= ACL.maximumEntries else {
-                throw SMBError(.invalidAcl, "too much to inherit")
-            }
+            guard list?.isEncodable != false else { throw SMBError(.invalidAcl, "too much to inherit") }
         }
         return result
     }

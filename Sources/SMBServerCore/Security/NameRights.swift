@@ -10,8 +10,8 @@ extension ServerState {
     ) throws(SMBError) {
         let parent = try fileSystem.directorySecurity(
             target.lastIndex(of: "\\").map { String(target[..<$0]) } ?? "", isPOSIX: open.isPOSIX)
-        // The session may belong to somebody else by now, who may name nothing that the share does not let them.
-        let user = open.session.flatMap { self.sessions[$0]?.user } ?? open.owner
+        // Who uses the open now names nothing that the share does not let them.
+        let user = self.user(of: open)
         let token = user.token
         let needed: AccessMask = isDirectory ? .addSubdirectory : .addFile
         let granted = AccessCheck.granted([needed, .deleteChild], by: parent, to: token)

@@ -9,8 +9,11 @@ extension ServerState {
             throw SMBError(.accessDenied)
         }
         if parts.contains(.dacl), !open.grantedAccess.contains(.writeDAC) { throw SMBError(.accessDenied) }
-        if parts.contains(.sacl), !open.grantedAccess.contains(.accessSystemSecurity) {
-            throw SMBError(.accessDenied)
+        if parts.contains(.sacl) {
+            // The privilege that grants it is for files: who may not change lists through the share changes none.
+            guard open.grantedAccess.contains(.accessSystemSecurity),
+                self.maximalAccess(of: open.share, for: self.user(of: open)).contains(.writeDAC)
+            else { throw SMBError(.accessDenied) }
         }
         var descriptor: SecurityDescriptor
         let bytes = Self.asKept(Self.selfRelative(data), on: open.share)

@@ -33,6 +33,9 @@ extension ServerState {
         return AccessCheck.granted(share.maximalAccess, by: security, to: token)
     }
 
+    /// Who uses an open now: its session may belong to somebody else by now than to whom it was given.
+    func user(of open: Open) -> User { open.session.flatMap { self.sessions[$0]?.user } ?? open.owner }
+
     private func admitsAnonymous(_ share: Share) -> Bool {
         share.permissions.contains { $0.name.lowercased() == Self.anonymousName && $0.level != .none }
     }
