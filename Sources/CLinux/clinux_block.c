@@ -1,19 +1,52 @@
 #define _GNU_SOURCE
 #include "clinux_block.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 int clinux_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
     return mount(source, target, type, flags, data);
 }
 
 int clinux_unmount(const char *target, int flags) { return umount2(target, flags); }
+
+static void close_keeping_errno(int descriptor) {
+    int error = errno;
+    close(descriptor);
+    errno = error;
+}
+
+// A mount of fusectl without a place: fusectl itself may be mounted nowhere. -1 and errno.
+static int fusectl_mount(void) {
+    int context = fsopen("fusectl", FSOPEN_CLOEXEC);
+    if (context < 0) return -1;
+    int mounted = -1;
+    if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) mounted = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    close_keeping_errno(context);
+    return mounted;
+}
+
+int clinux_fuse_open_abort(const char *path) {
+    struct statx status;
+    // Not synchronised: nobody answers FUSE's requests yet.
+    if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &status) != 0) return -1;
+    int folder = fusectl_mount();
+    if (folder < 0) return -1;
+    char name[32];
+    // A connection's folder has the number of its device, whose major is 0.
+    snprintf(name, sizeof name, "%u/abort", status.stx_dev_minor);
+    int descriptor = openat(folder, name, O_WRONLY | O_CLOEXEC);
+    close_keeping_errno(folder);
+    return descriptor;
+}
 
 int clinux_o_direct(void) { return O_DIRECT; }
 
@@ -74,3 +107,5 @@ int clinux_make_loop_node(const char *path, int number) {
 int clinux_set_io_flusher(void) { return prctl(57 /* PR_SET_IO_FLUSHER */, 1, 0, 0, 0); }
 
 int clinux_lock_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE); }
+
+int clinux_lock_touched_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT); }

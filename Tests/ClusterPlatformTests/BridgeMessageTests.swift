@@ -11,6 +11,7 @@ import Testing
             initiator: Initiator(name: "iqn.2026-11.example:node", isid: ISID(node: 7, role: .fence)),
             key: FenceKey(node: 7, term: 9), commandTimeout: .milliseconds(1500), silenceLimit: .seconds(3))
         configuration.generation = 4_000_000_000
+        configuration.commandAgeLimit = .seconds(45)
         return configuration
     }
 

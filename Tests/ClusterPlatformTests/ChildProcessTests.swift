@@ -66,6 +66,18 @@ import Testing
             try ChildProcess.run("/bin/sh", ["-c", "sleep 1000"], timeout: .milliseconds(50))
         }
     }
+
+    @Test func aToolIsFound() throws {
+        #expect(try ChildProcess.find("sh", of: "dash", in: ["/nowhere", "/bin"]) == "/bin/sh")
+    }
+
+    @Test func aToolThatIsNotThereIsSaidWithThePackageThatBringsIt() {
+        let error = #expect(throws: PlatformError.self) {
+            try ChildProcess.find("mkfs.xfs", of: "xfsprogs", in: ["/nowhere"])
+        }
+        #expect(error?.kind == .notFound)
+        #expect(error?.message == "mkfs.xfs is not installed: apt-get install xfsprogs, then try again")
+    }
 }
 
 @Suite struct ServiceNotifierTests {
@@ -93,6 +105,9 @@ import Testing
         #expect(String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "READY=1\nSTATUS=serving")
         count = recv(receiver.raw, &buffer, buffer.count, 0)
         #expect(String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "WATCHDOG=1")
+        notifier.extendStop(by: .milliseconds(30_500))
+        count = recv(receiver.raw, &buffer, buffer.count, 0)
+        #expect(String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "EXTEND_TIMEOUT_USEC=30500000")
     }
 
     @Test func withoutSystemd() {

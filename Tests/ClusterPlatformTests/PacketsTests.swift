@@ -119,6 +119,21 @@ import Testing
         #expect(throws: PlatformError.self) { try LinkInformation.of("") }
         #expect(throws: PlatformError.self) { try LinkInformation.of("a-name-that-is-too-long") }
     }
+
+    @Test func anInterfaceThatIsThereWillDoForAVirtualAddress() throws { try NetworkInterface.require("lo") }
+
+    /// An administrator reads it.
+    @Test(arguments: [
+        ("no-such-if", "there is no network interface no-such-if. 'ip link' shows them: give --interface"),
+        (
+            "a-name-that-is-too-long",
+            "a-name-that-is-too-long is not the name of a network interface. 'ip link' shows them: give --interface"
+        ),
+    ])
+    func anInterfaceThatIsNotThereIsSaidWithWhereToLook(interface: String, message: String) {
+        let error = #expect(throws: PlatformError.self) { try NetworkInterface.require(interface) }
+        #expect(error?.message == message)
+    }
 }
 
 @Suite struct AddressTests {

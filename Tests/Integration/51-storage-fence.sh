@@ -138,6 +138,18 @@ wait "$node_pid" || true
 node_end
 check 'nothing is left behind' wait_gone 5
 
+# Nor may one that hangs: it is ended when it has not answered for 12 s.
+node_start 1 11 "$node"
+node_says 'attach before a bridge hangs' '^attached ' 30
+attached=$node_line
+node_run dd if=/dev/zero of="$node/mount/dirty" bs=1M count=4 status=none
+kill -STOP "$(bridge_of "$attached")"
+node_tell detach
+node_says 'a bridge that hangs during the unmount ends it, too' '^error .*lunbridge ended during the unmount' 30
+wait "$node_pid" || true
+node_end
+check 'nothing is left behind by that one either' wait_gone 5
+
 # Clean or not, a node that ends leaves its reservation: an older node's write finds no gap, and a newer node preempts it.
 node_start 1 12 "$node"
 node_says 'attach for a clean end' '^attached ' 30

@@ -22,6 +22,10 @@ int clinux_unmount(const char *target, int flags);
 #define CLINUX_MNT_FORCE 1
 #define CLINUX_MNT_DETACH 2
 
+/// fusectl's `abort` of the FUSE connection that is mounted on `path`, or -1 and errno. Whatever is written to it ends every
+/// request of the connection, waiting and future. It outlives the connection and does not keep it.
+int clinux_fuse_open_abort(const char *path);
+
 int clinux_o_direct(void);
 int clinux_loop_free_number(int control);
 int clinux_loop_configure(int loop, const struct loop_config *config);
@@ -41,3 +45,4 @@ int clinux_make_loop_node(const char *path, int number);
 /// PR_SET_IO_FLUSHER: memory reclaim on behalf of this process must not wait for the block device it serves.
 int clinux_set_io_flusher(void);
 int clinux_lock_memory(void);
+int clinux_lock_touched_memory(void);

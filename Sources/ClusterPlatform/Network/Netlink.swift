@@ -198,6 +198,29 @@ struct LinkInformation: Equatable {
             index: Netlink.loadNative(UInt32.self, body, 4), flags: Netlink.loadNative(UInt32.self, body, 8),
             hardware: Netlink.attributes(body.dropFirst(16))[1] ?? [])
     }
+
+    /// One that an address can be announced on.
+    static func ofEthernet(_ interface: String) throws(PlatformError) -> LinkInformation {
+        let link = try Self.of(interface)
+        guard link.hardware.count == 6 else {
+            throw PlatformError(
+                .invalid, "\(interface) is not an Ethernet interface: it cannot carry a virtual address")
+        }
+        return link
+    }
+}
+
+package enum NetworkInterface {
+    /// Throws where the virtual IP could not be raised on it. To be asked before the node depends on it: otherwise the first
+    /// takeover is the first to notice.
+    package static func require(_ name: String) throws(PlatformError) {
+        do throws(PlatformError) {
+            _ = try LinkInformation.ofEthernet(name)
+        } catch {
+            guard error.kind == .notFound || error.kind == .invalid else { throw error }
+            throw PlatformError(error.kind, "\(error.message). 'ip link' shows them: give --interface")
+        }
+    }
 }
 
 /// Tells when an interface's state may have changed.

@@ -99,11 +99,7 @@ package struct VirtualAddress: Hashable, Sendable, CustomStringConvertible {
     /// One round: gratuitous ARP, as request and as reply, or an unsolicited neighbour advertisement. Never `arping`, which
     /// blocks for seconds.
     package func announce() throws(PlatformError) {
-        let link = try LinkInformation.of(self.interface)
-        guard link.hardware.count == 6 else {
-            throw PlatformError(
-                .invalid, "\(self.interface) is not an Ethernet interface: it cannot carry a virtual address")
-        }
+        let link = try LinkInformation.ofEthernet(self.interface)
         let frames =
             self.address.isIPv6
             ? [Packets.neighbourAdvertisement(self.address, hardware: link.hardware)]

@@ -131,11 +131,14 @@ package final class ChildProcess {
     private static let maximumToolOutput = 64 * 1024
 
     /// Where distributions keep the tools of the administrator.
-    package static func find(_ tool: String) throws(PlatformError) -> String {
-        for folder in ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"]
-        where access("\(folder)/\(tool)", X_OK) == 0 {
-            return "\(folder)/\(tool)"
-        }
-        throw PlatformError(.notFound, "\(tool) is not installed")
+    package static let toolFolders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"]
+
+    /// `debianPackage`: what brings the tool.
+    package static func find(
+        _ tool: String, of debianPackage: String, in folders: [String] = ChildProcess.toolFolders
+    ) throws(PlatformError) -> String {
+        for folder in folders where access("\(folder)/\(tool)", X_OK) == 0 { return "\(folder)/\(tool)" }
+        throw PlatformError(
+            .notFound, "\(tool) is not installed: apt-get install \(debianPackage), then try again")
     }
 }

@@ -15,6 +15,12 @@ package func lockMemory() throws(PlatformError) {
     guard clinux_lock_memory() == 0 else { throw .system("mlockall") }
 }
 
+/// Locks each page from the moment on that it was used first: a heartbeat is not to wait for a page that was swapped out, and
+/// what nobody uses takes no memory. Not inherited by the children.
+package func lockTouchedMemory() throws(PlatformError) {
+    guard clinux_lock_touched_memory() == 0 else { throw .system("mlockall") }
+}
+
 /// For a process that serves the block device beneath a file system: locked in memory, and never made to wait by reclaim
 /// for the very device that it serves.
 package func prepareBlockServer() throws(PlatformError) {
@@ -47,6 +53,11 @@ package struct ServiceNotifier: Sendable {
     package func ready(status: String) { self.send("READY=1\nSTATUS=\(status)") }
     package func status(_ text: String) { self.send("STATUS=\(text)") }
     package func stopping() { self.send("STOPPING=1") }
+    /// The stop, which has begun, may take so much longer from now on, whatever the unit's TimeoutStopSec says.
+    package func extendStop(by time: Duration) {
+        let (seconds, attoseconds) = time.components
+        self.send("EXTEND_TIMEOUT_USEC=\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)")
+    }
     package func watchdog() { self.send("WATCHDOG=1") }
 
     /// Best effort: a service manager that is gone is no reason to stop serving.

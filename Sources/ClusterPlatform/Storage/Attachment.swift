@@ -22,6 +22,8 @@ package final class Attachment {
         package var formatsIfEmpty: Bool
         /// For each step that waits for the target.
         package var timeout: Duration
+        /// The bridge's, ``BridgeConfiguration``.
+        package var commandAgeLimit = BridgeConfiguration.usualCommandAgeLimit
 
         package init(
             address: LUNAddress, initiator: Initiator, key: FenceKey, bridgeExecutable: String, stateFolder: String,
@@ -54,12 +56,13 @@ package final class Attachment {
     /// Nil: the last one was answered.
     private var pingedAt: ContinuousClock.Instant?
 
-    /// More than all that a bridge waits for a silent target in one go: connection, login and the look at the reservation, 2 s each.
-    private static let bridgeSilenceLimit: Duration = .seconds(12)
     /// How long the bridge may take to say that it fails everything, before it is killed instead.
     private static let failTimeout: Duration = .milliseconds(200)
     /// How long the last users of a file system that fails everything may take to end.
     private static let busyTimeout: Duration = .milliseconds(500)
+    /// How long the last users of a file system that is whole may take to end, once all of it is on the LUN: far more
+    /// than a process that was killed needs for its exit.
+    private static let holdersTimeout: Duration = .seconds(20)
     /// How long the kernel may take to let go of the file system after the unmount.
     private static let releaseTimeout: Duration = .seconds(2)
 
@@ -79,7 +82,9 @@ package final class Attachment {
             bridge.tell(.patience(plan.timeout))
             return (bridge, try Self.waitUntilReady(bridge, plan, &generation, &path))
         }
-        let loop = try clock.run("loop") { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
+        let loop = try clock.run("loop") { () throws(PlatformError) in
+            try BridgeWatch.during(bridge, fuse) { () throws(PlatformError) in try LoopDevice(attaching: fuse) }
+        }
         do throws(PlatformError) {
             try BridgeWatch.during(bridge, fuse) { () throws(PlatformError) in
                 try Self.prepare(loop, plan, &clock)
@@ -106,6 +111,7 @@ package final class Attachment {
 
     private static func configuration(_ plan: Plan) -> BridgeConfiguration {
         var configuration = BridgeConfiguration(address: plan.address, initiator: plan.initiator, key: plan.key)
+        configuration.commandAgeLimit = plan.commandAgeLimit
         if plan.address.portals.count > 1 { configuration.silenceLimit = Self.pathSilenceLimit }
         return configuration
     }
@@ -168,9 +174,13 @@ package final class Attachment {
 
     // MARK: - The bridge
 
-    /// Poll for POLLIN, then take events until there is none. Changes with `restartBridge`.
+    /// Poll for POLLIN, then take events until there is none. Changes with `restartBridge`. Of those that came while
+    /// this sat in a call that waits for the bridge it does not tell: `hasKeptEvents`.
     package var eventDescriptor: Int32 { self.bridge.eventDescriptor }
+    package var hasKeptEvents: Bool { !self.pending.isEmpty || self.bridge.hasKept }
     package var bridgePid: pid_t { self.bridge.pid }
+    /// The kernel sends a dead bridge's requests again: `restartBridge` can follow its death. Linux 6.9.
+    package var canRestartBridge: Bool { self.fuse.canResend }
 
     package func nextEvent() -> BridgeEvent? {
         if !self.pending.isEmpty { return self.pending.removeFirst() }
@@ -194,7 +204,7 @@ package final class Attachment {
             self.pingedAt = .now
             return self.bridge.tell(.ping)
         }
-        if ContinuousClock.now - pingedAt > Self.bridgeSilenceLimit { self.bridge.kill() }
+        if ContinuousClock.now - pingedAt > BridgeProcess.silenceLimit { self.bridge.kill() }
     }
 
     /// Has the bridge ask for the LUN's size; `.measured` follows.
@@ -249,9 +259,11 @@ package final class Attachment {
 
     // MARK: - The end
 
-    /// Tries until nobody is in the way any more, or for `busyTimeout`.
-    private static func whileBusy(_ body: () throws(PlatformError) -> Void) throws(PlatformError) {
-        let deadline = ContinuousClock.now + Self.busyTimeout
+    /// Tries until nobody is in the way any more, or for that long.
+    private static func whileBusy(
+        for timeout: Duration = Attachment.busyTimeout, _ body: () throws(PlatformError) -> Void
+    ) throws(PlatformError) {
+        let deadline = ContinuousClock.now + timeout
         while true {
             do throws(PlatformError) { return try body() } catch {
                 guard error.kind == .busy, ContinuousClock.now < deadline else { throw error }
@@ -260,7 +272,21 @@ package final class Attachment {
         }
     }
 
-    /// A clean end: everything is on the LUN when this returns. Throws `.busy` while something has files open, and is then still attached.
+    /// A server that was killed while it flushed has its files open until the flush is over, and nothing can hurry it:
+    /// it is waited for by flushing as well. Where somebody holds files for longer nothing is dirty any more, and a
+    /// teardown after that discards nothing.
+    private func unmount() throws(PlatformError) {
+        do throws(PlatformError) { return try XFS.unmount(self.plan.mountPoint) } catch {
+            guard error.kind == .busy else { throw error }
+        }
+        try XFS.flush(self.plan.mountPoint)
+        try Self.whileBusy(for: Self.holdersTimeout) { () throws(PlatformError) in
+            try XFS.unmount(self.plan.mountPoint)
+        }
+    }
+
+    /// A clean end: everything is on the LUN when this returns. Throws `.busy` where something has files open and keeps
+    /// them; it is then still attached, and everything that was written by then is on the LUN all the same.
     package func detach() throws(PlatformError) -> [StepTime] {
         var clock = StepClock()
         // The unmount waits for the target, and nobody can be told meanwhile. A target that goes away now must end it: what
@@ -268,9 +294,7 @@ package final class Attachment {
         self.bridge.tell(.patience(self.plan.timeout))
         if self.isMounted {
             try clock.run("unmount") { () throws(PlatformError) in
-                try BridgeWatch.during(self.bridge, self.fuse) { () throws(PlatformError) in
-                    try XFS.unmount(self.plan.mountPoint)
-                }
+                try BridgeWatch.during(self.bridge, self.fuse) { () throws(PlatformError) in try self.unmount() }
             }
             self.isMounted = false
             guard self.bridge.wait(timeout: .zero) == nil else {

@@ -15,8 +15,6 @@ package final class Bridge {
     static let busyDelay: Duration = .milliseconds(10)
     static let firstReconnectDelay: Duration = .milliseconds(20)
     static let maximumReconnectDelay: Duration = .milliseconds(250)
-    /// A single command that the target keeps this long while it answers others.
-    static let maximumRequestAge: Duration = .seconds(30)
     /// Looks at the reservation in a row, without one command succeeding, before the session is given up.
     static let maximumVerifications = 16
 
@@ -44,11 +42,12 @@ package final class Bridge {
     private var free: [BridgeSlot] = []
     /// Taken on and to be issued (again).
     private var waiting: [BridgeSlot] = []
-    private var inFlight = 0
+    /// All of them: libiscsi does not keep those that are under way.
     private var slots: [BridgeSlot] = []
     private var heartbeat: BridgeSlot?
+    /// Of every slot's command, the heartbeat's too.
+    private var silence: SilenceWatch
     private var nextHeartbeat = ContinuousClock.now
-    private var lastHeard = ContinuousClock.now
     private var mustVerify = false
     private var mustMeasure = false
     private var verifications = 0
@@ -75,12 +74,16 @@ package final class Bridge {
         self.configuration = configuration
         self.paths = configuration.address.paths
         self.generation = GenerationWatch(last: configuration.generation)
+        self.silence = SilenceWatch(
+            commands: Self.maximumRequests + 1, silenceLimit: configuration.silenceLimit,
+            ageLimit: configuration.commandAgeLimit, at: .now)
         self.fuse = fuse
         self.control = control
-        self.slots = (0..<Self.maximumRequests).map { _ in BridgeSlot(bridge: self, transfer: FUSEMount.maximumTransfer)
+        self.slots = (0..<Self.maximumRequests).map {
+            BridgeSlot(bridge: self, number: $0, transfer: FUSEMount.maximumTransfer)
         }
         self.free = self.slots
-        self.heartbeat = BridgeSlot(bridge: self, transfer: FUSEMount.pageSize)
+        self.heartbeat = BridgeSlot(bridge: self, number: Self.maximumRequests, transfer: FUSEMount.pageSize)
     }
 
     /// The first packet on the control socket; nil when there is none or it makes no sense.
@@ -122,7 +125,7 @@ package final class Bridge {
         guard count >= 0 else { return }
         if entries[0].revents != 0 { self.readControl() }
         if entries[2].revents != 0, let session = self.session {
-            if Int32(entries[2].revents) & POLLIN != 0 { self.lastHeard = .now }
+            if Int32(entries[2].revents) & POLLIN != 0 { self.silence.heard(at: .now) }
             session.service(Int32(entries[2].revents))
         }
         if entries[1].revents != 0 { self.takeRequests() }
@@ -185,7 +188,7 @@ package final class Bridge {
                 timeout: self.paths.count > 1 ? min(limit, ISCSISession.pathTimeout) : limit)
             if self.description == nil { self.description = try session.describe() }
             self.session = session
-            self.lastHeard = .now
+            self.silence.heard(at: .now)
             self.mustReset = true
             try self.confirm(session)
         } catch {
@@ -332,7 +335,6 @@ package final class Bridge {
         self.session = nil
         self.mustVerify = false
         self.verifications = 0
-        self.heartbeat?.isInFlight = false
         if case .refusing = self.mode { return }
         self.mode = .down
         self.downSince = .now
@@ -361,23 +363,20 @@ package final class Bridge {
 
     /// Reads the reservation every half second: proof that the target answers, and that it is still ours when nothing is written.
     private func beat(_ session: ISCSISession, _ now: ContinuousClock.Instant) {
-        guard now >= self.nextHeartbeat, let slot = self.heartbeat, !slot.isInFlight else { return }
+        guard now >= self.nextHeartbeat, let slot = self.heartbeat, !self.silence.isOutstanding(slot.number) else {
+            return
+        }
         self.nextHeartbeat = now + Self.heartbeatInterval
         slot.command = .persistentReserveIn(.reservation, byteCount: 24)
         slot.byteCount = 24
-        slot.since = now
         self.submit(slot, session)
     }
 
     private func checkSilence(_ now: ContinuousClock.Instant) {
-        guard self.inFlight > 0 || self.heartbeat?.isInFlight == true else { return }
-        let oldest = self.slots.lazy.filter(\.isInFlight).map(\.since).min() ?? now
-        let beat = self.heartbeat.flatMap { $0.isInFlight ? $0.since : nil } ?? now
-        let silentSince = max(self.lastHeard, min(oldest, beat))
-        if now - silentSince > self.configuration.silenceLimit {
-            self.loseSession("no answer for \(self.configuration.silenceLimit)")
-        } else if now - oldest > Self.maximumRequestAge {
-            self.loseSession("a command was not answered for \(Self.maximumRequestAge)")
+        switch self.silence.verdict(at: now) {
+        case .answers: break
+        case .isSilent: self.loseSession("no answer for \(self.configuration.silenceLimit)")
+        case .keepsOne: self.loseSession("a command was not answered for \(self.configuration.commandAgeLimit)")
         }
     }
 
@@ -484,7 +483,9 @@ package final class Bridge {
             self.reply(slot, answer)
         case FUSE_OPEN:
             var answer = fuse_open_out()
-            answer.open_flags = UInt32(FOPEN_DIRECT_IO) | UInt32(FOPEN_PARALLEL_DIRECT_WRITES)
+            // NOFLUSH: to close the file waits for nobody.
+            answer.open_flags =
+                UInt32(FOPEN_DIRECT_IO) | UInt32(FOPEN_PARALLEL_DIRECT_WRITES) | UInt32(FOPEN_NOFLUSH)
             self.reply(slot, answer)
         case FUSE_STATFS:
             var answer = fuse_statfs_out()
@@ -562,7 +563,6 @@ package final class Bridge {
 
     private func enqueue(_ slot: BridgeSlot) {
         if case .refusing = self.mode { return self.reply(slot, error: EIO) }
-        slot.since = .now
         self.waiting.append(slot)
     }
 
@@ -576,9 +576,8 @@ package final class Bridge {
     private func submit(_ slot: BridgeSlot, _ session: ISCSISession) {
         slot.vector.pointee.iov_base = slot.buffer.baseAddress.map { $0 + BridgeSlot.dataOffset }
         slot.vector.pointee.iov_len = slot.byteCount
-        slot.isInFlight = true
+        self.silence.issued(slot.number, at: .now)
         slot.flushes = self.writesAnswered
-        if slot !== self.heartbeat { self.inFlight += 1 }
         let data = Unmanaged.passUnretained(slot).toOpaque()
         if !session.submit(
             slot.command, slot.command.direction == .none ? nil : slot.vector, 1, Self.completion, data)
@@ -608,7 +607,7 @@ package final class Bridge {
 
     /// Runs inside libiscsi: takes notes and answers the kernel, no more.
     private func completed(_ slot: BridgeSlot, _ outcome: CommandOutcome) {
-        slot.isInFlight = false
+        self.silence.ended(slot.number)
         if slot === self.heartbeat {
             switch outcome {
             case .success:
@@ -619,7 +618,6 @@ package final class Bridge {
             }
             return
         }
-        self.inFlight -= 1
         if case .refusing = self.mode { return self.reply(slot, error: EIO) }
         switch outcome {
         case .success:

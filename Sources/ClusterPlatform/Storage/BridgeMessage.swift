@@ -10,10 +10,15 @@ package struct BridgeConfiguration: Equatable, Sendable {
     package var commandTimeout: Duration
     /// How long the connection may be silent, with a request or a NOP outstanding, before it is given up.
     package var silenceLimit: Duration
+    /// How long the target may keep one command while it answers others; then the connection is given up, too.
+    package var commandAgeLimit = Self.usualCommandAgeLimit
     /// UNMAP and WRITE SAME although the target does not fence them. Tests only.
     package var allowsUnfencedUnmap = false
     /// The reservations' generation as the bridge before this one saw it last; 0: it is the first.
     package var generation: UInt32 = 0
+
+    /// Far more than a busy target needs for a megabyte.
+    package static let usualCommandAgeLimit: Duration = .seconds(30)
 
     package init(
         address: LUNAddress, initiator: Initiator, key: FenceKey, commandTimeout: Duration = .seconds(2),
@@ -124,23 +129,25 @@ extension BridgeCommand {
             "configure iscsi://\(login)\(address.portal)/\(address.encodedTarget)/\(address.lun)",
             configuration.initiator.name, "\(isid.random)", "\(isid.qualifier)", "\(configuration.key.raw)",
             "\(configuration.commandTimeout.wholeMilliseconds)", "\(configuration.silenceLimit.wholeMilliseconds)",
-            "\(configuration.generation)", configuration.allowsUnfencedUnmap ? "1" : "0",
+            "\(configuration.commandAgeLimit.wholeMilliseconds)", "\(configuration.generation)",
+            configuration.allowsUnfencedUnmap ? "1" : "0",
         ].joined(separator: "\n")
     }
 
     private static func parse(_ text: Substring) -> BridgeConfiguration? {
         let fields = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard fields.count == 9, let generation = UInt32(fields[7]), let address = try? LUNAddress(String(fields[0])),
+        guard fields.count == 10, let generation = UInt32(fields[8]), let address = try? LUNAddress(String(fields[0])),
             let random = UInt32(fields[2]),
             let qualifier = UInt16(fields[3]), let raw = UInt64(fields[4]), let key = FenceKey(raw: raw),
-            let commandTimeout = Int64(fields[5]), let silenceLimit = Int64(fields[6]), commandTimeout > 0,
-            silenceLimit > 0
+            let commandTimeout = Int64(fields[5]), let silenceLimit = Int64(fields[6]),
+            let commandAgeLimit = Int64(fields[7]), commandTimeout > 0, silenceLimit > 0, commandAgeLimit > 0
         else { return nil }
         var configuration = BridgeConfiguration(
             address: address,
             initiator: Initiator(name: String(fields[1]), isid: ISID(random: random, qualifier: qualifier)), key: key,
             commandTimeout: .milliseconds(commandTimeout), silenceLimit: .milliseconds(silenceLimit))
-        configuration.allowsUnfencedUnmap = fields[8] == "1"
+        configuration.commandAgeLimit = .milliseconds(commandAgeLimit)
+        configuration.allowsUnfencedUnmap = fields[9] == "1"
         configuration.generation = generation
         return configuration
     }

@@ -2,7 +2,7 @@ import CISCSI
 import CLinux
 import Glibc
 
-/// One request on its way: the buffer it was read into, what the target is asked, and until when. Slots live as long as the
+/// One request on its way: the buffer it was read into, and what the target is asked. Slots live as long as the
 /// bridge; a buffer is not used again before the request that it belongs to has its reply.
 final class BridgeSlot {
     /// The kernel's header and fuse_write_in end where a page begins, so that the data is page-aligned.
@@ -10,6 +10,8 @@ final class BridgeSlot {
     static let headerOffset = dataOffset - MemoryLayout<fuse_in_header>.size - MemoryLayout<fuse_write_in>.size
 
     unowned let bridge: Bridge
+    /// Which of the bridge's slots this is, from 0.
+    let number: Int
     let buffer: UnsafeMutableRawBufferPointer
     /// libiscsi reads or writes the data through this; it stays in place as long as the slot.
     let vector = UnsafeMutablePointer<scsi_iovec>.allocate(capacity: 1)
@@ -18,14 +20,12 @@ final class BridgeSlot {
     var opcode: UInt32 = 0
     var command = SCSICommand.testUnitReady
     var byteCount = 0
-    /// When it was first taken on; kept over reissues.
-    var since = ContinuousClock.now
-    var isInFlight = false
     /// For a flush: how many writes had been answered when it was issued.
     var flushes: UInt64 = 0
 
-    init(bridge: Bridge, transfer: Int) {
+    init(bridge: Bridge, number: Int, transfer: Int) {
         self.bridge = bridge
+        self.number = number
         self.buffer = .allocate(byteCount: Self.dataOffset + transfer, alignment: FUSEMount.pageSize)
         // Touched once, so that mlockall has it in memory.
         if let base = self.buffer.baseAddress { memset(base, 0, self.buffer.count) }

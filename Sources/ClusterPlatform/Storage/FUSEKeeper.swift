@@ -6,9 +6,8 @@ final class FUSEKeeper {
     enum Request: UInt8 {
         case open = 1
         case start = 2
-        case abort = 3
-        case unmount = 4
-        case quit = 5
+        case unmount = 3
+        case quit = 4
     }
 
     struct Answer {
@@ -93,7 +92,7 @@ final class FUSEKeeper {
         }
         let canResend = try FUSEMount.answerInit(device.raw, self.transfer)
         try device.setNonBlocking()
-        self.answer(value: canResend ? 1 : 0)
+        try self.answerMounted(canResend)
         var packet = [UInt8](repeating: 0, count: Self.maximumPacket)
         while true {
             var passed: Int32 = -1
@@ -104,11 +103,18 @@ final class FUSEKeeper {
             case .open: self.openFile()
             case .start:
                 self.startBridge(String(decoding: packet[1..<count], as: UTF8.self), device.raw, passed)
-            case .abort: self.answer(error: clinux_unmount(self.path, CLINUX_MNT_FORCE) == 0 ? 0 : errno)
             case .unmount: self.answer(error: clinux_unmount(self.path, 0) == 0 ? 0 : errno)
             case .quit: return self.answer()
             }
         }
+    }
+
+    /// Whoever is to end the requests cannot ask this thread, which may be in one of them.
+    private func answerMounted(_ canResend: Bool) throws(PlatformError) {
+        let raw = clinux_fuse_open_abort(self.path)
+        guard raw >= 0 else { throw .system("open fusectl's abort of \(self.path)") }
+        let abort = Descriptor(owning: raw)
+        self.answer(value: canResend ? 1 : 0, descriptor: abort.raw)
     }
 
     private func openFile() {

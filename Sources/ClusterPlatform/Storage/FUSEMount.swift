@@ -13,6 +13,8 @@ package final class FUSEMount {
     /// FUSE_NOTIFY_RESEND exists (Linux 6.9): a new bridge can take over the requests of a dead one.
     package let canResend: Bool
     private let link: Descriptor
+    /// fusectl's, of this connection.
+    private let abortFile: Descriptor
     private var isMounted = true
 
     /// What one READ or WRITE carries at most; also the size of a bridge's buffers.
@@ -41,13 +43,12 @@ package final class FUSEMount {
         // The thread has a copy of its end; ours here would keep the link open after it ended.
         let answer = Self.receive(link.raw)
         close(ends[1])
-        self.canResend = answer?.value == 1
-        self.link = link
         guard let answer else { throw PlatformError(.system(errno: EIO), "FUSE's thread ended") }
-        guard answer.error == 0 else {
-            self.isMounted = false
-            throw .system("mount FUSE on \(path)", answer.error)
-        }
+        guard answer.error == 0 else { throw .system("mount FUSE on \(path)", answer.error) }
+        guard answer.descriptor >= 0 else { throw PlatformError(.system(errno: EIO), "FUSE's thread passed no file") }
+        self.canResend = answer.value == 1
+        self.abortFile = Descriptor(owning: answer.descriptor)
+        self.link = link
     }
 
     deinit {
@@ -77,34 +78,22 @@ package final class FUSEMount {
         return ChildProcess(adopting: answer.value, pidDescriptor: answer.descriptor)
     }
 
-    /// Ends every request, waiting and future, with an error: what a dead bridge leaves in D state wakes up. The forced
-    /// unmount does what writing to fusectl's `abort` does, without needing fusectl mounted; while a loop device holds the
-    /// file the unmount itself fails, and that is as it should be.
-    package func abort() {
-        if let answer = try? self.ask(.abort), answer.error == 0 { self.isMounted = false }
-    }
+    /// Ends every request, waiting and future, with an error: what a dead bridge leaves in D state wakes up, FUSE's own
+    /// thread too.
+    package func abort() { self.aborter.abort() }
 
-    /// `abort` for another thread, while this one asks nothing.
+    /// `abort` for another thread, whatever this one waits for. The mount must live longer.
     struct Aborter: Sendable {
-        fileprivate let link: Int32
+        fileprivate let file: Int32
 
-        func abort() {
-            let packet = [FUSEKeeper.Request.abort.rawValue]
-            guard clinux_send_packet(self.link, packet, packet.count, -1) == packet.count else { return }
-            _ = FUSEMount.receive(self.link)
-        }
+        func abort() { _ = write(self.file, "1", 1) }
     }
 
-    var aborter: Aborter { Aborter(link: self.link.raw) }
+    var aborter: Aborter { Aborter(file: self.abortFile.raw) }
 
     package func unmount() throws(PlatformError) {
         guard self.isMounted else { return }
         let answer = try self.ask(.unmount)
-        // An `Aborter` may have got it unmounted.
-        if answer.error == EINVAL {
-            self.isMounted = false
-            return
-        }
         if answer.error == EBUSY { throw PlatformError(.busy, "\(self.path) is still in use") }
         guard answer.error == 0 else { throw .system("unmount \(self.path)", answer.error) }
         self.isMounted = false

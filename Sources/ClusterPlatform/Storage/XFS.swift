@@ -15,15 +15,21 @@ package enum XFS {
     /// Only on a device that was proved empty. -K: no discard of the whole device (measured: 4 s). A log of 64 MiB, because
     /// its replay can be the longest step of a takeover; inodes of 1 KiB, because every file carries xattrs.
     package static func make(_ device: String, id: FilesystemID) throws(PlatformError) {
-        let tool = try ChildProcess.find("mkfs.xfs")
         _ = try ChildProcess.run(
-            tool,
+            try Self.maker(),
             [
                 "-q", "-K", "-L", Self.label, "-m", "reflink=1,bigtime=1,uuid=\(id)", "-i", "size=1024", "-l",
                 "size=64m",
                 device,
             ], timeout: .seconds(120))
     }
+
+    private static func maker() throws(PlatformError) -> String {
+        try ChildProcess.find("mkfs.xfs", of: "xfsprogs")
+    }
+
+    /// Throws where `make` would lack its program. To be asked before anything is taken on the LUN.
+    package static func requireMaker() throws(PlatformError) { _ = try Self.maker() }
 
     /// nouuid: in a laboratory the old node's mount of the same file system may still be there, in the same kernel; that only
     /// one node writes is the reservation's business.
@@ -71,6 +77,13 @@ package enum XFS {
             throw .system("grow the file system on \(folder)")
         }
         return true
+    }
+
+    /// syncfs: all that is dirty, whoever wrote it.
+    package static func flush(_ folder: String) throws(PlatformError) {
+        let root = try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+        let result = clinux_sync_filesystem(root.raw)
+        guard result == 0 else { throw .system("flush the file system on \(folder)", -result) }
     }
 
     package static func unmount(_ folder: String) throws(PlatformError) {

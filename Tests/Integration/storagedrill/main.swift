@@ -39,6 +39,12 @@ func number<Value: FixedWidthInteger>(_ index: Int, _ type: Value.Type = Value.s
     return value
 }
 
+/// Of an option that may be missing.
+func seconds(_ option: String) -> Duration? {
+    guard let index = arguments.firstIndex(of: option) else { return nil }
+    return .seconds(number(index + 1, Int64.self))
+}
+
 func initiator(_ node: UInt16, _ role: ISID.Role) -> Initiator {
     Initiator(name: "iqn.2026-11.test.holdfast:node\(node)", isid: ISID(node: node, role: role))
 }
@@ -61,11 +67,12 @@ func describe(_ state: FenceState) -> String {
     let session = try ISCSISession(address, as: initiator(node, .fence), timeout: .seconds(3))
     let fence = try Fence.take(key, on: session)
     session.logout()
-    let attachment = try Attachment(
-        Attachment.Plan(
-            address: address, initiator: initiator(node, .fence), key: key, bridgeExecutable: argument(7),
-            stateFolder: folder, mountPoint: "\(folder)/mount", filesystem: filesystem,
-            formatsIfEmpty: arguments.contains("--format"), timeout: .seconds(5)))
+    var plan = Attachment.Plan(
+        address: address, initiator: initiator(node, .fence), key: key, bridgeExecutable: argument(7),
+        stateFolder: folder, mountPoint: "\(folder)/mount", filesystem: filesystem,
+        formatsIfEmpty: arguments.contains("--format"), timeout: .seconds(5))
+    if let limit = seconds("--command-age") { plan.commandAgeLimit = limit }
+    let attachment = try Attachment(plan)
     let total = StepTime("total", ContinuousClock.now - started)
     say("attached pid=\(attachment.bridgePid) \(milliseconds(fence + attachment.steps + [total]))")
     while true {
@@ -73,7 +80,7 @@ func describe(_ state: FenceState) -> String {
             pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
             pollfd(fd: attachment.eventDescriptor, events: Int16(POLLIN), revents: 0),
         ]
-        guard poll(&entries, 2, -1) > 0 else { continue }
+        guard poll(&entries, 2, attachment.hasKeptEvents ? 0 : -1) >= 0 else { continue }
         while let event = attachment.nextEvent() {
             switch event {
             case .fenced(let holder):
