@@ -298,13 +298,19 @@ package struct ClusterState: Equatable, Sendable {
         return .added(new)
     }
 
-    private mutating func addShare(_ share: ShareRecord) -> CommandResult {
+    /// Why the share would be refused; known before its folder is made.
+    package func refusal(ofAdding share: ShareRecord) -> Refusal? {
         guard !self.configuration.shares.contains(where: { $0.name.lowercased() == share.name.lowercased() }) else {
-            return .refused(.exists("share \(share.name)"))
+            return .exists("share \(share.name)")
         }
         guard self.configuration.shares.count < ClusterLimits.shares else {
-            return .refused(.tooMany("shares", limit: ClusterLimits.shares))
+            return .tooMany("shares", limit: ClusterLimits.shares)
         }
+        return nil
+    }
+
+    private mutating func addShare(_ share: ShareRecord) -> CommandResult {
+        if let refusal = self.refusal(ofAdding: share) { return .refused(refusal) }
         self.configuration.shares.append(share)
         return .done
     }
@@ -376,10 +382,12 @@ extension ClusterState: BinaryRecord {
         self.appliedIndex = try reader.read()
         self.appliedTerm = try reader.read()
         self.handles.apply(.reserveIDs(below: try reader.read()))
-        for open in try reader.readArray(OpenRecord.self) { self.handles.apply(.putOpen(open)) }
+        for open in try reader.readArray(OpenRecord.self, limit: Self.opens) { self.handles.apply(.putOpen(open)) }
         for client in try reader.readArray(ClientRecord.self) { self.handles.apply(.putClient(client)) }
     }
 
+    /// In one state: what an administrator may allow a server.
+    private static let opens = Int(ServerLimit.opens.range.upperBound)
     private static let firstFormat: UInt8 = 1
     /// With the version behind it; whatever changes from now on is told by that.
     private static let format: UInt8 = 2
@@ -434,6 +442,12 @@ extension ClusterState {
         for index in copy.configuration.users.indices { copy.configuration.users[index].ntHash = [] }
         copy.tokens = []
         copy.events = Array(copy.events.suffix(ClusterLimits.statusEvents))
+        return copy.withoutOpens
+    }
+
+    /// The opens may be many; of the handles the clients stay.
+    var withoutOpens: ClusterState {
+        var copy = self
         copy.handles = HandleState()
         for client in self.handles.orderedClients { copy.handles.apply(.putClient(client)) }
         return copy

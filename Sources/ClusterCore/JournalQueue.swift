@@ -33,8 +33,9 @@ package struct JournalQueue: Sendable {
     package static let entriesUnderWay = 2
     /// Of the batches in one entry; one that is longer goes alone. Half of what Raft takes in one append.
     package static let entryByteCount = 128 << 10
-    /// Of all that waits, as much as Raft itself would keep. Beyond it the cluster does not take what clients change.
-    package static let byteLimit = 64 << 20
+    /// Of all that waits, as much as Raft itself would keep. Beyond it the cluster does not take what clients change: a
+    /// server knows how much it may say before it is answered.
+    package static let byteLimit = 2 * JournalLimits.unansweredByteCount
 
     /// What becomes one entry.
     package struct Group: Equatable, Sendable {

@@ -76,6 +76,11 @@ package struct QuorumDisks: Equatable, BinaryRecord {
 
     package func record(_ number: NodeID) -> QuorumDiskRecord? { self.records.first { $0.number == number } }
 
+    /// Those on which a vote rests, or is about to: the member's, and the one that is to vote.
+    package func inUse(_ membership: Configuration) -> [QuorumDiskRecord] {
+        self.records.filter { $0.number == membership.disk || $0.number == self.wanted }
+    }
+
     /// nil: the cluster is to be without one. Returns the new one's number.
     package mutating func want(_ record: QuorumDiskRecord?, nodes: [NodeID]) {
         // One that never became a member has no promises to keep; the one before the last is out by now.

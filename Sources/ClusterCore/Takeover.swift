@@ -29,7 +29,7 @@ package struct Takeover: Sendable {
     }
 
     package enum MoveStep: String, Equatable, Sendable {
-        case freeze, address, server, detach, transfer
+        case freeze, flush, address, server, detach, transfer
     }
 
     package private(set) var phase = Phase.standby
@@ -67,8 +67,24 @@ package struct Takeover: Sendable {
     private var clearingReason = ""
     private var givesAway = false
 
+    /// Before a move or an orderly stop: what was written goes to the LUN while the clients are still served, so that those
+    /// who are not have little to wait for.
+    private struct Preparation {
+        /// nil: whoever can, when it is time.
+        var target: NodeID?
+        /// The flush that runs; 0: none does, because the next server is being loaded.
+        var operation: Operation = 0
+        var start: Moment
+        var flushes = 0
+        /// What the flush before took.
+        var earlier: Moment?
+    }
+
+    private var preparation: Preparation?
     private var moveTarget: NodeID?
     private var moveWasAsked = false
+    /// When the log last said that the move waits.
+    private var waitNoted: Moment = 0
     private var stops = false
 
     private var serverRestart: (operation: Operation, start: Moment)?
@@ -86,6 +102,18 @@ package struct Takeover: Sendable {
     }
 
     package var isServing: Bool { self.phase == .serving }
+    /// Serving still, and about to hand over.
+    package var isPreparingMove: Bool { self.preparation != nil }
+
+    /// What was acknowledged is on its way to the LUN, which takes it: who cuts a stop short now loses it.
+    package var isWritingBack: Bool {
+        guard self.unreachable == nil else { return false }
+        switch self.phase {
+        case .serving: return self.preparation != nil
+        case .moving(.flush), .moving(.server), .moving(.detach): return true
+        case .standby, .elected, .taking, .moving, .clearing, .waiting, .handingOver, .witnessLeading: return false
+        }
+    }
 
     package mutating func step(_ event: Event, at now: Moment) -> [Directive] {
         self.directives = []
@@ -247,6 +275,7 @@ package struct Takeover: Sendable {
         if let restart = self.serverRestart, restart.operation == operation {
             self.serverRestart = nil
             self.recordRestart(.serverRestart, since: restart.start, details, now)
+            if self.preparation?.operation == 0 { self.flushWhileServing(now) }
             return
         }
         if let restart = self.bridgeRestart, restart.operation == operation {
@@ -259,6 +288,7 @@ package struct Takeover: Sendable {
             self.directives.append(self.holdsStorage ? .allowRetake : .refuseRetake)
             return
         }
+        if self.preparation?.operation == operation { return self.flushedWhileServing(now) }
         guard operation == self.operation else { return }
         switch self.phase {
         case .taking(let step):
@@ -268,14 +298,14 @@ package struct Takeover: Sendable {
             case .attach: self.start(.load, now)
             case .load: self.start(.address, now)
             case .address: self.start(.tickle, now)
-            case .tickle: self.serving()
+            case .tickle: self.serving(now)
             }
         case .moving(let step): self.moved(step, details, now)
         case .standby, .elected, .serving, .clearing, .waiting, .handingOver, .witnessLeading: break
         }
     }
 
-    private mutating func serving() {
+    private mutating func serving(_ now: Moment) {
         self.phase = .serving
         self.attempts = 0
         self.lastFailure = nil
@@ -285,6 +315,7 @@ package struct Takeover: Sendable {
             kind: self.handedOver ? .move : .takeover, node: self.node, term: self.term,
             steps: (self.handedOver ? self.predecessorSteps : []) + self.steps)
         self.directives.append(.activate(term: self.term, event))
+        if self.stops { self.prepareMove(to: nil, now) }
     }
 
     private mutating func failed(_ operation: Operation, _ failure: Failure, _ now: Moment) {
@@ -300,6 +331,10 @@ package struct Takeover: Sendable {
         }
         if self.serverRestart?.operation == operation || self.bridgeRestart?.operation == operation {
             self.fail("restart in place", failure, now)
+            return
+        }
+        if self.preparation?.operation == operation {
+            self.giveUp("what was written cannot be brought to the LUN: \(failure.message)", now)
             return
         }
         guard operation == self.operation else { return }
@@ -342,7 +377,6 @@ package struct Takeover: Sendable {
     /// three does not matter for safety, the reservation decides; each is told at once so that none waits for another. Only the
     /// silent server's end waits for the address: the FIN or reset of a dying process must find no way out.
     private mutating func giveUp(_ reason: String, _ now: Moment) {
-        if case .moving = self.phase { self.answerMove("the move was broken off: \(reason)") }
         if self.phase == .serving, self.isLeader {
             self.directives.append(
                 .record(EventRecord(kind: .fenced, node: self.node, term: self.term, detail: reason)))
@@ -352,6 +386,8 @@ package struct Takeover: Sendable {
 
     private mutating func clear(_ reason: String) {
         self.directives.append(.log("gives up the share: \(reason)"))
+        self.answerMove("the move was broken off: \(reason)")
+        self.preparation = nil
         self.serverRestart = nil
         self.bridgeRestart = nil
         if self.confirmation != nil {
@@ -450,6 +486,8 @@ package struct Takeover: Sendable {
         case .taking(.address), .taking(.tickle):
             self.fail("load", Failure(.transient, "smbserverd ended: \(how)"), now)
         case .moving(.freeze): self.moved(.freeze, [], now)
+        // What it acknowledged is in this machine's memory, and goes to the LUN all the same.
+        case .moving(.flush): break
         // Not in use yet, or no more: whoever runs it warms up another.
         case .taking, .moving, .standby, .elected, .clearing, .waiting, .handingOver, .witnessLeading: break
         }
@@ -493,13 +531,54 @@ package struct Takeover: Sendable {
                     "this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
             return
         }
+        guard self.preparation == nil else {
+            self.directives.append(.answerMove("the share is about to move already: see 'clusterctl status'"))
+            return
+        }
         guard self.heirs.contains(target) else {
-            self.directives.append(
-                .answerMove("the other node cannot take over at the moment: see 'clusterctl status'"))
+            self.directives.append(.answerMove(Self.noHeir))
             return
         }
         self.moveWasAsked = true
-        self.beginMove(to: target, now)
+        self.prepareMove(to: target, now)
+    }
+
+    private static let noHeir = "the other node cannot take over at the moment: see 'clusterctl status'"
+
+    private mutating func prepareMove(to target: NodeID?, _ now: Moment) {
+        self.preparation = Preparation(target: target, start: now)
+        if self.serverRestart == nil { self.flushWhileServing(now) }
+    }
+
+    private mutating func flushWhileServing(_ now: Moment) {
+        let operation = self.newOperation()
+        self.preparation?.operation = operation
+        self.preparation?.start = now
+        self.directives.append(.flush(operation))
+    }
+
+    private mutating func flushedWhileServing(_ now: Moment) {
+        guard var preparation = self.preparation else { return }
+        let time = now - preparation.start
+        let isShorter = preparation.earlier.map { time < $0 / 2 } ?? true
+        preparation.operation = 0
+        preparation.flushes += 1
+        preparation.earlier = time
+        self.preparation = preparation
+        guard self.serverRestart == nil else { return }
+        if time > self.limits.shortFlush, isShorter, preparation.flushes < self.limits.flushes {
+            self.flushWhileServing(now)
+            return
+        }
+        self.preparation = nil
+        var heir = preparation.target ?? self.heirs.first { $0 != self.node }
+        if let target = preparation.target, !self.heirs.contains(target) {
+            self.answerMove(Self.noHeir)
+            // Nobody was interrupted yet.
+            guard self.stops else { return }
+            heir = self.heirs.first { $0 != self.node }
+        }
+        self.beginMove(to: heir, now)
     }
 
     private mutating func beginMove(to target: NodeID?, _ now: Moment) {
@@ -523,6 +602,9 @@ package struct Takeover: Sendable {
         self.operation = self.newOperation()
         switch step {
         case .freeze:
+            self.phase = .moving(.flush)
+            self.directives.append(.flush(self.operation))
+        case .flush:
             // The address goes before the process: what its end sends (FIN, reset) must find no way out.
             self.phase = .moving(.address)
             self.directives.append(.dropAddress(self.operation))
@@ -550,9 +632,10 @@ package struct Takeover: Sendable {
         self.stops = true
         switch self.phase {
         case .standby, .elected, .waiting, .handingOver, .witnessLeading: self.directives.append(.mayExit)
-        case .serving where self.serverRestart == nil:
-            self.beginMove(to: self.heirs.first { $0 != self.node }, now)
-        case .serving, .taking: self.giveUp("stopping", now)
+        case .serving: if self.preparation == nil { self.prepareMove(to: nil, now) }
+        // Clients may have been answered already, and what they wrote must not be lost: it goes on from `serving`.
+        case .taking(.address), .taking(.tickle): break
+        case .taking: self.giveUp("stopping", now)
         case .moving, .clearing: break
         }
     }
@@ -580,9 +663,38 @@ package struct Takeover: Sendable {
             }
             self.attempts = 0
             self.elected(now)
-        case .serving, .taking(.load), .taking(.address), .taking(.tickle): self.leaveTheUnreachable(now)
+        case .serving, .taking(.load), .taking(.address), .taking(.tickle), .moving(.flush), .moving(.server):
+            self.noteWait(now)
+            self.leaveTheUnreachable(now)
+        case .moving(.detach): self.noteWait(now)
         case .standby, .elected, .taking, .moving, .clearing: break
         }
+    }
+
+    /// A move has no deadline where what was acknowledged would be lost: as long as this node leads it waits for the LUN, and
+    /// says so.
+    private mutating func noteWait(_ now: Moment) {
+        let start: Moment
+        let what: String
+        switch self.phase {
+        case .serving:
+            guard let preparation = self.preparation, preparation.operation != 0 else { return }
+            start = preparation.start
+            what = "what was written goes to the LUN, while the clients are served"
+        case .moving(.flush):
+            start = self.stepStart
+            what = "what was written goes to the LUN, and the clients wait"
+        case .moving(.server):
+            start = self.stepStart
+            what = "smbserverd sits in a call of the kernel and has not ended yet"
+        case .moving(.detach):
+            start = self.stepStart
+            what = "the file system is being unmounted"
+        case .standby, .elected, .taking, .moving, .clearing, .waiting, .handingOver, .witnessLeading: return
+        }
+        guard now - max(start, self.waitNoted) >= self.limits.waitNote else { return }
+        self.waitNoted = now
+        self.directives.append(.log("the move has waited for \((now - start) / 1_000_000) s: \(what)"))
     }
 
     /// Where no heir reaches the LUN either the target itself is away: its clients wait here, and a move would gain nothing.

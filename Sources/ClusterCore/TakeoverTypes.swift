@@ -67,7 +67,7 @@ extension Takeover {
         case restartBridge(Operation)
         case allowRetake
         case refuseRetake
-        /// Clean: flush and unmount. The reservation stays until the next takeover preempts it.
+        /// Clean: unmount. The reservation stays until the next takeover preempts it.
         case detach(Operation, term: Term)
         /// Unclean: nothing more may reach the LUN. Also ends whatever an earlier step left. Never fails.
         case tearDown(Operation)
@@ -75,12 +75,18 @@ extension Takeover {
         // The server.
         /// Load the records into the warm server (or a new one) and let it serve.
         case serve(Operation, epoch: Term)
+        /// Takes no more requests, lets what runs finish, and says nothing more; closes no connection.
         case freeze(Operation)
         /// Answers nothing from this moment on, and keeps its sockets open, so that they say nothing either. Nothing waits for
         /// it: it cannot fail, and is told in the same step as whatever made it necessary.
         case silenceServer
-        /// Ends the process; a new one is warmed up. Never fails.
+        /// Ends the process; a new one is warmed up. Never fails, and is finished when the process is gone: one that sits in a
+        /// call of the kernel has its files open until the LUN has answered.
         case endServer(Operation)
+
+        /// On a thread of its own, which nothing else waits for: all that was written goes to the LUN, whether the server is
+        /// frozen or not. Takes as long as the LUN takes.
+        case flush(Operation)
 
         // The network.
         case raiseAddress(Operation)
@@ -113,8 +119,16 @@ package struct TakeoverLimits: Equatable, Sendable {
     /// In-place restarts of one process within `restartWindow`; at it the node gives up.
     package var restarts = 3
     package var restartWindow: Moment = 60_000_000
-    /// How long a frozen server may take to finish what runs; after it the move goes on without.
+    /// How long a frozen server may take to finish what runs; after it the move goes on without. What it has acknowledged is
+    /// brought to the LUN however long that takes.
     package var freezeTime: Moment = 3_000_000
+    /// A flush before a move that took no longer left so little behind that the frozen clients will not feel the next.
+    package var shortFlush: Moment = 100_000
+    /// Flushes before a move, as long as each takes less than half of the one before. Where clients write as fast as the LUN
+    /// takes it no flush gets shorter, and they have to wait for the last.
+    package var flushes = 4
+    /// How often a move that waits for the LUN says so in the log.
+    package var waitNote: Moment = 10_000_000
     package var transferTime: Moment = 3_000_000
     /// How long the LUN may be out of this node's reach, after the bridge has said so, before the leadership goes to an heir
     /// that reaches it.

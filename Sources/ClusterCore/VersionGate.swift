@@ -10,7 +10,8 @@ extension ClusterVersion {
         (1, "all that there was before versions were counted"),
         (
             2,
-            "versions themselves: the nodes' programs in the replicated state, the event 'upgraded'; nodes that are renamed"
+            "versions themselves: the nodes' programs in the replicated state, the event 'upgraded'; nodes that are "
+                + "renamed; the limit 'pipe-bytes'"
         ),
     ]
 }
@@ -22,6 +23,7 @@ extension Command {
         switch self {
         case .raiseVersion: 2
         case .record(let event): event.kind.since
+        case .setLimit(let name, _): ServerLimit(rawValue: name)?.since ?? 1
         default: 1
         }
     }
@@ -45,6 +47,7 @@ extension AdminRequest {
     package var since: ClusterVersion {
         switch self {
         case .finishUpgrade, .rejoinStating, .changeNode: 2
+        case .setLimit(let name, _): ServerLimit(rawValue: name)?.since ?? 1
         case .audited(let request, _): request.since
         default: 1
         }

@@ -69,6 +69,14 @@ struct TakeoverChecker {
         }
     }
 
+    /// What was acknowledged from a node's memory is on the LUN, as its kernel says.
+    mutating func writtenBack(_ block: Int, _ value: UInt64, _ target: SimulatedTarget) {
+        self.acknowledged[block] = max(self.acknowledged[block], value)
+        if target.durable[block] < value {
+            self.fail("data: \(value) in block \(block) was flushed, and stable is \(target.durable[block])")
+        }
+    }
+
     /// A client asks for the oldest open to be closed where it has many: from then on it may be there or not.
     mutating func closesOldest() -> UInt64? {
         guard self.openRecords.count > Self.openLimit, let oldest = self.openRecords.min() else { return nil }

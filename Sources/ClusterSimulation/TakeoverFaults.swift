@@ -40,6 +40,8 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var workerFailurePerMillion: UInt64 = 0
     package var movesPerMinute: UInt64 = 0
     package var stopsPerMinute: UInt64 = 0
+    /// No fault: writes that are acknowledged from the node's memory, which an orderly move must not lose.
+    package var cachedWritesPerMinute: UInt64 = 0
     /// A node comes back without its state, or with an older one.
     package var stateLossesPerMinute: UInt64 = 0
     /// A node is taken out of the cluster, and joins again.
@@ -55,6 +57,16 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
         others.cutPathsPerMinute = 0
         others.maximumCut = Self().maximumCut
         return self.cutPathsPerMinute > 0 && others == Self()
+    }
+
+    /// However slow the target is.
+    var isOnlyMoves: Bool {
+        var others = self
+        others.movesPerMinute = 0
+        others.cachedWritesPerMinute = 0
+        others.slowWritePerMillion = 0
+        others.maximumSlowWrite = Self().maximumSlowWrite
+        return self.movesPerMinute > 0 && others == Self()
     }
 
     var isOnlyLostLink: Bool {
@@ -123,6 +135,7 @@ extension TakeoverFaults {
             FaultSwitch("worker-failures") { $0.workerFailurePerMillion = 0 },
             FaultSwitch("moves") { $0.movesPerMinute = 0 },
             FaultSwitch("stops") { $0.stopsPerMinute = 0 },
+            FaultSwitch("cached-writes") { $0.cachedWritesPerMinute = 0 },
             FaultSwitch("lost-states") { $0.stateLossesPerMinute = 0 },
             FaultSwitch("leaves") { $0.leavesPerMinute = 0 },
         ] + DiskFaults.switches { $1(&$0.disk) }
@@ -161,4 +174,6 @@ package struct TakeoverDefects: OptionSet, Sendable {
     package static let skipOwnDrain = TakeoverDefects(rawValue: 1 << 12)
     /// smbserverd answers without looking whether its node's serving lease is over.
     package static let ignoreServingLease = TakeoverDefects(rawValue: 1 << 13)
+    /// A flush before a move is said to be done after 3 s, and goes on.
+    package static let hurriedFlush = TakeoverDefects(rawValue: 1 << 14)
 }

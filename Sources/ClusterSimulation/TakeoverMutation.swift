@@ -54,6 +54,7 @@ package struct TakeoverMutation: Sendable {
         TakeoverMutation(
             name: "acknowledgeUncommitted", defects: .acknowledgeUncommitted, faults: .pausedNodes),
         TakeoverMutation(name: "endServerFirst", defects: .endServerFirst, faults: .pausedNodes),
+        TakeoverMutation(name: "hurriedFlush", defects: .hurriedFlush, faults: .slowLUN),
         TakeoverMutation(name: "stayUnreachable", defects: .stayUnreachable, faults: .cutPaths, seconds: 60),
         TakeoverMutation(name: "ignoreServingLease", defects: .ignoreServingLease, faults: .pausedNodes),
         TakeoverMutation(name: "keepIDAfterLoss", defects: .keepIDAfterLoss, faults: .lostStates),
@@ -194,6 +195,16 @@ extension TakeoverFaults {
         var faults = TakeoverFaults()
         faults.disk.nodePartitionsPerMinute = 10
         faults.maximumPartition = 8_000_000
+        return faults
+    }
+
+    /// Nothing goes wrong, but the LUN takes its time, the nodes' memories hold what it does not have yet, and the share moves.
+    package static var slowLUN: TakeoverFaults {
+        var faults = TakeoverFaults()
+        faults.cachedWritesPerMinute = 1200
+        faults.slowWritePerMillion = 500_000
+        faults.maximumSlowWrite = 5_000_000
+        faults.movesPerMinute = 20
         return faults
     }
 

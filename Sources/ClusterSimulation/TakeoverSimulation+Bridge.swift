@@ -11,6 +11,8 @@ struct BlockRequest {
         case client(generation: UInt64, ClientWrite)
         case mount
         case detach
+        /// What the page cache holds.
+        case writeBack(isUnmount: Bool)
     }
 
     var id: UInt64
@@ -390,6 +392,7 @@ extension TakeoverSimulation {
                     self.life(i), generation: generation,
                     .answered(write, isFlush: request.kind == .flush, isError: isError)), after: 5, 40)
         case .mount, .detach: self.storageAnswered(i, request.owner, isError: isError)
+        case .writeBack(let isUnmount): self.writtenBack(i, request, isUnmount: isUnmount, isError: isError)
         }
     }
 }

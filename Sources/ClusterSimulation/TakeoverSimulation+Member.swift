@@ -59,6 +59,8 @@ extension TakeoverSimulation {
         self.nodes[i].network = SimulatedAddress()
         self.nodes[i].bridge = nil
         self.nodes[i].requests = []
+        self.nodes[i].cache = SimulatedPageCache()
+        self.nodes[i].movesUnanswered = 0
         self.trace.note(self.time, "start", self.nodes[i].id, contents.hardState.term)
         self.schedule(.tick(self.life(i)), after: 0, Self.tickInterval)
         guard self.nodes[i].absence == nil else { return self.schedule(.ask(self.life(i)), after: 1000, 200_000) }
@@ -79,6 +81,7 @@ extension TakeoverSimulation {
         self.trace.note(self.time, "crash", self.nodes[i].id, 0, 0, "\(self.nodes[i].takeover.phase)")
         self.crashes += 1
         self.endServer(i)
+        self.loseCache(i)
         self.nodes[i].isUp = false
         self.nodes[i].incarnation += 1
         self.nodes[i].raft = nil
@@ -463,11 +466,30 @@ extension TakeoverSimulation {
                 let term = self.nodes[i].takeover.term
                 self.trace.note(self.time, "phase", self.nodes[i].id, term, 0, "\(phase)")
                 if phase == .serving { self.serves(i, term) }
-                if phase == .moving(.transfer) { self.checker.moves += 1 }
+                if phase == .moving(.transfer) { self.movesAway(i) }
             }
             for directive in directives where self.nodes[i].isUp { self.perform(i, directive) }
         }
         self.nodes[i].isTakingOver = false
+    }
+
+    private mutating func movesAway(_ i: Int) {
+        self.checker.moves += 1
+        if !self.nodes[i].cache.dirty.isEmpty {
+            self.checker.fail("data: node \(i + 1) hands the share over and holds what it acknowledged")
+        }
+    }
+
+    /// What `clusterctl move` asks of the leader, which knows whether an earlier one is still unanswered.
+    mutating func moveAsked(_ i: Int, _ event: Takeover.Event) {
+        guard self.nodes[i].movesUnanswered == 0 else { return }
+        self.nodes[i].movesUnanswered = 1
+        self.decide(i, event)
+    }
+
+    private mutating func moveAnswered(_ i: Int) {
+        self.nodes[i].movesUnanswered -= 1
+        if self.nodes[i].movesUnanswered < 0 { self.checker.fail("move: node \(i + 1) answers what nobody asked") }
     }
 
     private mutating func serves(_ i: Int, _ term: Term) {
@@ -498,6 +520,7 @@ extension TakeoverSimulation {
             self.nodes[i].waitingServe = (operation, epoch)
             self.serveWhenSettled(i)
         case .freeze(let operation): self.freezeServer(i, operation)
+        case .flush(let operation): self.flush(i, operation)
         case .silenceServer:
             self.nodes[i].waitingServe = nil
             if self.options.defects.contains(.endServerFirst) { self.endUsedServer(i) }
@@ -521,7 +544,8 @@ extension TakeoverSimulation {
             self.nodes[i].reads[token] = operation
             self.step(i, .readIndex(token: token))
         case .transferLeadership(let node): self.step(i, .transferLeadership(to: node))
-        case .answerMove, .log: break
+        case .answerMove: self.moveAnswered(i)
+        case .log: break
         case .mayExit: self.exit(i)
         }
     }

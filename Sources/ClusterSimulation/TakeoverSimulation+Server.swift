@@ -81,6 +81,7 @@ extension TakeoverSimulation {
     }
 
     mutating func freezeServer(_ i: Int, _ operation: Takeover.Operation) {
+        guard self.nodes[i].server.isUsed else { return self.report(i, .finished(operation, [])) }
         guard self.nodes[i].server.state == .serving else { return }
         self.nodes[i].server.state = .frozen
         self.nodes[i].server.freeze = operation

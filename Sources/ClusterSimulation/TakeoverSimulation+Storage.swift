@@ -96,14 +96,19 @@ extension TakeoverSimulation {
             self.begin(i, operation, .sync)
             guard let bridge = self.nodes[i].bridge else { return self.endJob(i, nil) }
             if bridge.mode == .dead { return self.endJob(i, Takeover.Failure(.transient, "the bridge ended")) }
+            // The flushing thread has the file system open.
+            guard self.nodes[i].cache.sync == nil else {
+                return self.endJob(i, Takeover.Failure(.transient, "the file system is still in use"))
+            }
             self.setImpatient(i)
-            self.submit(i, BlockRequest(id: self.newID(), kind: .flush, owner: .detach))
+            self.writeBack(i, isUnmount: true)
         case .tearDown(let operation):
             self.begin(i, operation, .teardown)
             self.nodes[i].storage.session = nil
             self.nodes[i].storage.bridgeRestart = nil
             self.refuse(i)
             self.nodes[i].bridge = nil
+            self.loseCache(i)
             self.finishJob(i, after: 30_000, 220_000)
         }
     }
@@ -237,6 +242,7 @@ extension TakeoverSimulation {
             guard self.nodes[i].requests.isEmpty else {
                 return self.submit(i, BlockRequest(id: self.newID(), kind: .flush, owner: .detach))
             }
+            self.unmounted(i)
             self.nodes[i].bridge = nil
             self.nodes[i].storage.job?.work = .detached
             self.finishJob(i, after: 10_000, 90_000)

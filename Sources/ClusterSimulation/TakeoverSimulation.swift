@@ -101,6 +101,7 @@ package struct TakeoverSimulation {
         case heal(partition: UInt64)
         case client
         case lockClient
+        case cachedClient
         case fault(FaultKind)
         case crashAtStep(Life)
         case hangAtStep(Life, Child)
@@ -193,6 +194,9 @@ package struct TakeoverSimulation {
         var bridge: SimulatedBridge?
         /// What the kernel wants of the LUN and has no answer for: outlives a bridge's process.
         var requests: [BlockRequest] = []
+        var cache = SimulatedPageCache()
+        /// Moves that were asked of this life.
+        var movesUnanswered = 0
     }
 
     package let options: Options
@@ -234,13 +238,14 @@ package struct TakeoverSimulation {
         self.trace = Trace(isVerbose: options.isVerbose)
         let isPersistent = self.random.below(2) == 0
         self.target = SimulatedTarget(
-            kind: options.isPersistent ?? isPersistent ? .persistent : .forgetful, blocks: Self.blocks + 1)
+            kind: options.isPersistent ?? isPersistent ? .persistent : .forgetful, blocks: Self.allBlocks)
         // Of its own, so that what the seed draws otherwise stays what it is.
         var shape = Random(seed: ~options.seed)
         let hasQuorumDisk = shape.below(2) == 0
         self.hasQuorumDisk = options.quorumDisk ?? hasQuorumDisk
         self.diskIsApart = shape.below(2) == 0
         if self.hasQuorumDisk, options.faults == nil { self.faults.disk = .swarm(&shape) }
+        if options.faults == nil, shape.below(3) == 0 { self.faults.cachedWritesPerMinute = 600 }
         self.faults.switchOff(options.without)
 
         let roles: [NodeRole] = self.hasQuorumDisk ? [.data, .data] : [.data, .data, .witness]
@@ -249,7 +254,7 @@ package struct TakeoverSimulation {
                 id: NodeID(index + 1), name: "node-\(index + 1)", address: "10.0.0.\(index + 1):7420", role: role,
                 interface: "eth0")
         }
-        self.checker = TakeoverChecker(blocks: Self.blocks + 1)
+        self.checker = TakeoverChecker(blocks: Self.allBlocks)
         self.cutUntil = roles.map { _ in 0 }
         self.quorum = QuorumDisks(nodes: roles.count)
         self.founding = ClusterState(
@@ -274,6 +279,7 @@ package struct TakeoverSimulation {
         for i in self.nodes.indices { self.start(i) }
         self.queue.schedule(.client, at: 1000)
         self.queue.schedule(.lockClient, at: 2000)
+        if self.faults.cachedWritesPerMinute > 0 { self.queue.schedule(.cachedClient, at: 3000) }
         for kind in FaultKind.allCases { self.scheduleFault(kind) }
     }
 
@@ -335,7 +341,13 @@ package struct TakeoverSimulation {
         for i in self.nodes.indices where !self.nodes[i].isUp && i != absent { self.start(i) }
         let before = self.checker.acknowledgedWrites
         let start = self.time
-        self.runUntil(start + Self.livenessDeadline) { $0.checker.acknowledgedWrites >= before + 5 }
+        self.runUntil(start + Self.livenessDeadline) {
+            $0.checker.acknowledgedWrites >= before + 5 && $0.nodeThatOwesAnAnswer == nil
+        }
+        if self.checker.violation == nil, let node = self.nodeThatOwesAnAnswer {
+            self.checker.fail(
+                "move: node \(node) was asked for one and has not said what became of it 30 s after the last fault")
+        }
         if self.checker.violation == nil, self.checker.acknowledgedWrites < before + 5 {
             let state = self.nodes.map { node in
                 "\(node.id): \(node.raft.map { "\($0.role) term \($0.term)" } ?? "down") \(node.takeover.phase)"
@@ -343,6 +355,8 @@ package struct TakeoverSimulation {
             self.checker.fail("liveness: not served within 30 s of the last fault; \(state)")
         }
     }
+
+    private var nodeThatOwesAnAnswer: NodeID? { self.nodes.first { $0.isUp && $0.movesUnanswered > 0 }?.id }
 
     /// Sometimes a data node that is off in the end never comes back: whatever it was in the middle of, the others go on without it.
     /// They are a quorum then, neither of them lost its state, and the one that serves is a voter.
@@ -433,7 +447,7 @@ package struct TakeoverSimulation {
         case .reported(let life, let event):
             guard self.isRunning(life, happening) else { return }
             self.wake(life.node)
-            self.decide(life.node, event)
+            if case .move = event { self.moveAsked(life.node, event) } else { self.decide(life.node, event) }
         case .journal(let life, let generation, let epoch, let write):
             guard self.isRunning(life, happening) else { return }
             self.wake(life.node)
@@ -501,6 +515,7 @@ package struct TakeoverSimulation {
         case .heal(let partition): self.links.heal(partition)
         case .client: self.client()
         case .lockClient: self.lockClient()
+        case .cachedClient: self.cachedClient()
         case .fault(let kind): self.inject(kind)
         case .crashAtStep(let life):
             if self.hasFaults, self.life(life.node) == life { self.crashForAWhile(life.node, isAnnounced: false) }

@@ -9,6 +9,14 @@ import Synchronization
     import Glibc
 #endif
 
+/// What waits on a link, for whoever has more to say than its queue holds.
+package struct LinkQueue: Equatable, Sendable {
+    /// Which of the link's connections has it. What another one had may be lost.
+    package var connection: UInt64
+    /// Not taken by the kernel yet.
+    package var byteCount: Int
+}
+
 /// Our connection to one peer for one class of messages: made, kept and made anew. Only sends.
 final class PeerLink: Sendable {
     private let node: UInt64
@@ -20,9 +28,13 @@ final class PeerLink: Sendable {
     private let handler: any TransportHandler
     private let logger: Logger
     private let state = Mutex(State())
+    /// Of all links of this process: a link to another address is another one's.
+    private static let connections = Atomic<UInt64>(0)
 
     private struct State {
         var channel: (any Channel)?
+        /// The channel's number.
+        var connection: UInt64 = 0
         var isUp = false
         var isStopped = false
         /// Not yet handed to the channel, whose thread has been told of the first of them.
@@ -45,6 +57,13 @@ final class PeerLink: Sendable {
     }
 
     var isUp: Bool { self.state.withLock { $0.isUp } }
+
+    /// nil while it is not up.
+    var queue: LinkQueue? {
+        self.state.withLock { state in
+            state.isUp ? LinkQueue(connection: state.connection, byteCount: state.queuedByteCount) : nil
+        }
+    }
 
     func start() {
         guard !self.state.withLock({ $0.isStopped }) else { return }
@@ -72,21 +91,23 @@ final class PeerLink: Sendable {
     }
 
     /// What is said while the channel's thread has not come to it yet goes out together: one record of TLS, one write.
-    func send(_ frame: TransportFrame) {
+    /// False where it is dropped.
+    @discardableResult
+    func send(_ frame: TransportFrame) -> Bool {
         let limit =
             switch self.messageClass {
             case .urgent: TransportLimits.queuedBytesUrgent
             case .bulk: TransportLimits.queuedBytesBulk
             }
         let byteCount = frame.byteCount
-        let channel: (any Channel)? = self.state.withLock { state in
-            guard state.isUp, state.queuedByteCount + byteCount <= limit else { return nil }
+        let (isTaken, channel): (Bool, (any Channel)?) = self.state.withLock { state in
+            guard state.isUp, state.queuedByteCount + byteCount <= limit else { return (false, nil) }
             state.queuedByteCount += byteCount
             state.waiting.append(frame)
-            return state.waiting.count == 1 ? state.channel : nil
+            return (true, state.waiting.count == 1 ? state.channel : nil)
         }
-        guard let channel else { return }
-        channel.eventLoop.execute { self.write(to: channel) }
+        if let channel { channel.eventLoop.execute { self.write(to: channel) } }
+        return isTaken
     }
 
     /// What was said so far goes out now, where the caller is on the channel's thread.
@@ -115,6 +136,7 @@ final class PeerLink: Sendable {
         let isWanted = self.state.withLock { state in
             guard !state.isStopped else { return false }
             state.channel = channel
+            state.connection = Self.connections.wrappingAdd(1, ordering: .relaxed).newValue
             state.isUp = true
             return true
         }

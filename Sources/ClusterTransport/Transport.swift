@@ -195,10 +195,17 @@ package final class Transport: Sendable {
         for link in fresh { link.start() }
     }
 
-    /// Sends, or drops where the node is not connected or its queue is full.
-    package func send(_ message: [UInt8], to node: UInt64, class messageClass: MessageClass) {
+    /// Sends, or drops where the node is not connected or its queue is full, and says which.
+    @discardableResult
+    package func send(_ message: [UInt8], to node: UInt64, class messageClass: MessageClass) -> Bool {
         let link = self.state.withLock { $0.links[node]?[messageClass.rawValue] }
-        link?.send(.message(message))
+        return link?.send(.message(message)) ?? false
+    }
+
+    /// What waits to be sent to this node; nil where it is not connected. Who has more to say than fits asks again in
+    /// each turn.
+    package func queue(to node: UInt64, class messageClass: MessageClass) -> LinkQueue? {
+        self.state.withLock { $0.links[node]?[messageClass.rawValue] }?.queue
     }
 
     /// On the node's thread: what was sent to this node goes out before the caller goes on, and not only behind what it does next.

@@ -160,8 +160,11 @@ package struct AreaHeader: Equatable, Sendable {
 /// Both slots of an area, as read.
 struct AreaSlots: Equatable, Sendable {
     var slots: [AreaHeader?]
+    private let identity: DiskIdentity?
 
-    init(bytes: [UInt8], layout: Layout) {
+    /// `identity`: of the disk that the reader works with.
+    init(bytes: [UInt8], layout: Layout, of identity: DiskIdentity? = nil) {
+        self.identity = identity
         self.slots = (0..<2).map { slot in
             let start = slot * Layout.blockSize
             guard bytes.count >= start + Layout.blockSize else { return nil }
@@ -169,9 +172,16 @@ struct AreaSlots: Equatable, Sendable {
         }
     }
 
-    /// The slot in force; nil where neither can be read, which says nothing about what the area holds.
+    /// The slot in force; nil where neither can be read, which says nothing about what the area holds. A header of
+    /// another disk is in force where there is none of this one: what a node sent before it heard of the LUN's new
+    /// layout may land behind that.
     var current: Int? {
-        switch (self.slots[0]?.sequence, self.slots[1]?.sequence) {
+        let own = self.slots.map { $0?.identity == self.identity ? $0?.sequence : nil }
+        return Self.latest(own) ?? Self.latest(self.slots.map { $0?.sequence })
+    }
+
+    private static func latest(_ sequences: [UInt64?]) -> Int? {
+        switch (sequences[0], sequences[1]) {
         case (nil, nil): nil
         case (_, nil): 0
         case (nil, _): 1

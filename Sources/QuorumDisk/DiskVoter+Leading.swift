@@ -1,14 +1,14 @@
 import Raft
 import StateRecords
 
-/// AppendEntries, heartbeats and checkpoints of a node that leads.
+/// AppendEntries and heartbeats of a node that leads.
 extension DiskVoter {
     /// A header that only moves the heartbeat and renews the ballot.
     mutating func lead(in term: Term, _ commitIndex: LogIndex) {
         self.publish(in: term, commitIndex: commitIndex, log: nil, checkpoint: nil, index: nil, body: [])
     }
 
-    private mutating func publish(
+    mutating func publish(
         in term: Term, commitIndex: LogIndex, log: AreaLog?, checkpoint: AreaHeader.Checkpoint?, index: LogIndex?,
         body: [DiskBatch.Request]
     ) {
@@ -140,53 +140,5 @@ extension DiskVoter {
             rest = rest.dropFirst(count)
         }
         return last
-    }
-
-    // MARK: Checkpoints
-
-    mutating func wishForCheckpoint() {
-        let used = self.log.end - self.log.start
-        guard used > self.layout.ringBlocks / 2,
-            self.lastCheckpointWish.map({ self.now - $0 >= self.limits.checkpointTicks }) ?? true
-        else { return }
-        self.lastCheckpointWish = self.now
-        self.effects.wantsCheckpoint = true
-    }
-
-    mutating func write(_ checkpoint: Waiting.Checkpoint) {
-        guard checkpoint.term >= self.header.ballot else {
-            self.waiting.checkpoint = nil
-            return
-        }
-        let snapshot = checkpoint.snapshot
-        guard snapshot.index > self.log.baseIndex else {
-            self.waiting.checkpoint = nil
-            return self.publish(
-                in: checkpoint.term, commitIndex: snapshot.index, log: nil, checkpoint: nil, index: snapshot.index,
-                body: [])
-        }
-        let reached = self.slots.compactMap { $0?.checkpoint?.extent }
-        guard let extent = [0, 1].first(where: { !reached.contains($0) }) else {
-            // The older slot reaches the other one: the next header frees it.
-            return self.lead(in: checkpoint.term, snapshot.index)
-        }
-        self.waiting.checkpoint = nil
-        var log = self.log
-        log.cut(to: snapshot.index, term: snapshot.term)
-        let start = self.layout.checkpointOffset(self.area, extent)
-        let padded =
-            checkpoint.state
-            + [UInt8](
-                repeating: 0,
-                count: Layout.blocks(checkpoint.state.count) * Layout.blockSize - checkpoint.state.count)
-        self.publish(
-            in: checkpoint.term, commitIndex: snapshot.index, log: log,
-            checkpoint: AreaHeader.Checkpoint(
-                extent: extent, byteCount: checkpoint.state.count, sum: CRC32C.of(checkpoint.state),
-                snapshot: snapshot),
-            index: snapshot.index,
-            body: Self.pieces(checkpoint.state.count).map {
-                .write(offset: start + $0.lowerBound, bytes: Array(padded[$0]))
-            })
     }
 }

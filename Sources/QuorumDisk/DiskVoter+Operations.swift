@@ -12,6 +12,8 @@ extension DiskVoter {
             case vote(Message, commitIndex: LogIndex)
             /// As leader: a new header, with or without entries or a checkpoint. `index`: what is acknowledged with it.
             case lead(term: Term, index: LogIndex?, round: UInt64?)
+            /// A step of a checkpoint, up to so many of its bytes. No header makes it reachable yet.
+            case fill(through: Int)
         }
 
         enum Phase: Sendable {
@@ -44,7 +46,7 @@ extension DiskVoter {
             header.sequence = self.header.sequence + 1
             operation.header = header
         }
-        if self.defects.contains(.headerBesideEntries), !body.isEmpty {
+        if self.defects.contains(.headerBesideEntries), !body.isEmpty, operation.header != nil {
             operation.phase = .header
             self.work = .operation(operation)
             return self.issue(.requests(body + [self.headerWrite(operation.header)].compactMap { $0 }))
@@ -79,7 +81,9 @@ extension DiskVoter {
 
     mutating func proceed(_ operation: Operation, _ results: [[UInt8]]) {
         switch operation.phase {
-        case .body: self.writeHeader(operation)
+        case .body:
+            if case .fill(let byteCount) = operation.kind { return self.filled(through: byteCount) }
+            self.writeHeader(operation)
         case .header:
             self.currentSlot = 1 - self.currentSlot
             self.slots[self.currentSlot] = operation.header
@@ -90,7 +94,7 @@ extension DiskVoter {
             self.look(operation)
         case .looking:
             guard results.count == self.layout.areaCount else { return self.giveUp(.noAnswer) }
-            let found = results.map { AreaSlots(bytes: $0, layout: self.layout) }
+            let found = results.map { AreaSlots(bytes: $0, layout: self.layout, of: self.identity) }
             guard self.isNews(found), !self.defects.contains(.trustCache) else { return self.looked(operation, found) }
             var operation = operation
             operation.phase = .flushing(found)
@@ -98,8 +102,7 @@ extension DiskVoter {
             self.issue(.flush)
         case .flushing(let found): self.looked(operation, found)
         case .reading(let area, let header): self.readLog(operation, area, header, results.flatMap { $0 })
-        case .readingState(let area, let header, let log):
-            self.readState(operation, area, header, log, results.flatMap { $0 })
+        case .readingState(let area, let header, let log): self.readState(operation, area, header, log, results)
         }
     }
 
@@ -207,6 +210,7 @@ extension DiskVoter {
                 self.keepMemoryAtTimes()
             }
             self.wishForCheckpoint()
+        case .fill: break
         }
     }
 
@@ -224,6 +228,7 @@ extension DiskVoter {
         self.waiting.appends = []
         self.waiting.heartbeat = nil
         self.waiting.checkpoint = nil
+        self.filling = nil
         self.answer(.heartbeatResponse(round: 0), in: term)
     }
 
@@ -283,7 +288,7 @@ extension DiskVoter {
         self.read(best, headers[best], operation)
     }
 
-    private mutating func grant(in term: Term, _ log: DiskLog?, _ state: [UInt8]?) {
+    mutating func grant(in term: Term, _ log: DiskLog?, _ state: [UInt8]?) {
         self.effects.events.append(.diskVoted(DiskVote(disk: self.number, term: term, log: log)))
         self.effects.state = state
         self.keepMemory()
@@ -307,35 +312,8 @@ extension DiskVoter {
             guard let checkpoint = header.checkpoint, checkpoint.snapshot.index > commitIndex else {
                 return self.grant(in: message.term, log, nil)
             }
-            var operation = operation
-            operation.phase = .readingState(area: area, header, log)
-            self.work = .operation(operation)
-            let start = self.layout.checkpointOffset(area, checkpoint.extent)
-            self.issue(
-                .requests(
-                    Self.pieces(checkpoint.byteCount).map {
-                        .read(offset: start + $0.lowerBound, byteCount: $0.count)
-                    }))
+            self.findState(operation, area, header, log)
         default: break
-        }
-    }
-
-    private mutating func readState(
-        _ operation: Operation, _ area: Int, _ header: AreaHeader, _ log: DiskLog, _ bytes: [UInt8]
-    ) {
-        guard case .vote(let message, _) = operation.kind, let checkpoint = header.checkpoint else { return }
-        let state = Array(bytes.prefix(checkpoint.byteCount))
-        guard state.count == checkpoint.byteCount, CRC32C.of(state) == checkpoint.sum else {
-            return self.giveUp(.logUnreadable(area))
-        }
-        self.grant(in: message.term, log, state)
-    }
-
-    /// Whole blocks that hold so many bytes, in transfers.
-    static func pieces(_ byteCount: Int) -> [Range<Int>] {
-        let end = Layout.blocks(byteCount) * Layout.blockSize
-        return stride(from: 0, to: end, by: Layout.transferByteCount).map {
-            $0..<min($0 + Layout.transferByteCount, end)
         }
     }
 }

@@ -33,17 +33,7 @@ extension DiskVoter {
         self.waiting.vote = nil
         self.waiting.appends.removeAll { $0.term < term }
         if self.acknowledged.term < term { self.acknowledged = (term, 0) }
-    }
-
-    mutating func checkpoint(_ snapshot: Snapshot, _ state: [UInt8], term: Term) {
-        guard state.count <= self.layout.checkpointByteCount else {
-            self.effects.status = .unavailable(.stateTooLong(byteCount: state.count))
-            return
-        }
-        guard self.isReady, term >= self.acknowledged.term, snapshot.index > 0,
-            !snapshot.configuration.voters.isEmpty
-        else { return }
-        self.waiting.checkpoint = Waiting.Checkpoint(snapshot: snapshot, state: state, term: term)
+        self.found = nil
     }
 
     /// The most urgent of what waits.
@@ -56,7 +46,11 @@ extension DiskVoter {
             self.waiting.preVote = nil
             return self.begin(Operation(kind: .preVote(message)))
         }
-        if let checkpoint = self.waiting.checkpoint { return self.write(checkpoint) }
+        // One at a time: the extent that this one would take is the other's.
+        if let checkpoint = self.waiting.checkpoint, self.filling == nil { return self.write(checkpoint) }
+        if self.filling?.yields == false { return self.fill() }
+        // Its next step comes after whatever is begun below.
+        defer { if self.work != nil { self.filling?.yields = false } }
         if !self.waiting.appends.isEmpty {
             self.append()
             if self.work != nil { return }
@@ -67,6 +61,7 @@ extension DiskVoter {
             }
             if isDue ?? true { return self.lead(in: heartbeat.term, heartbeat.commitIndex) }
         }
+        if self.filling != nil { return self.fill() }
         if self.lastLook.map({ self.now - $0 >= self.limits.heartbeatTicks }) ?? true {
             self.begin(Operation(kind: .look))
         }

@@ -22,6 +22,8 @@ package struct DiskVoter: Sendable {
     let defects: DiskDefects
 
     package private(set) var status = DiskStatus.unavailable(.starting)
+    /// The bytes of this node's state, where it was longer than an extent when it was to be written last.
+    package internal(set) var refusedState: Int?
     /// The areas' headers as last read, for those who look.
     package internal(set) var headers: [AreaHeader?]
     package internal(set) var memory: DiskMemory
@@ -41,6 +43,10 @@ package struct DiskVoter: Sendable {
     var slots: [AreaHeader?] = [nil, nil]
     var currentSlot = 0
     var log = AreaLog()
+
+    // A checkpoint that is longer than a step: this node's own, or one that its vote needs.
+    var filling: Filling?
+    var found: FoundState?
 
     // What the Raft core waits for.
     var waiting = Waiting()
@@ -91,6 +97,7 @@ package struct DiskVoter: Sendable {
         limits: DiskVoterLimits = DiskVoterLimits(), now: Tick, defects: DiskDefects = []
     ) {
         precondition((0..<superblock.layout.areaCount).contains(area), "the disk has that area")
+        precondition(limits.checkpointStepByteCount % Layout.blockSize == 0, "a step has whole blocks")
         self.node = node
         self.number = number
         self.area = area
@@ -123,7 +130,7 @@ package struct DiskVoter: Sendable {
         self.effects = DiskEffects()
         self.now = max(self.now, now)
         switch event {
-        case .tick: break
+        case .tick: self.forgetFoundState()
         case .receive(let message, let commitIndex): self.receive(message, commitIndex: commitIndex)
         case .completed(let batch, let results):
             if batch == self.batchNumber, let work = self.work { self.completed(work, results) }
@@ -178,6 +185,7 @@ package struct DiskVoter: Sendable {
     mutating func giveUp(_ trouble: DiskTrouble) {
         self.work = nil
         self.waiting = Waiting()
+        self.filling = nil
         self.retryAt = self.now + self.limits.retryTicks
         self.become(.unavailable(trouble))
     }
@@ -185,6 +193,7 @@ package struct DiskVoter: Sendable {
     mutating func disable(_ fault: DiskFault) {
         self.work = nil
         self.waiting = Waiting()
+        self.filling = nil
         self.become(.disabled(fault))
     }
 
@@ -202,7 +211,7 @@ package struct DiskVoter: Sendable {
 
     private mutating func loaded(_ results: [[UInt8]]) {
         guard results.count == self.layout.areaCount else { return self.giveUp(.noAnswer) }
-        let own = AreaSlots(bytes: results[self.area], layout: self.layout)
+        let own = AreaSlots(bytes: results[self.area], layout: self.layout, of: self.identity)
         guard let current = own.current, let header = own.header else {
             return self.giveUp(.areaUnreadable(self.area))
         }

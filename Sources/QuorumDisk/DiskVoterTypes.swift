@@ -15,6 +15,13 @@ package struct DiskVoterLimits: Equatable, Sendable {
     package var memoryTicks: UInt64 = 10_000
     /// How often a checkpoint is asked for while the ring is more than half full.
     package var checkpointTicks: UInt64 = 1000
+    /// And after one that had no room: to encode a long state takes its time.
+    package var refusedCheckpointTicks: UInt64 = 30_000
+    /// Of a checkpoint that is written or read at once, before whatever else is due: well below `operationTicks` on a
+    /// slow disk.
+    package var checkpointStepByteCount = 4 << 20
+    /// A checkpoint that was read for a vote is kept so long for the next one.
+    package var foundStateTicks: UInt64 = 60_000
     /// Appends that wait for the operation under way; beyond it the oldest are dropped, as a network may.
     package var maximumWaitingAppends = 64
 

@@ -1,3 +1,4 @@
+import ClusterCore
 import StateRecords
 
 /// Where everything lies on a quorum disk. All sizes in bytes, all multiples of `blockSize`.
@@ -24,8 +25,21 @@ package struct Layout: Equatable, Sendable {
         self.checkpointByteCount = checkpointByteCount
     }
 
-    /// What `clusterctl` makes: nodes replaced twice still find an area; the ring takes two of the longest proposals (8 MiB).
+    /// The least that `clusterctl` makes, and before checkpoints grew with the LUN all that it made: nodes replaced
+    /// twice still find an area; the ring takes two of the longest proposals (8 MiB).
     package static let standard = Layout(areaCount: 4, ringByteCount: 20 << 20, checkpointByteCount: 16 << 20)
+
+    /// What `clusterctl` makes of a LUN of that size: all that the rings leave of it is for checkpoints. nil: it is too
+    /// small.
+    package static func fitting(_ byteCount: UInt64) -> Layout? {
+        var layout = Self.standard
+        guard byteCount >= UInt64(layout.byteCount) else { return nil }
+        let area = (Int(clamping: byteCount) - Self.alignment) / layout.areaCount / Self.alignment * Self.alignment
+        let extent = (area - Self.slotsByteCount - layout.ringByteCount) / 2 / Self.alignment * Self.alignment
+        // A longer state is sent to no node either.
+        layout.checkpointByteCount = min(extent, SnapshotPart.stateBytes)
+        return layout
+    }
 
     package var isValid: Bool {
         (1...Self.maximumAreas).contains(self.areaCount)

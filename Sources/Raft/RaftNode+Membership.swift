@@ -43,6 +43,9 @@ extension RaftNode {
         return heard >= configuration.quorum
     }
 
+    /// Whether that member could be taken out now: the voters that would stay, as far as they were heard just now, are a majority.
+    package func isMajorityHeard(without member: NodeID) -> Bool { self.majorityIsHeard(after: .remove(member)) }
+
     private func isCaughtUp(_ node: NodeID) -> Bool {
         guard let known = self.progress[node], let heard = known.lastHeard,
             self.now - heard < self.limits.electionTicksMinimum

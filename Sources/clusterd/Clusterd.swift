@@ -97,6 +97,12 @@ struct Clusterd: ParsableCommand {
             metadataProvider: LogContext.provider)
         var logger = Logger(label: "clusterd")
         logger.logLevel = Logger.Level(rawValue: self.logLevel) ?? .info
+        do throws(PlatformError) {
+            try lockTouchedMemory()
+        } catch {
+            logger.warning(
+                "\(error.message): under memory pressure heartbeats may be late; the unit sets LimitMEMLOCK=infinity")
+        }
 
         let folders: Folders
         do throws(StartError) {

@@ -32,6 +32,19 @@ extension Member {
         LogContext.set(
             LogContext.Position(
                 node: self.identity.name, term: self.raft.term, index: self.raft.appliedIndex,
-                role: self.takeover.isServing ? "active" : "\(self.raft.role)"))
+                role: self.takeover.isServing ? "active" : self.raft.role.name))
+    }
+}
+
+extension Role {
+    /// As an interpolation gives it, which looks the case's name up anew each time: a turn is not to pay for that twice.
+    fileprivate var name: String {
+        switch self {
+        case .follower: "follower"
+        case .preCandidate: "preCandidate"
+        case .candidate: "candidate"
+        case .leader: "leader"
+        case .stopped: "stopped"
+        }
     }
 }

@@ -3,6 +3,7 @@ import ClusterPlatform
 import ClusterStore
 import ClusterTransport
 import Glibc
+import QuorumDisk
 import Raft
 import StateRecords
 import Synchronization
@@ -13,6 +14,9 @@ enum LoopEvent: Sendable {
     case peerConnected(NodeID)
     case peerDisconnected(NodeID)
     case store(ClusterStore.Outcome)
+    /// This node's, for that node or disk.
+    case stateEncoded(NodeID, Snapshot, [UInt8])
+    case stateDecoded(Result<ClusterState, RecordError>, StateSource)
     /// The answers and reports of the workers.
     case takeover(Takeover.Event)
     case fence(String)
@@ -20,7 +24,8 @@ enum LoopEvent: Sendable {
     case probed(path: Int, Reach)
     /// The portal over which the LUN is in use by this node.
     case usedPath(String?)
-    case foldersMade
+    /// For the shares of that revision of the configuration: why not, by the path of the share.
+    case foldersMade(revision: UInt64, failures: [String: String])
     case journal(JournalBatch)
     case serverStatus(ServerStatus?)
     case lunPrepared(Result<FilesystemID, PlatformError>, InitializeParameters, AdminAnswer)
@@ -28,7 +33,9 @@ enum LoopEvent: Sendable {
     case diskDone(NodeID, batch: UInt64, [[UInt8]]?)
     /// Each of its portals leads to the cluster's LUN.
     case storageAddressChecked(Result<String, PlatformError>, AdminAnswer)
-    case quorumDiskPrepared(Result<QuorumDiskRecord, PlatformError>, AdminAnswer)
+    /// Nil: nothing is on that LUN, which is to become a quorum disk. It is not before the loop has said that it may.
+    case quorumLUNFound(DiskIdentity?, QuorumPreparation.Order, Mailbox<QuorumPreparation.Verdict>)
+    case quorumDiskPrepared(Result<QuorumDiskRecord, AdminFailure>, QuorumPreparation.Order, AdminAnswer)
     case restorePrepared(Result<RestoredLUN, PlatformError>, RestorePlan, AdminAnswer)
     case joined(Result<JoinReply, AdminFailure>, JoinParameters, AdminAnswer)
     /// The cluster took this node back, after its state was lost; or what it said last.

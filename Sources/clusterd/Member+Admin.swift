@@ -176,7 +176,7 @@ extension Member {
             if let problem = Names.problem(shareName: share.name) ?? Names.problem(sharePath: share.path) {
                 return answer(.failed(AdminFailure(.refused, problem)))
             }
-            self.perform(.addShare(share), "share \(share.name) is served", answer)
+            self.addShare(share, state, answer)
         case .removeShare(let name):
             self.perform(.removeShare(name: name), "share \(name) is removed; its files stay on the LUN", answer)
         case .putUser(let name, let hash, let replaces):
@@ -344,7 +344,7 @@ extension Member {
                 active: state.active(
                     in: self.raft.term, reporter: self.identity.id, reporterServes: self.takeover.isServing),
                 term: self.raft.term, commitIndex: self.raft.commitIndex,
-                leader: leader, hasQuorum: self.hasQuorum, phase: Self.text(self.takeover.phase),
+                leader: leader, hasQuorum: self.hasQuorum, phase: self.phaseText,
                 problem: self.problem ?? "", nodes: nodes, lun: lun,
                 fileSystem: FilesystemID(bytes: state.configuration.fileSystem).map { "\($0)" } ?? "",
                 fence: self.fenceText, server: self.takeover.isServing ? self.serverStatus : nil)

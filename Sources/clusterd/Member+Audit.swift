@@ -1,21 +1,29 @@
 import ClusterCore
 import ClusterPlatform
 import ClusterStore
+import Logging
 import Raft
 import StateRecords
+
+extension Logger {
+    /// A line of what was asked, and with the answer one of what came of it; none where `request.audit` is nil.
+    func audit(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) -> AdminAnswer {
+        guard let act = request.audit.map({ oneLine($0) }) else { return answer }
+        self.notice("audit: \(who): \(act)")
+        return { reply in
+            self.notice("audit: \(who): \(act): \(oneLine(reply.outcome))")
+            answer(reply)
+        }
+    }
+}
 
 /// Who did what: a line in the log of the node that was asked and in the leader's, and an event of the cluster.
 extension Member {
     /// What an administrator asks of this node. `who`: as the socket knows it.
     func administer(_ request: AdminRequest, by who: String, _ answer: @escaping AdminAnswer) {
-        guard let act = request.audit.map({ oneLine($0) }) else { return self.administer(request, answer) }
+        guard request.audit != nil else { return self.administer(request, answer) }
         let who = "\(who) on \(self.identity.name)"
-        let logger = self.logger
-        logger.notice("audit: \(who): \(act)")
-        let logged: AdminAnswer = { reply in
-            logger.notice("audit: \(who): \(act): \(oneLine(reply.outcome))")
-            answer(reply)
-        }
+        let logged = self.logger.audit(request, by: who, answer)
         if request.isLocal(to: self.identity.name) { return self.administer(request, logged) }
         self.administer(.audited(request, by: who), logged)
     }

@@ -7,7 +7,10 @@ struct PendingMove {
     enum Phase {
         /// Nobody is interrupted before the other node, asked anew, has said that it can take over: it may have died just now.
         case preparing(until: ContinuousClock.Instant)
-        case moving
+        /// Ended by the takeover's word alone. Whoever asked is answered by then.
+        case moving(answerBy: ContinuousClock.Instant)
+        /// The same, and nobody waits for the answer any more.
+        case movingOn
         /// The other node leads.
         case starting(until: ContinuousClock.Instant)
     }
@@ -46,7 +49,10 @@ extension Member {
 
     /// The takeover's word: the other node was elected, or why not.
     func moveAnswered(_ problem: String?) {
-        if let problem {
+        if case .movingOn = self.pendingMove?.phase {
+            self.logger.notice("the move that goes on: \(problem ?? "the other node was elected")")
+            self.pendingMove = nil
+        } else if let problem {
             self.endMove(.failed(AdminFailure(.unavailable, problem)))
         } else {
             self.pendingMove?.phase = .starting(until: .now + Limits.moveServingTime)
@@ -67,10 +73,19 @@ extension Member {
                 self.endMove(.failed(AdminFailure(.unavailable, "\(target) \(hindrance.rawValue): nothing was moved")))
             } else {
                 self.updateHeirs()
-                self.pendingMove?.phase = .moving
+                self.pendingMove?.phase = .moving(answerBy: now + Limits.moveAnswerTime)
                 self.decide(.move(to: move.target))
             }
-        case .moving: break
+        case .moving(let deadline):
+            guard now > deadline else { return }
+            self.pendingMove?.phase = .movingOn
+            move.answer(
+                .failed(
+                    AdminFailure(
+                        .unavailable,
+                        "the move to \(target) goes on: what was written goes to the LUN first, which takes more than "
+                            + "\(Limits.moveAnswerTime). 'clusterctl status' shows who serves")))
+        case .movingOn: break
         case .starting(let deadline):
             if let active = self.state?.active, active.node == move.target {
                 self.endMove(.done("\(target) serves now"))

@@ -1,5 +1,6 @@
 import ClusterCore
 import ClusterPlatform
+import ClusterStore
 import QuorumDisk
 import Raft
 import StateRecords
@@ -15,6 +16,7 @@ extension Member {
         guard number != self.disk?.number else { return }
         if self.disk != nil {
             self.disk = nil
+            self.quorumRoom = nil
             self.diskEvents = []
             self.quorumWorker.tell(.release)
         }
@@ -66,31 +68,13 @@ extension Member {
         if let status = effects.status { self.tell(status) }
         for message in effects.messages { self.step(.receive(message)) }
         for event in effects.events {
-            guard let bytes = effects.state else {
+            if case .diskVoted(let vote) = event, let bytes = effects.state {
+                self.checkpointFound(bytes, vote)
+            } else {
                 self.step(event)
-                continue
             }
-            let state: ClusterState
-            do throws(RecordError) { state = try ClusterState(decoding: bytes) } catch {
-                if case .newer(let version) = error {
-                    self.cannotGoOn(.tooNew(version, from: 0, program: self.options.versions))
-                } else {
-                    self.logger.error("the checkpoint on the quorum disk cannot be read: \(error)")
-                }
-                continue
-            }
-            if let problem = self.options.versions.problem(with: state) {
-                self.cannotGoOn(problem)
-                continue
-            }
-            // Taken by the step where it installs the checkpoint.
-            self.incoming = state
-            self.step(event)
-            self.incoming = nil
         }
-        if effects.wantsCheckpoint, let state = self.state, let snapshot = self.raft.snapshot(at: state.appliedIndex) {
-            self.diskEvents.append(.checkpoint(snapshot, state: state.encoded, term: self.raft.term))
-        }
+        if effects.wantsCheckpoint { self.sendSnapshot(to: number) }
     }
 
     private func tell(_ status: DiskStatus) {
@@ -128,18 +112,30 @@ extension Member {
             }
         let lun = disks.record(number).flatMap { try? LUNAddress($0.lun) }.map { "\($0)" } ?? "unknown"
         let own = self.disk?.number == number ? self.disk?.status : nil
+        let room = own == .ready ? self.quorumRoom : nil
         let hasNoArea = disks.record(number).map { $0.area(of: self.identity.id) == nil } ?? false
         return QuorumDiskStatus(
             lun: lun, role: role,
             state: hasNoArea
-                ? "no area is left for this node: replace the disk" : own.map(Self.text) ?? "not in use yet",
-            isReady: own == .ready)
+                ? "no area is left for this node: replace the disk"
+                : (own.map(Self.text) ?? "not in use yet") + (room.map { "; \($0.text)" } ?? ""),
+            isReady: own == .ready && room?.grade != .exceeded)
+    }
+
+    /// Every now and then: a state that grows is to be noticed while the disk can still be replaced.
+    func lookAtQuorumRoom(_ now: ContinuousClock.Instant) {
+        guard let disk = self.disk, let state = self.state else { return }
+        guard self.quorumRoom == nil || now - self.lastRoomLook >= Limits.roomInterval else { return }
+        self.lastRoomLook = now
+        let room = CheckpointRoom(stateByteCount: state.estimatedByteCount(), in: disk.layout)
+        if room.grade != self.quorumRoom?.grade ?? .enough { self.logger.warning("\(room.problem ?? room.text)") }
+        self.quorumRoom = room
     }
 
     // MARK: The administrator
 
     func replaceQuorumDisk(_ lun: String, forces: Bool, _ state: ClusterState, _ answer: @escaping AdminAnswer) {
-        guard self.quorumAnswer == nil else {
+        guard !self.preparesQuorumDisk, !self.proposesQuorumDisk, self.quorumAnswer == nil else {
             return answer(
                 .failed(AdminFailure(.unavailable, "another change of the quorum disk is under way: wait for it")))
         }
@@ -154,22 +150,76 @@ extension Member {
         } catch {
             return answer(.failed(AdminFailure(.refused, error.message)))
         }
-        self.quorumWorker.tell(
-            .prepare(
-                lun: lun, cluster: state.configuration.guid, forces: forces, nodeName: self.identity.name,
-                node: UInt16(truncatingIfNeeded: self.identity.id), answer))
+        self.preparesQuorumDisk = true
+        QuorumPreparation.run(
+            QuorumPreparation.Order(
+                lun: lun, cluster: state.configuration.guid, forces: forces,
+                initiator: .ofNode(
+                    UInt16(truncatingIfNeeded: self.identity.id), named: self.identity.name, role: .preparation),
+                term: self.raft.term),
+            loop: self.mailbox, answer)
     }
 
-    func quorumDiskPrepared(_ result: Result<QuorumDiskRecord, PlatformError>, _ answer: @escaping AdminAnswer) {
+    /// Nothing is written on the LUN before this has said so. A disk loses what it holds only after its removal is
+    /// committed (DiskRaftMembership.tla, WipeOnlyRemoved): the one that votes is taken out first, for which the others
+    /// must be a majority.
+    func quorumLUNFound(
+        _ identity: DiskIdentity?, _ order: QuorumPreparation.Order, _ verdict: Mailbox<QuorumPreparation.Verdict>
+    ) {
+        guard self.raft.isEstablishedLeader, self.raft.term == order.term, let state = self.state else {
+            return verdict.post(.refused(Self.failure(.unknown)))
+        }
+        let (disks, address) = (state.configuration.quorumDisks, try? LUNAddress(order.lun))
+        func isOnLUN(_ record: QuorumDiskRecord) -> Bool {
+            // Also one that the LUN does not show any more: its areas may be whole.
+            identity == DiskIdentity(cluster: state.configuration.guid, disk: record.disk)
+                || address.map { (try? LUNAddress(record.lun))?.isSame(as: $0) ?? false } ?? false
+        }
+        guard disks.records.contains(where: isOnLUN) else { return verdict.post(.mayLayOut(tookOut: false)) }
+        guard self.raft.configurationIsCommitted else {
+            return verdict.post(
+                .refused(AdminFailure(.unavailable, "a change of the cluster's members is under way: try again")))
+        }
+        guard let present = disks.inUse(self.raft.configuration).first(where: isOnLUN) else {
+            return verdict.post(.mayLayOut(tookOut: false))
+        }
+        guard self.raft.isMajorityHeard(without: present.number) else {
+            return verdict.post(
+                .refused(
+                    AdminFailure(
+                        .refused,
+                        "the cluster's quorum disk is on this LUN, and would be taken out before it is laid out anew: "
+                            + Self.failure(.majorityNotHeard).message)))
+        }
+        self.logger.notice("the quorum disk is taken out, for its LUN to be laid out anew")
+        self.setQuorumDisk(nil) { [quorumWorker] reply in
+            if case .failed(let failure) = reply { return verdict.post(.refused(failure)) }
+            // What this node sent to it last must not land behind the new layout.
+            quorumWorker.tell(.settle { verdict.post(.mayLayOut(tookOut: true)) })
+        }
+    }
+
+    func quorumDiskPrepared(
+        _ result: Result<QuorumDiskRecord, AdminFailure>, _ order: QuorumPreparation.Order,
+        _ answer: @escaping AdminAnswer
+    ) {
+        self.preparesQuorumDisk = false
         switch result {
-        case .failure(let error): answer(.failed(AdminFailure(.storage, error.message)))
-        case .success(let record): self.setQuorumDisk(record, answer)
+        case .failure(let failure): answer(.failed(failure))
+        case .success(let record):
+            // Another leader may have had another disk laid out meanwhile.
+            guard self.raft.isLeader, self.raft.term == order.term else {
+                return answer(.failed(Self.failure(.unknown)))
+            }
+            self.setQuorumDisk(record, answer)
         }
     }
 
     private func setQuorumDisk(_ record: QuorumDiskRecord?, _ answer: @escaping AdminAnswer) {
+        self.proposesQuorumDisk = true
         self.propose(.setQuorumDisk(record)) { [weak self] outcome in
             guard let self else { return }
+            self.proposesQuorumDisk = false
             switch outcome {
             case .applied(.refused(let refusal)): answer(.failed(AdminFailure(.refused, "\(refusal)")))
             case .applied:

@@ -62,12 +62,19 @@ extension Member {
     /// heartbeat or answer waits behind them on the other.
     private func send(_ message: Message) {
         guard isDisk(message.to) else {
-            return self.transport.send(
-                PeerMessage.raft(message).encoded, to: message.to, class: message.isAppend ? .bulk : .urgent)
+            let messageClass: MessageClass = message.isAppend ? .bulk : .urgent
+            self.transport.send(PeerMessage.raft(message).encoded, to: message.to, class: messageClass)
+            return self.unflushed.append((message.to, messageClass))
         }
         if self.disk?.number == message.to {
             self.diskEvents.append(.receive(message, commitIndex: self.raft.commitIndex))
         }
+    }
+
+    /// What the turn's events led to goes out before whatever else is in the turn: somebody waits for the answer.
+    func flush() {
+        for (node, messageClass) in self.unflushed { self.transport.flush(node, class: messageClass) }
+        self.unflushed.removeAll(keepingCapacity: true)
     }
 
     private static func text(_ reason: StopReason) -> String {
@@ -139,6 +146,10 @@ extension Member {
         self.logger.notice("term \(leadership.term): \(leadership.role), leader: \(who)")
         self.heardLeader = self.tick
         self.suspects = [:]
+        if leadership.leader != nil {
+            self.foundState = nil
+            self.checkpointVote = nil
+        }
         if leadership.role != .leader { self.giveUpProposals() }
         self.decide(.leadership(isLeader: leadership.role == .leader, term: leadership.term))
     }
@@ -173,20 +184,7 @@ extension Member {
             guard message.from == node, case .snapshot(let snapshot) = message.body,
                 let bytes = self.collector.add(part, of: message)
             else { return }
-            let state: ClusterState
-            do throws(RecordError) { state = try ClusterState(decoding: bytes) } catch {
-                if case .newer(let version) = error {
-                    return self.cannotGoOn(.tooNew(version, from: snapshot.index, program: self.options.versions))
-                }
-                return self.logger.error("a snapshot from \(self.name(of: node)) is damaged: \(error)")
-            }
-            guard state.appliedIndex == snapshot.index else {
-                return self.logger.error("a snapshot from \(self.name(of: node)) is of another entry than it says")
-            }
-            if let problem = self.options.versions.problem(with: state) { return self.cannotGoOn(problem) }
-            self.incoming = state
-            self.step(.receive(message))
-            self.incoming = nil
+            self.decode(bytes, from: .node(node, message, index: snapshot.index))
         case .reach(let reach): self.heard(reach, of: node)
         case .introduction(let record):
             guard record.id == node else { return }
@@ -238,29 +236,6 @@ extension Member {
         }
     }
 
-    private func sendSnapshot(to node: NodeID) {
-        guard let state = self.state, let snapshot = self.raft.snapshot(at: state.appliedIndex) else {
-            return self.step(.snapshotFailed(node))
-        }
-        self.snapshotsSent[node] = .now
-        if isDisk(node) {
-            self.diskEvents.append(.checkpoint(snapshot, state: state.encoded, term: self.raft.term))
-            return
-        }
-        let message = self.raft.snapshotMessage(snapshot, to: node)
-        for part in SnapshotPart.parts(of: state.encoded) {
-            self.transport.send(PeerMessage.snapshot(message, part).encoded, to: node, class: .bulk)
-        }
-    }
-
-    func resendSnapshots(_ now: ContinuousClock.Instant) {
-        for peer in self.raft.peers where peer.needsSnapshot {
-            guard let sent = self.snapshotsSent[peer.node], now - sent > Limits.snapshotTime else { continue }
-            self.snapshotsSent[peer.node] = nil
-            self.step(.snapshotFailed(peer.node))
-        }
-    }
-
     // MARK: Proposals
 
     /// - Parameter isJournal: of the server, which waits for what became of it, also where this node leads no more. A person is
@@ -298,13 +273,17 @@ extension Member {
     func compact() {
         guard let state = self.state else { return }
         let base = self.raft.base.index
+        let held = self.heldLogIndex ?? .max
+        let through: LogIndex
         if state.appliedIndex > base + Limits.compactEntries {
-            self.step(.compact(through: state.appliedIndex - Limits.keptEntries))
-        } else if self.bytesSinceCompaction > Limits.compactBytes, state.appliedIndex > base {
-            self.step(.compact(through: state.appliedIndex))
+            through = min(state.appliedIndex - Limits.keptEntries, held)
+        } else if self.bytesSinceCompaction > Limits.compactBytes {
+            through = min(state.appliedIndex, held)
         } else {
             return
         }
+        guard through > base else { return }
+        self.step(.compact(through: through))
         self.bytesSinceCompaction = 0
     }
 }

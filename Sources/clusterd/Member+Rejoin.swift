@@ -1,6 +1,7 @@
 import ClusterCore
 import ClusterStore
 import ClusterTransport
+import QuorumDisk
 import Raft
 import StateRecords
 
@@ -19,7 +20,8 @@ extension Member {
                 "state.db of \(self.identity.name) is damaged (\(damage)); it goes on from memory, because no other node "
                 + "could take over. 'clusterctl backup FILE' now; it heals as soon as another data node is connected"
         }
-        guard let (node, reason) = self.rejoining.min(by: { $0.key < $1.key }) else { return nil }
+        if let room = self.quorumRoom, room.grade == .exceeded { return room.problem }
+        guard let (node, reason) = self.rejoining.min(by: { $0.key < $1.key }) else { return self.quorumRoom?.problem }
         return "\(self.name(of: node)) lost its state (\(reason)) and is being taken back"
     }
 
@@ -88,13 +90,10 @@ extension Member {
     }
 
     private func noMajorityLeft(_ requester: NodeID) -> AdminFailure {
-        let (own, other) = (self.identity.name, self.name(of: requester))
-        return AdminFailure(
-            .refused,
-            "\(other) lost its state, and two nodes alone decide nothing without each other: this does not heal by itself. "
-                + "\(own) has everything: there 'clusterctl backup --local FILE', stop clusterd on both, move their state "
-                + "directories aside, 'clusterctl restore FILE' on \(own), and join \(other) anew; then give the cluster a "
-                + "witness or a quorum disk")
+        guard let configuration = self.state?.configuration, let own = configuration.node(self.identity.id),
+            let other = configuration.node(requester)
+        else { return self.noLeader }
+        return AdminFailure(.refused, LeftAlone(own: own, other: other).description)
     }
 
     private func endRejoin(_ node: NodeID) {

@@ -35,6 +35,12 @@ extension Member {
         }
     }
 
+    /// As `clusterctl status` shows it.
+    var phaseText: String {
+        self.takeover.isPreparingMove
+            ? "serving, and about to move: what was written goes to the LUN first" : Self.text(self.takeover.phase)
+    }
+
     private func perform(_ directive: Takeover.Directive) {
         switch directive {
         case .takeFence(let operation, let term): self.storage.tell(.takeFence(operation, term: Self.key(term)))
@@ -51,6 +57,7 @@ extension Member {
             self.waitingServe = (operation, epoch)
             self.serveWhenSettled()
         case .freeze(let operation): self.server?.tell(.freeze(operation))
+        case .flush(let operation): self.flusher?.tell(operation)
         case .silenceServer:
             self.waitingServe = nil
             self.server?.tell(.silence)
@@ -155,8 +162,7 @@ extension Member {
         let handles = self.state?.handles ?? HandleState()
         self.tickleList = handles.orderedClients
         self.connectedClients = []
-        self.server?.tell(
-            .serve(operation, epoch: epoch, nextPersistentID: handles.nextPersistentID, handles.orderedOpens))
+        self.server?.tell(.serve(operation, epoch: epoch, handles))
     }
 
     /// The clients of the server before this one have been told. Those that came back are this one's.

@@ -23,12 +23,25 @@ final class Member {
         static let compactEntries: LogIndex = 8192
         static let compactBytes = 64 << 20
         static let maintenance = Duration.milliseconds(200)
-        /// A snapshot that was not acknowledged by then is sent again.
-        static let snapshotTime = Duration.seconds(5)
+        /// A checkpoint that the quorum disk has not acknowledged so long after it took the last of it is made anew.
+        static let checkpointTime = Duration.seconds(5)
+        /// And one that was longer than the disk has room for: to encode it costs as much as if it did fit.
+        static let refusedCheckpointTime = Duration.seconds(30)
+        /// Of the log that is kept for nodes to which a state is on its way. Beyond it they need another one.
+        static let heldLogBytes = 256 << 20
+        /// How often the state's length is compared with what the quorum disk holds.
+        static let roomInterval = Duration.seconds(10)
         /// A node that has just come back is waited for as long, before a move to it and before the end of an upgrade.
         static let readyTime = Duration.seconds(5)
         /// And until it serves, once it leads.
         static let moveServingTime = Duration.seconds(20)
+        /// Whoever asked for a move is told by then that it goes on: what was written may take minutes to get to the LUN. Less than
+        /// a node waits for the leader's answer to what it passed on.
+        static let moveAnswerTime = Duration.seconds(60)
+        /// How long a share's folder and the server may take before whoever adds the share is told that they have not.
+        static let shareTime = Duration.seconds(20)
+        /// Shares that are being added at a time; more are refused.
+        static let pendingShares = 64
         /// What a node said of its path to the LUN counts for so long: more than a look at a silent target takes.
         static let reachMilliseconds: UInt64 = 5000
     }
@@ -43,6 +56,7 @@ final class Member {
     let quorumWorker: QuorumWorker
     private let probe: TargetProbe?
     let server: ServerWorker?
+    let flusher: FlushWorker?
     let transport: Transport
     private let handler: PeerHandler
     /// The same moment twice, the first not after the second.
@@ -60,6 +74,12 @@ final class Member {
     var isSteppingDisk = false
     /// This start's number must not be given again once the disk has seen it.
     var identityIsStored = false
+    /// What the disk has room for, as of the last look.
+    var quorumRoom: CheckpointRoom?
+    var lastRoomLook = ContinuousClock.now
+    /// One change of the quorum disk at a time: a LUN is being prepared, or the change proposed, or waited for.
+    var preparesQuorumDisk = false
+    var proposesQuorumDisk = false
     var quorumAnswer: (deadline: ContinuousClock.Instant, number: NodeID, answer: AdminAnswer)?
     /// nil on a node that joined, until the leader's state has arrived.
     var state: ClusterState?
@@ -71,6 +91,8 @@ final class Member {
     var raftEvents: [Raft.Event] = []
     var isStepping = false
     var nextToken: UInt64 = 1
+    /// Links with something that was said in this turn.
+    var unflushed: [(node: NodeID, messageClass: MessageClass)] = []
     var proposals: [UInt64: (ProposalOutcome) -> Void] = [:]
     /// Those of them that are the server's: it must know for certain, however long that takes.
     var journalProposals: Set<UInt64> = []
@@ -81,7 +103,14 @@ final class Member {
     var results: [LogIndex: CommandResult] = [:]
     var incoming: ClusterState?
     var collector = SnapshotCollector()
-    var snapshotsSent: [NodeID: ContinuousClock.Instant] = [:]
+    /// States on their way to other nodes, and those that are being encoded: the last entry of each.
+    var transfers: [NodeID: SnapshotTransfer] = [:]
+    var encodings: [NodeID: LogIndex] = [:]
+    /// The last one that the quorum disk was given.
+    var checkpoint: (moved: ContinuousClock.Instant, index: LogIndex)?
+    /// The last vote of the disk whose checkpoint is being decoded; and the last that was.
+    var checkpointVote: DiskVote?
+    var foundState: (base: Snapshot, state: ClusterState)?
     var bytesSinceCompaction = 0
     var establishedTerm: Term = 0
     var heardLeader: Tick = 0
@@ -108,6 +137,10 @@ final class Member {
     /// As leader: what is proposed of a node and not applied yet.
     var proposedRecords: [NodeID: NodeRecord] = [:]
     private var announcedInterface: String?
+    /// Counts the configurations whose shares' folders the storage thread was told to make.
+    var foldersRevision: UInt64 = 0
+    /// The oldest first.
+    var pendingShares: [PendingShare] = []
     /// What the others said of their programs, as long as this process lives: nil where one said that it is a node, and no more.
     var said: [NodeID: NodeProgram?] = [:]
     /// Those that said it since the link to them came up.
@@ -194,10 +227,12 @@ final class Member {
             self.network = NetworkWorker(loop: mailbox, logger: logger)
             self.probe = TargetProbe(loop: mailbox, logger: logger)
             self.server = ServerWorker(binaries: options.binaries, loop: mailbox, logger: logger)
+            self.flusher = FlushWorker(folders: options.folders, loop: mailbox, logger: logger)
         } else {
             self.network = nil
             self.probe = nil
             self.server = nil
+            self.flusher = nil
         }
         self.announceConfiguration()
     }
@@ -226,12 +261,13 @@ final class Member {
     /// First in every turn.
     func lookAtTime() {
         let now = self.tick
-        let held = self.raft.leaseStart.map { now - min(now, $0) < UInt64(self.settings.leaseMilliseconds) } ?? false
+        let start = self.raft.leaseStart
+        let held = start.map { now - min(now, $0) < UInt64(self.settings.leaseMilliseconds) } ?? false
         if held != self.lease {
             self.lease = held
             self.decide(.lease(held))
         }
-        self.extendServersLease(now)
+        if held, let start { self.extendServersLease(now, from: start) }
         // Turns follow each other faster than the core's clock.
         guard now != self.lastTick else { return }
         self.lastTick = now
@@ -240,8 +276,7 @@ final class Member {
     }
 
     /// The server may be asked by clients while this process hangs: it knows by itself when its right to answer ends.
-    private func extendServersLease(_ now: Tick) {
-        guard self.lease, let start = self.raft.leaseStart else { return }
+    private func extendServersLease(_ now: Tick, from start: Tick) {
         let length = UInt64(self.settings.leaseMilliseconds)
         let end = min(start, now) + length
         guard end >= self.toldLeaseEnd + length / 16 else { return }
@@ -254,6 +289,8 @@ final class Member {
     func handle(_ event: LoopEvent) {
         switch event {
         case .peerMessage(let node, let message): self.received(message, from: node)
+        case .stateEncoded(let node, let snapshot, let state): self.stateEncoded(node, snapshot, state)
+        case .stateDecoded(let result, let source): self.stateDecoded(result, source)
         case .peerConnected(let node):
             self.logger.info("connected to \(self.name(of: node))")
             self.suspects[node] = nil
@@ -277,7 +314,8 @@ final class Member {
         case .storageAddressChecked(.failure(let error), let answer):
             answer(.failed(AdminFailure(error.kind == .invalid ? .refused : .storage, error.message)))
         case .storageAddressChecked(.success(let lun), let answer): self.setStorageAddress(lun, answer)
-        case .quorumDiskPrepared(let result, let answer): self.quorumDiskPrepared(result, answer)
+        case .quorumLUNFound(let identity, let order, let verdict): self.quorumLUNFound(identity, order, verdict)
+        case .quorumDiskPrepared(let result, let order, let answer): self.quorumDiskPrepared(result, order, answer)
         case .takeover(let event):
             if case .finished(let operation, _) = event, operation == self.tearingDown {
                 self.tearingDown = nil
@@ -287,7 +325,11 @@ final class Member {
         case .fence(let text): self.fenceText = text
         case .probed(let path, let reach): self.probed(path, reach)
         case .usedPath(let portal): self.usedPath = portal
-        case .foldersMade: self.configureServer()
+        case .foldersMade(let revision, let failures):
+            // A newer configuration's are under way: the server must not be told of a share before its folder is there.
+            guard revision == self.foldersRevision else { break }
+            self.configureServer()
+            self.foldersMade(failures)
         case .journal(let batch): self.journal(batch)
         case .serverStatus(let status): self.serverStatus = status
         case .forwarded(let node, let request, let answer): self.forwarded(request, by: node, answer)
@@ -307,9 +349,10 @@ final class Member {
         self.noteForLog()
         defer { self.noteForLog() }
         self.proposeJournal()
+        self.sendStates()
         self.lookAtSuspects()
-        if self.raft.isEstablishedLeader, let state = self.state, state.appliedTerm == self.raft.term,
-            self.establishedTerm != self.raft.term
+        if self.establishedTerm != self.raft.term, self.raft.isEstablishedLeader, let state = self.state,
+            state.appliedTerm == self.raft.term
         {
             self.establishedTerm = self.raft.term
             self.updateHeirs()
@@ -323,6 +366,7 @@ final class Member {
             self.maintain(now)
         }
         self.lookAtMove(now)
+        self.lookAtShares(now)
         self.lookAtUpgrade(now)
         self.decide(.tick)
         if let fatal = self.fatal, self.takeover.phase == .standby { self.outcome = .failed(fatal) }
@@ -332,6 +376,7 @@ final class Member {
         self.updateHeirs()
         self.updateLatePeers()
         self.reconcileQuorumDisk()
+        self.lookAtQuorumRoom(now)
         self.lookAtQuorumAnswer(now)
         if self.raft.isEstablishedLeader {
             self.reconcileMembership()
@@ -402,7 +447,7 @@ final class Member {
                 at: address, nodeName: self.identity.name, node: UInt16(truncatingIfNeeded: self.identity.id))
         }
         // The server opens a share's folder when it is told of the share: the folder has to be there first.
-        self.storage.tell(.makeFolders(configuration.shares.map(\.path)))
+        self.makeFolders()
     }
 
     private func configureServer() {

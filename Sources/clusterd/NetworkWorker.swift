@@ -56,6 +56,7 @@ private final class NetworkThread {
     private func perform(_ order: NetworkWorker.Order) {
         switch order {
         case .configure(let virtualIPs, let interface):
+            self.look(at: interface)
             self.addresses = virtualIPs.compactMap { text in
                 do throws(PlatformError) {
                     return try VirtualAddress(text, interface: interface)
@@ -87,6 +88,16 @@ private final class NetworkThread {
         case .lease(let until):
             self.leaseEnd = until
             self.renew()
+        }
+    }
+
+    /// It was there when the node was made one; machines give their interfaces other names, and clusterd gets other options.
+    private func look(at interface: String) {
+        guard !interface.isEmpty else { return }
+        do throws(PlatformError) {
+            try NetworkInterface.require(interface)
+        } catch {
+            self.logger.warning("as it is this node cannot take over: \(error.message)")
         }
     }
 

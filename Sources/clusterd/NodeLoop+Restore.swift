@@ -84,6 +84,7 @@ extension NodeLoop {
         do throws(PlatformError) {
             _ = try LUNAddress(lun)
             for address in virtualIPs { _ = try VirtualAddress(address, interface: parameters.interface) }
+            try self.requireMeans(interface: parameters.interface, formats: parameters.formats)
         } catch {
             return refused(error.message)
         }

@@ -11,8 +11,11 @@ import StateRecords
 final class NodeLoop {
     /// How often time is looked at when nothing happens.
     private static let tickMilliseconds: Int64 = 10
-    /// How long an orderly stop may take.
+    /// How long an orderly stop may take, from the moment on at which what was written has got to the LUN: what takes longest has
+    /// no limit, because it would be lost.
     private static let stopTime = Duration.seconds(20)
+    /// What the service manager is asked for, once a second as long as that lasts: `stopTime`, and room for the end itself.
+    private static let stopExtension = Duration.seconds(30)
     private static let storeMilliseconds: Int32 = 10_000
 
     /// How a node ends that does not fail.
@@ -33,6 +36,7 @@ final class NodeLoop {
     private let notifier = ServiceNotifier()
     private var stopDeadline: ContinuousClock.Instant?
     private var lastWatchdog = ContinuousClock.now
+    private var lastExtension = ContinuousClock.now - NodeLoop.stopExtension
     private var isPreparing = false
 
     private init(_ mailbox: LoopMailbox, options: NodeOptions, logger: Logger) throws(StartError) {
@@ -139,6 +143,7 @@ final class NodeLoop {
         // Before anything that waited is acted upon: a process that was stopped must not act on claims that are past.
         self.member?.lookAtTime()
         for event in self.mailbox.drain() { try self.handle(event) }
+        self.member?.flush()
         self.member?.settle()
         self.petWatchdog()
         if let member = self.member, let outcome = member.outcome {
@@ -153,10 +158,20 @@ final class NodeLoop {
                 return .left(self.store)
             }
         }
-        if let deadline = self.stopDeadline, ContinuousClock.now > deadline {
+        try self.lookAtStop(.now)
+        return nil
+    }
+
+    private func lookAtStop(_ now: ContinuousClock.Instant) throws(StartError) {
+        guard let deadline = self.stopDeadline else { return }
+        if self.member?.takeover.isWritingBack == true {
+            self.stopDeadline = now + Self.stopTime
+            guard now - self.lastExtension > .seconds(1) else { return }
+            self.lastExtension = now
+            self.notifier?.extendStop(by: Self.stopExtension)
+        } else if now > deadline {
             throw StartError(message: "the node did not stop in order within \(Self.stopTime)")
         }
-        return nil
     }
 
     private func petWatchdog() {
@@ -179,7 +194,7 @@ final class NodeLoop {
             member.stop()
         case .admin(let request, let who, let answer):
             if let member = self.member { return member.administer(request, by: who, answer) }
-            if let act = request.audit { self.logger.notice("audit: \(who): \(oneLine(act))") }
+            let answer = self.logger.audit(request, by: who, answer)
             if let lost = self.lost {
                 lost.administer(request, answer)
             } else {
@@ -255,10 +270,18 @@ final class NodeLoop {
                 return AdminFailure(.refused, "the quorum disk must be a LUN of its own, not the one with the files")
             }
             _ = try VirtualAddress(parameters.virtualIP, interface: parameters.interface)
+            try self.requireMeans(interface: parameters.interface, formats: parameters.formats)
         } catch {
             return AdminFailure(.refused, error.message)
         }
         return nil
+    }
+
+    /// What this machine must have, and would be missed only when it is too late: the interface at the first takeover,
+    /// mkfs.xfs when the fence is taken.
+    func requireMeans(interface: String, formats: Bool) throws(PlatformError) {
+        try NetworkInterface.require(self.options.interface ?? interface)
+        if formats { try XFS.requireMaker() }
     }
 
     private func problem(_ parameters: JoinParameters) -> AdminFailure? {
@@ -273,6 +296,13 @@ final class NodeLoop {
         }
         guard self.options.role == .data || parameters.role == .witness else {
             return AdminFailure(.refused, "this clusterd runs with --role witness: join with --role witness, too")
+        }
+        // A witness has no address to raise.
+        guard parameters.role == .data else { return nil }
+        do throws(PlatformError) {
+            try self.requireMeans(interface: parameters.interface, formats: false)
+        } catch {
+            return AdminFailure(.refused, error.message)
         }
         return nil
     }
@@ -321,14 +351,17 @@ final class NodeLoop {
         self.member?.whenSettled(seconds: 15) { [weak self] done in
             if done, !parameters.quorumLUN.isEmpty {
                 self?.member?.administer(
-                    .replaceQuorumDisk(lun: parameters.quorumLUN, forces: parameters.forces), answer)
+                    .replaceQuorumDisk(lun: parameters.quorumLUN, forces: parameters.forces)
+                ) { answer($0.ofQuorumDisk(madeWith: parameters.clusterName)) }
             } else if done {
-                answer(
-                    .done("cluster \(parameters.clusterName) is made; next: 'clusterctl token' for each further node"))
+                answer(.made(cluster: parameters.clusterName))
             } else {
                 answer(
                     .failed(
-                        AdminFailure(.unavailable, "the cluster is made, but has no leader yet: see clusterd's log")))
+                        AdminFailure(
+                            .unavailable,
+                            "the cluster is made, but has no leader yet: see clusterd's log"
+                                + (parameters.quorumLUN.isEmpty ? "" : "; then 'clusterctl quorum replace URL'"))))
             }
         }
     }

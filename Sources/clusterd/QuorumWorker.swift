@@ -14,7 +14,8 @@ final class QuorumWorker: Sendable {
         case perform(NodeID, DiskBatch)
         /// No disk any more.
         case release
-        case prepare(lun: String, cluster: GUID16, forces: Bool, nodeName: String, node: UInt16, AdminAnswer)
+        /// Called once nothing of what was told before is under way.
+        case settle(@Sendable () -> Void)
     }
 
     private let orders = Mailbox<Order>()
@@ -75,17 +76,7 @@ private final class QuorumThread {
                 self.lastProblem = error.message
                 self.loop.post(.diskDone(number, batch: batch.number, nil))
             }
-        case .prepare(let lun, let cluster, let forces, let nodeName, let node, let answer):
-            let result: Result<QuorumDiskRecord, PlatformError>
-            do throws(PlatformError) {
-                result = .success(
-                    try Self.prepare(
-                        try LUNAddress(lun), lun, cluster, forces: forces,
-                        as: .ofNode(node, named: nodeName, role: .preparation)))
-            } catch {
-                result = .failure(error)
-            }
-            self.loop.post(.quorumDiskPrepared(result, answer))
+        case .settle(let done): done()
         }
     }
 
@@ -113,54 +104,6 @@ private final class QuorumThread {
         }
         if hasWritten { try device.flush() }
         return results
-    }
-
-    /// Makes a LUN that holds nothing a quorum disk, and reads back that it is one.
-    private static func prepare(
-        _ address: LUNAddress, _ lun: String, _ cluster: GUID16, forces: Bool, as initiator: Initiator
-    ) throws(PlatformError) -> QuorumDiskRecord {
-        let device = QuorumDevice(address, as: initiator, timeout: .seconds(5))
-        try device.open(isBarrier: false)
-        defer { device.logout() }
-        let layout = Layout.standard
-        guard device.byteCount >= UInt64(layout.byteCount) else {
-            throw PlatformError(
-                .invalid,
-                "\(address) has \(device.byteCount >> 20) MiB; a quorum disk needs at least 256 MiB")
-        }
-        if Superblock(block: try device.read(0, Layout.blockSize)) != nil {
-            guard forces else {
-                throw PlatformError(
-                    .notOurs,
-                    "\(address) is a quorum disk already, of this cluster or of another: if it is really to be laid out "
-                        + "anew, repeat with --force")
-            }
-        } else {
-            switch try device.content() {
-            case .empty: break
-            case .xfs(let id, let label):
-                throw PlatformError(
-                    .notOurs, "\(address) holds an XFS file system (UUID \(id), label \"\(label)\"): check the address")
-            case .foreign(let what):
-                throw PlatformError(
-                    .notOurs,
-                    "\(address) holds \(what), which Holdfast never overwrites: check the address, or wipe the LUN by hand"
-                )
-            }
-        }
-        let superblock = Superblock(
-            identity: DiskIdentity(
-                cluster: cluster,
-                disk: GUID16(low: .random(in: 1 ... .max), high: .random(in: 1 ... .max))),
-            layout: layout)
-        for write in superblock.formatting { try device.write(write.offset, write.bytes) }
-        try device.flush()
-        guard Superblock(block: try device.read(0, Layout.blockSize)) == superblock else {
-            throw PlatformError(.conflict, "\(address) does not read back what was written: another machine uses it")
-        }
-        return QuorumDiskRecord(
-            lun: lun, disk: superblock.identity.disk, areaCount: UInt32(layout.areaCount),
-            ringByteCount: UInt64(layout.ringByteCount), checkpointByteCount: UInt64(layout.checkpointByteCount))
     }
 }
 

@@ -16,6 +16,9 @@ final class ServerOutput: Sendable {
 
     /// Bytes that wait for the server to read them; beyond it it is taken for hung.
     static let limit = 256 << 20
+    /// What was sent is dropped from the front of the buffer from here on: a buffer that never runs empty must not
+    /// grow.
+    private static let spent = 1 << 20
 
     private struct State {
         var descriptor: Int32 = -1
@@ -39,6 +42,9 @@ final class ServerOutput: Sendable {
             $0.start = 0
         }
     }
+
+    /// What waits to be read, apart from what the socket has.
+    var byteCount: Int { self.state.withLock { $0.bytes.count - $0.start } }
 
     var isEmpty: Bool { self.state.withLock { $0.start == $0.bytes.count } }
 
@@ -73,6 +79,10 @@ final class ServerOutput: Sendable {
                 state.bytes.removeAll(keepingCapacity: true)
                 state.start = 0
                 return .empty
+            }
+            if state.start > Self.spent, state.start > state.bytes.count / 2 {
+                state.bytes.removeFirst(state.start)
+                state.start = 0
             }
             return state.bytes.count - state.start > Self.limit ? .tooMuch : .some
         }

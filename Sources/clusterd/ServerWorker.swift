@@ -12,7 +12,7 @@ final class ServerWorker: Sendable {
     enum Order: Sendable {
         /// nil: none should run.
         case configure(ServerConfiguration?, listen: [String])
-        case serve(Takeover.Operation, epoch: UInt64, nextPersistentID: UInt64, [OpenRecord])
+        case serve(Takeover.Operation, epoch: UInt64, HandleState)
         case freeze(Takeover.Operation)
         case silence
         case end(Takeover.Operation)
@@ -27,6 +27,9 @@ final class ServerWorker: Sendable {
         case lease(until: UInt64)
         /// The closure is called once, on this worker's thread.
         case snapshot(SnapshotOrder, @Sendable (SnapshotOutcome) -> Void)
+        /// The closure is called once, on this worker's thread, when the server that runs has done what it was told before: with the
+        /// shares that it leaves out; nil: none runs.
+        case askUnserved(@Sendable ([UnservedShare]?) -> Void)
     }
 
     private let orders = Mailbox<Order>()
@@ -55,10 +58,6 @@ final class ServerWorker: Sendable {
 }
 
 private final class ServerThread {
-    /// Opens in one `load`.
-    private static let opensPerLoad = 256
-    /// From `serve` to `serving`; then the server is taken for hung.
-    private static let loadTime = Duration.seconds(20)
     /// Between a start and the next after a server that ended at once.
     private static let restartDelay = Duration.milliseconds(200)
     /// Between attempts to listen where somebody else does.
@@ -71,6 +70,13 @@ private final class ServerThread {
     /// Orders for snapshots that are not answered; more are refused.
     private static let snapshotOrders = 128
 
+    /// From SIGKILL to the end of a process that is in no call of the kernel.
+    private static let endTime = Duration.seconds(1)
+    /// How long one may take whose storage was given up. Everything that it is in fails by then; should it not, the node goes on.
+    private static let givenUpTime = Duration.seconds(15)
+    /// Then the log says so.
+    private static let endingNote = Duration.seconds(5)
+
     /// smbserverd's descriptor numbers.
     private static let journalNumber: Int32 = 3
     private static let answersNumber: Int32 = 4
@@ -80,10 +86,30 @@ private final class ServerThread {
         var operation: Takeover.Operation
         var epoch: UInt64
         var nextPersistentID: UInt64
-        var opens: [OpenRecord]
+        var load: ServerLoad
+        /// The server was given all of it, and the word to serve.
+        var isTold = false
         var start = ContinuousClock.now
         var readyAt: ContinuousClock.Instant?
-        var deadline = ContinuousClock.now + ServerThread.loadTime
+        /// Then it is taken for hung.
+        var deadline: ContinuousClock.Instant
+
+        init(_ operation: Takeover.Operation, epoch: UInt64, _ handles: HandleState) {
+            self.operation = operation
+            self.epoch = epoch
+            self.nextPersistentID = handles.nextPersistentID
+            self.load = ServerLoad(handles.orderedOpens)
+            self.deadline = self.start + self.load.time
+        }
+    }
+
+    /// Killed, and not gone: a call of the kernel that waits for the LUN goes on, and its files are open until it is over.
+    private struct Ending {
+        var child: ChildProcess
+        /// The storage was: what the call still does fails.
+        var isGivenUp: Bool
+        var since = ContinuousClock.now
+        var isNoted = false
     }
 
     private let orders: Mailbox<ServerWorker.Order>
@@ -110,6 +136,10 @@ private final class ServerThread {
     private var input: ServerInput?
     private var serve: Serve?
     private var freeze: Takeover.Operation?
+    private var isSilenced = false
+    private var endings: [Ending] = []
+    /// Finished when these are gone.
+    private var endOperation: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
     private var leaseEnd: UInt64 = 0
     /// Nil: the last one was answered.
@@ -117,6 +147,8 @@ private final class ServerThread {
     private var snapshots: [UInt64: (deadline: ContinuousClock.Instant, answer: @Sendable (SnapshotOutcome) -> Void)] =
         [:]
     private var nextSnapshot: UInt64 = 1
+    /// The oldest first: the server answers them in turn.
+    private var unservedQuestions: [@Sendable ([UnservedShare]?) -> Void] = []
 
     init(
         orders: Mailbox<ServerWorker.Order>, output: ServerOutput, answers: ServerOutput, executable: String,
@@ -133,13 +165,18 @@ private final class ServerThread {
     func run() -> Never {
         while true {
             let full = [(self.socket, self.output), (self.answersSocket, self.answers)].filter { !$1.isEmpty }
-            let others = full.map { pollfd(fd: $0.0, events: Int16(POLLOUT), revents: 0) }
+            let others =
+                full.map { pollfd(fd: $0.0, events: Int16(POLLOUT), revents: 0) }
+                + self.endings.map { pollfd(fd: $0.child.pidDescriptor, events: Int16(POLLIN), revents: 0) }
             let waits = self.configuration != nil && (self.child == nil || self.serve != nil || self.listenAgain != nil)
-            self.orders.wait(milliseconds: waits || !self.snapshots.isEmpty ? 50 : -1, others: others)
+            let looks = !self.snapshots.isEmpty || !self.endings.isEmpty
+            self.orders.wait(milliseconds: waits || looks ? 50 : -1, others: others)
             for order in self.orders.drain() { self.perform(order) }
+            self.lookAtEndings()
+            self.goOnLoading()
             self.flush()
             if let serve = self.serve, ContinuousClock.now > serve.deadline {
-                self.ended("it did not load the records within \(Self.loadTime)")
+                self.ended("it did not load the records within \(serve.load.time)")
             }
             self.answerLateSnapshots()
             if let again = self.listenAgain, ContinuousClock.now >= again { self.openListeners() }
@@ -155,20 +192,26 @@ private final class ServerThread {
             self.configuration = configuration
             if listen != self.listenAddresses { self.listen(on: listen) }
             if let configuration, self.child != nil { self.send(.configure(configuration)) }
-        case .serve(let operation, let epoch, let next, let opens):
+        case .serve(let operation, let epoch, let handles):
             if self.isUsed { self.end() }
             self.startNotBefore = ContinuousClock.now
-            self.serve = Serve(operation: operation, epoch: epoch, nextPersistentID: next, opens: opens)
+            self.serve = Serve(operation, epoch: epoch, handles)
             if self.child == nil { self.start() }
             self.load()
         case .freeze(let operation):
+            // The one that served has just ended; one that is warm would be frozen for the next takeover.
+            guard self.isUsed else { return self.loop.post(.takeover(.finished(operation, []))) }
             self.freeze = operation
             self.send(.freeze)
         case .silence:
             self.serve = nil
             self.freeze = nil
             // Where it stands, whatever it is doing: it need not be asked. Its sockets stay open until its end.
-            if self.isUsed { self.child?.kill(SIGSTOP) }
+            if self.isUsed {
+                self.child?.kill(SIGSTOP)
+                self.isSilenced = true
+            }
+            for index in self.endings.indices { self.endings[index].isGivenUp = true }
         case .end(let operation):
             self.serve = nil
             self.freeze = nil
@@ -178,7 +221,8 @@ private final class ServerThread {
                 self.flush()
                 self.end()
             }
-            self.loop.post(.takeover(.finished(operation, [])))
+            // Told after the orders of this turn.
+            self.endOperation = operation
         case .flush: break  // as after every order
         case .heard(let message, let generation):
             if generation == self.generation, self.child != nil { self.received(message) }
@@ -190,8 +234,13 @@ private final class ServerThread {
             self.leaseEnd = until
             if self.child != nil { self.send(.lease(until: until)) }
         case .snapshot(let order, let answer): self.snapshot(order, answer)
+        case .askUnserved(let answer):
+            guard self.isUsed else { return answer(nil) }
+            self.unservedQuestions.append(answer)
+            self.send(.unservedRequest)
         case .askStatus:
-            guard self.isUsed else { return }
+            // While it loads it answers nothing: how long that may take is known.
+            guard self.isUsed, self.serve == nil else { return }
             self.send(.statusRequest)
             self.lookWhetherItAnswers()
         }
@@ -305,6 +354,7 @@ private final class ServerThread {
         self.generation += 1
         self.isReady = false
         self.isUsed = false
+        self.isSilenced = false
         self.pingedAt = nil
         self.input = ServerInput(self.socket, generation: self.generation, orders: self.orders, loop: self.loop)
         self.output.open(self.socket, generation: self.generation)
@@ -327,9 +377,13 @@ private final class ServerThread {
     /// Ends the process and forgets it, without a word to the loop.
     private func end() {
         self.failSnapshots()
+        for answer in self.unservedQuestions { answer(nil) }
+        self.unservedQuestions = []
         guard let child = self.child else { return }
         child.kill(SIGKILL)
-        _ = child.wait(timeout: .seconds(5))
+        if child.wait(timeout: Self.endTime) == nil {
+            self.endings.append(Ending(child: child, isGivenUp: self.isSilenced))
+        }
         self.child = nil
         self.input?.close()
         self.input = nil
@@ -342,6 +396,22 @@ private final class ServerThread {
         self.isUsed = false
         self.isReady = false
         self.startNotBefore = ContinuousClock.now
+    }
+
+    private func lookAtEndings() {
+        let now = ContinuousClock.now
+        self.endings.removeAll { $0.child.wait(timeout: .zero) != nil }
+        for index in self.endings.indices where !self.endings[index].isNoted {
+            guard now - self.endings[index].since > Self.endingNote else { continue }
+            self.endings[index].isNoted = true
+            self.logger.warning("smbserverd was killed and is not gone: a call of the kernel waits for the LUN")
+        }
+        self.load()
+        guard let operation = self.endOperation,
+            self.endings.allSatisfy({ $0.isGivenUp && now - $0.since > Self.givenUpTime })
+        else { return }
+        self.endOperation = nil
+        self.loop.post(.takeover(.finished(operation, [])))
     }
 
     /// It ended, or has to be treated as if.
@@ -362,17 +432,29 @@ private final class ServerThread {
     // MARK: The journal's socket
 
     private func load() {
-        guard var serve = self.serve, self.isReady, !self.isUsed else { return }
+        // What an earlier one still has under way on the same file system must not come after what this one does.
+        guard var serve = self.serve, self.isReady, !self.isUsed, self.endings.allSatisfy(\.isGivenUp) else { return }
         self.isUsed = true
         self.input?.serves(in: serve.epoch)
         serve.readyAt = ContinuousClock.now
         self.serve = serve
-        var rest = serve.opens[...]
-        while !rest.isEmpty {
-            self.send(.load(opens: Array(rest.prefix(Self.opensPerLoad))))
-            rest = rest.dropFirst(Self.opensPerLoad)
+    }
+
+    /// The next records, where those before were read, and behind the last one the word to serve.
+    private func goOnLoading() {
+        while self.isUsed, var serve = self.serve, !serve.isTold {
+            while let opens = serve.load.take(waitingByteCount: self.output.byteCount) {
+                self.send(.load(opens: opens))
+            }
+            if serve.load.isDone {
+                self.send(.serve(epoch: serve.epoch, nextPersistentID: serve.nextPersistentID))
+                serve.isTold = true
+            }
+            self.serve = serve
+            self.flush()
+            // The rest when the socket has room.
+            guard self.output.isEmpty else { return }
         }
-        self.send(.serve(epoch: serve.epoch, nextPersistentID: serve.nextPersistentID))
     }
 
     private func send(_ message: ClusterToServer) { self.output.add(message, generation: self.generation) }
@@ -406,6 +488,7 @@ private final class ServerThread {
             self.loop.post(.takeover(.finished(freeze, [])))
         case .status(let status): self.loop.post(.serverStatus(status))
         case .snapshotDone(let id, let outcome): self.snapshots.removeValue(forKey: id)?.answer(outcome)
+        case .unserved(let shares): if !self.unservedQuestions.isEmpty { self.unservedQuestions.removeFirst()(shares) }
         case .pong: self.pingedAt = nil
         case .storageFailed(let detail): self.loop.post(.takeover(.serverStorageFailed(detail)))
         case .append: break  // straight to the loop: `ServerInput`

@@ -6,7 +6,8 @@ import Glibc
 import Logging
 import StateRecords
 
-/// The thread that owns the LUN: fence, attach, detach, teardown. Whatever waits for the target waits here and nowhere else.
+/// The thread that owns the LUN: fence, attach, detach, teardown. Whatever waits for the target waits here, or where nothing else
+/// waits for it: `FolderWorker`, `FlushWorker`.
 final class StorageWorker: Sendable {
     enum Order: Sendable {
         /// `others`: the other data nodes' names, as their initiators have them.
@@ -24,7 +25,7 @@ final class StorageWorker: Sendable {
         /// The LUN may have another size.
         case grow(AdminAnswer)
         /// Answered with ``LoopEvent/foldersMade``, also where the LUN is not attached.
-        case makeFolders([String])
+        case makeFolders([String], revision: UInt64)
     }
 
     private let orders = Mailbox<Order>()
@@ -53,6 +54,7 @@ private final class StorageThread {
     private let binaries: String
     private let loop: LoopMailbox
     private let logger: Logger
+    private let folderWorker: FolderWorker
 
     private var lun = ""
     private var nodeName = ""
@@ -67,6 +69,8 @@ private final class StorageThread {
     private var lastLook = ContinuousClock.now
     private var lastPath: String?
     private var lastMeasure = ContinuousClock.now
+    /// A kernel stays what it is: said once.
+    private var hasToldOfKernel = false
     /// Whoever waits for what the target says of the LUN's size.
     private var growthAnswers: [AdminAnswer] = []
 
@@ -79,12 +83,14 @@ private final class StorageThread {
         self.binaries = binaries
         self.loop = loop
         self.logger = logger
+        self.folderWorker = FolderWorker(logger: logger)
     }
 
     func run() -> Never {
         while true {
             let bridge = self.attachment.map { [pollfd(fd: $0.eventDescriptor, events: Int16(POLLIN), revents: 0)] }
-            self.orders.wait(milliseconds: bridge == nil ? -1 : Self.lookMilliseconds, others: bridge ?? [])
+            let look = self.attachment.map { $0.hasKeptEvents ? 0 : Self.lookMilliseconds }
+            self.orders.wait(milliseconds: look ?? -1, others: bridge ?? [])
             self.drainBridge()
             self.lookAfterBridge()
             for order in self.orders.drain() { self.perform(order) }
@@ -175,10 +181,9 @@ private final class StorageThread {
             }
             self.growthAnswers.append(answer)
             attachment.measure()
-        case .makeFolders(let paths):
+        case .makeFolders(let paths, let revision):
             self.shareFolders = paths
-            self.makeFolders()
-            self.loop.post(.foldersMade)
+            self.makeFolders { [loop] failures in loop.post(.foldersMade(revision: revision, failures: failures)) }
         }
     }
 
@@ -236,8 +241,19 @@ private final class StorageThread {
                 timeout: Self.timeout))
         self.attachment = attachment
         self.tellPath(attachment.path)
-        self.makeFolders()
+        try self.awaitFolders()
+        self.tellOfKernel(attachment)
         return attachment.steps
+    }
+
+    private func tellOfKernel(_ attachment: Attachment) {
+        guard !attachment.canRestartBridge, !self.hasToldOfKernel else { return }
+        self.hasToldOfKernel = true
+        self.logger.warning(
+            """
+            this kernel is older than Linux 6.9 and cannot send FUSE requests again: should lunbridge die, that costs \
+            a takeover, and what was not flushed on shares that are not continuously available
+            """)
     }
 
     private func tellPath(_ portal: String?) {
@@ -248,16 +264,27 @@ private final class StorageThread {
         self.loop.post(.usedPath(portal))
     }
 
-    private func makeFolders() {
-        guard self.attachment != nil else { return }
-        for path in self.shareFolders {
-            var made = self.folders.mount
-            for part in path.split(separator: "/") {
-                made += "/\(part)"
-                if mkdir(made, 0o755) != 0, errno != EEXIST {
-                    self.logger.error("cannot make the share's folder \(made): \(String(cString: strerror(errno)))")
-                }
+    private func makeFolders(_ answer: @escaping @Sendable ([String: String]) -> Void) {
+        guard self.attachment != nil else { return answer([:]) }
+        do throws(PlatformError) {
+            let folders = try ShareFolders(on: self.folders.mount)
+            self.folderWorker.make(self.shareFolders, in: folders, answer)
+        } catch {
+            answer(Dictionary(self.shareFolders.map { ($0, error.message) }) { first, _ in first })
+        }
+    }
+
+    /// The server opens the shares' folders when it is told to serve. While attaching, a target that goes away is an
+    /// error and not a reason to wait for ever.
+    private func awaitFolders() throws(PlatformError) {
+        let made = Mailbox<Void>()
+        self.makeFolders { _ in made.post(()) }
+        let deadline = ContinuousClock.now + Self.timeout
+        while made.drain().isEmpty {
+            guard ContinuousClock.now < deadline else {
+                throw PlatformError(.unreachable, "the shares' folders were not there within \(Self.timeout)")
             }
+            made.wait(milliseconds: milliseconds(until: deadline))
         }
     }
 
@@ -396,16 +423,50 @@ private final class StorageThread {
         let key = FenceKey(node: 1, term: UInt32(ClusterState.foundingTerm))
         _ = try Fence.take(key, on: session, force: parameters.forces)
         session.logout()
-        let attachment = try Attachment(
-            Attachment.Plan(
-                address: address, initiator: fence, key: key,
-                bridgeExecutable: "\(self.binaries)/lunbridge", stateFolder: self.folders.storage,
-                mountPoint: self.folders.mount, filesystem: filesystem, formatsIfEmpty: true, timeout: .seconds(60)))
-        _ = try attachment.detach()
-        let last = try ISCSISession(address, as: fence, timeout: Self.timeout)
-        defer { last.logout() }
-        try Fence.release(key, on: last)
+        do throws(PlatformError) {
+            try self.format(
+                Attachment.Plan(
+                    address: address, initiator: fence, key: key,
+                    bridgeExecutable: "\(self.binaries)/lunbridge", stateFolder: self.folders.storage,
+                    mountPoint: self.folders.mount, filesystem: filesystem, formatsIfEmpty: true,
+                    timeout: .seconds(60)))
+        } catch {
+            throw self.giveUp(key, on: address, as: fence, after: error)
+        }
+        try self.release(key, on: address, as: fence)
         return filesystem
+    }
+
+    /// Everything of the attachment is gone when it returns or throws.
+    private func format(_ plan: Attachment.Plan) throws(PlatformError) {
+        let attachment = try Attachment(plan)
+        do throws(PlatformError) {
+            _ = try attachment.detach()
+        } catch {
+            for leftover in attachment.teardownFenced().leftovers { self.logger.error("left over: \(leftover)") }
+            throw error
+        }
+    }
+
+    private func release(_ key: FenceKey, on address: LUNAddress, as fence: Initiator) throws(PlatformError) {
+        let session = try ISCSISession(address, as: fence, timeout: Self.timeout)
+        defer { session.logout() }
+        try Fence.release(key, on: session)
+    }
+
+    /// There is no cluster, and so nobody whose key it is: left there, the next try would take it for another cluster's.
+    /// What the bridge still had under way ends with its session, whose place this login takes (RFC 3720 5.3.5).
+    private func giveUp(
+        _ key: FenceKey, on address: LUNAddress, as fence: Initiator, after error: PlatformError
+    ) -> PlatformError {
+        do throws(PlatformError) {
+            try self.release(key, on: address, as: fence)
+            return error
+        } catch let left {
+            return PlatformError(
+                error.kind,
+                "\(error.message). This node's key stays on the LUN (\(left.message)): the next try needs --force")
+        }
     }
 
     // MARK: A cluster that is brought back

@@ -444,6 +444,30 @@ private struct Cluster {
         #expect(!text.contains("password") && !text.contains("THE KEY"))
     }
 
+    /// Of few opens it is exact; of many some stand for all.
+    @Test func aStatesLengthIsKnownWithoutEncodingIt() {
+        var cluster = Cluster()
+        #expect(cluster.state.estimatedByteCount() == cluster.state.encoded.count)
+        func put(_ ids: Range<UInt64>) {
+            cluster.apply(
+                .mutate(
+                    epoch: 5,
+                    ids.map { id in
+                        var record = open
+                        record.persistentID = id
+                        record.path = String(repeating: "a", count: Int(id % 40))
+                        return .putOpen(record)
+                    }))
+        }
+        cluster.apply(.mutate(epoch: 5, [.putClient(client)]))
+        put(1..<101)
+        #expect(cluster.state.estimatedByteCount(sampling: 100) == cluster.state.encoded.count)
+        put(101..<3001)
+        let (estimate, length) = (cluster.state.estimatedByteCount(), cluster.state.encoded.count)
+        #expect(abs(estimate - length) < length / 10, "\(estimate) of \(length)")
+        #expect(estimate > 3000 * 150)
+    }
+
     /// After a thaw a node still finds itself in the log as the one that serves.
     @Test func nobodyIsActiveByAnOldTermOrAgainstItsOwnKnowledge() throws {
         var cluster = Cluster()

@@ -1,3 +1,4 @@
+import Raft
 import StateRecords
 import Testing
 
@@ -36,6 +37,36 @@ import Testing
         #expect(group?.batches == 3)
         let next = queue.take()
         #expect(next == nil)
+    }
+
+    /// A batch is never divided here: what Raft refuses costs the server its life, and the next node's, too.
+    @Test func aServersBatchIsNoLongerThanWhatRaftTakes() {
+        var queue = JournalQueue()
+        let record = OpenRecord(
+            persistentID: 1, createGUID: .zero, clientGUID: .zero, ownerSID: "S-1-5-7", userName: "alice", share: "ca",
+            path: String(repeating: "p", count: 300), file: FileIdentity(fileSystem: .zero, handleType: 1, handle: []),
+            grantedAccess: 1, shareAccess: 7, createOptions: 0, createDisposition: 1, createAction: 1,
+            fileAttributes: 0x80, timeoutMilliseconds: 0, isPersistent: true)
+        let step = (1...20_000).map { id in
+            var open = record
+            open.persistentID = UInt64(id)
+            return Mutation.putOpen(open)
+        }
+        for (index, mutations) in Mutation.batches(of: step).enumerated() {
+            let message = ServerToCluster.append(sequence: UInt64(index), isAwaited: true, mutations: mutations)
+            let batch = JournalBatch(
+                generation: 1, epoch: 5, sequence: UInt64(index), mutations: mutations,
+                byteCount: message.encoded.count)
+            self.add([batch], to: &queue)
+        }
+        var entries = 0
+        while let group = queue.take() {
+            queue.resolved()
+            entries += 1
+            let entry = Command.mutate(epoch: group.epoch, group.mutations).encoded
+            #expect(entry.count <= RaftLimits().maximumProposalByteCount / 4)
+        }
+        #expect(entries > 8, "as one entry it would be refused")
     }
 
     private func fill(_ queue: inout JournalQueue) {

@@ -43,6 +43,22 @@ import Testing
         #expect(disks.records.map(\.number) == [firstDiskID + 1])
     }
 
+    /// A LUN on which a vote rests is taken out before it is laid out anew.
+    @Test func theDisksInUseAreTheMemberAndTheOneThatIsWanted() {
+        var disks = QuorumDisks()
+        #expect(disks.inUse(Configuration(voters: [1, 2])).isEmpty)
+        disks.want(Self.record(), nodes: [1, 2])
+        #expect(disks.inUse(Configuration(voters: [1, 2])).map(\.number) == [firstDiskID], "it is about to be one")
+        #expect(disks.inUse(Configuration(voters: [1, 2, firstDiskID])).map(\.number) == [firstDiskID])
+        disks.want(Self.record(), nodes: [1, 2])
+        let leaving = disks.inUse(Configuration(voters: [1, 2, firstDiskID]))
+        #expect(leaving.map(\.number) == [firstDiskID, firstDiskID + 1], "the one before votes until it is out")
+        #expect(disks.inUse(Configuration(voters: [1, 2])).map(\.number) == [firstDiskID + 1])
+        disks.want(nil, nodes: [1, 2])
+        #expect(disks.inUse(Configuration(voters: [1, 2, firstDiskID + 1])).map(\.number) == [firstDiskID + 1])
+        #expect(disks.inUse(Configuration(voters: [1, 2])).isEmpty, "known, and of no use to anybody")
+    }
+
     /// Out with the old one first, then in with the new one; the promotion of a learner is any learner's.
     @Test func theStepsOfAReplacement() {
         var disks = QuorumDisks()

@@ -27,7 +27,7 @@ private struct Shell {
             switch $0 {
             case .takeFence(let operation, _), .attach(let operation, _), .restartBridge(let operation),
                 .detach(let operation, _), .tearDown(let operation), .serve(let operation, _), .freeze(let operation),
-                .endServer(let operation), .raiseAddress(let operation), .tickle(let operation),
+                .endServer(let operation), .flush(let operation), .raiseAddress(let operation), .tickle(let operation),
                 .dropAddress(let operation), .confirmLeadership(let operation):
                 operation
             default: nil
@@ -68,9 +68,16 @@ private struct Shell {
         self.elect(term: term)
         for _ in 0..<5 { self.finish() }
     }
+
+    /// From the flush while the clients are served to the detach, with all of it answered.
+    mutating func moveAway() { for _ in 0..<6 { self.finish() } }
 }
 
 extension [Takeover.Directive] {
+    fileprivate var answer: String? {
+        for case .answerMove(let problem) in self { return problem }
+        return nil
+    }
     fileprivate var names: [String] { self.map { String("\($0)".prefix { $0 != "(" }) } }
     fileprivate var recorded: EventRecord? {
         for case .record(let event) in self { return event }
@@ -266,14 +273,19 @@ extension [Takeover.Directive] {
     @Test func aMoveHoldsBackEveryFinAndHandsOver() {
         var shell = Shell()
         shell.serve()
-        #expect(shell.step(.move(to: 2)).names == ["freeze"])
+        #expect(shell.step(.move(to: 2)).names == ["flush"])
+        #expect(shell.takeover.isServing)
+        #expect(shell.finish().names == ["freeze"])
+        #expect(shell.finish().names == ["flush"])
         #expect(shell.finish().names == ["dropAddress"])
         #expect(shell.finish().names == ["endServer"])
         #expect(shell.finish().names == ["detach"])
         let told = shell.finish()
         #expect(told.names == ["deactivate", "transferLeadership"])
         guard case .deactivate(7, let steps)? = told.first else { return }
-        #expect(steps.map(\.name) == ["freeze", "address", "server", "detach"])
+        #expect(steps.map(\.name) == ["freeze", "flush", "address", "server", "detach"])
+        // Nobody waited for the flush before.
+        #expect(steps.reduce(0) { $0 + $1.microseconds } == 5000)
         #expect(shell.step(.leadership(isLeader: false, term: 8)) == [.answerMove(nil)])
         #expect(shell.takeover.phase == .standby)
     }
@@ -292,15 +304,16 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.serve()
         shell.step(.move(to: 2))
+        #expect(shell.finish().names == ["freeze"])
         #expect(shell.step(.tick, after: 1_000_000).isEmpty)
-        #expect(shell.step(.tick, after: 3_000_000).names == ["log", "dropAddress"])
+        #expect(shell.step(.tick, after: 3_000_000).names == ["log", "flush"])
     }
 
     @Test func aMoveThatNobodyTakesUpIsTakenBack() {
         var shell = Shell()
         shell.serve()
         shell.step(.move(to: 2))
-        for _ in 0..<4 { shell.finish() }
+        shell.moveAway()
         let told = shell.step(.tick, after: 3_100_000)
         #expect(told.names == ["answerMove", "takeFence"])
     }
@@ -360,7 +373,7 @@ extension [Takeover.Directive] {
         var shell = Shell()
         shell.serve()
         shell.step(.stop)
-        for _ in 0..<4 { shell.finish() }
+        shell.moveAway()
         #expect(shell.told.names.contains("transferLeadership"))
         #expect(shell.step(.leadership(isLeader: false, term: 8)) == [.mayExit])
     }
@@ -370,9 +383,221 @@ extension [Takeover.Directive] {
         shell.elect()
         for _ in 0..<5 { shell.finish() }
         shell.step(.stop)
-        for _ in 0..<3 { shell.finish() }
+        for _ in 0..<5 { shell.finish() }
         #expect(shell.told.names == ["detach"])
         #expect(shell.finish().names == ["deactivate", "mayExit"])
+    }
+}
+
+/// What clients were told is written, and is not on the LUN yet: on a share that is not continuously available, gigabytes.
+@Suite struct WriteBackTests {
+    private func serving() -> Shell {
+        var shell = Shell()
+        shell.serve()
+        return shell
+    }
+
+    @Test func whatWasWrittenGoesToTheLUNWhileTheClientsAreServed() {
+        var shell = self.serving()
+        #expect(shell.step(.move(to: 2)).names == ["flush"])
+        #expect(shell.takeover.isServing && shell.takeover.isWritingBack)
+        // What came in these 20 s is not there yet.
+        #expect(shell.finish(after: 20_000_000).names == ["flush"])
+        #expect(shell.takeover.isServing)
+        #expect(shell.finish(after: 90_000).names == ["freeze"])
+        #expect(!shell.takeover.isServing)
+    }
+
+    @Test func clientsThatWriteAsFastAsTheLUNTakesItCannotPutAMoveOff() {
+        var shell = self.serving()
+        shell.step(.move(to: 2))
+        #expect(shell.finish(after: 10_000_000).names == ["flush"])
+        #expect(shell.finish(after: 6_000_000).names == ["freeze"], "it gets no shorter")
+
+        shell = self.serving()
+        shell.step(.move(to: 2))
+        for time in [80, 30, 12] as [Moment] { #expect(shell.finish(after: time * 1_000_000).names == ["flush"]) }
+        #expect(shell.finish(after: 5_000_000).names == ["freeze"], "however much shorter it gets")
+    }
+
+    /// After 3 s the move went on without: the server was killed in the middle of its syncfs, the unmount found the file system
+    /// in use, and giving up discards what is dirty.
+    @Test func noDeadlineDiscardsWhatWasAcknowledged() {
+        var shell = self.serving()
+        shell.step(.move(to: 2))
+        for step in [Takeover.MoveStep.flush, .server, .detach] {
+            while shell.takeover.phase != .moving(step) { shell.finish() }
+            let operations = shell.operations
+            var told: [Takeover.Directive] = []
+            for _ in 0..<600 { told += shell.step(.tick, after: 1_000_000) }
+            #expect(shell.takeover.phase == .moving(step))
+            #expect(shell.takeover.isWritingBack)
+            #expect(told.names == Array(repeating: "log", count: 60), "it says what it waits for")
+            for operation in operations { shell.step(.finished(operation, [])) }
+        }
+        #expect(shell.told.names == ["deactivate", "transferLeadership"])
+    }
+
+    @Test func aLongFlushWhileTheClientsAreServedIsSpokenOf() {
+        var shell = self.serving()
+        shell.step(.move(to: 2))
+        #expect(shell.step(.tick, after: 9_000_000).isEmpty)
+        #expect(shell.step(.tick, after: 2_000_000).names == ["log"])
+        #expect(shell.step(.tick, after: 1_000_000).isEmpty)
+    }
+
+    /// Its data is in this machine's memory and needs no server.
+    @Test func aServerThatDiesInTheMiddleOfItsLastFlushLosesNothing() {
+        var shell = self.serving()
+        shell.step(.move(to: 2))
+        for _ in 0..<2 { shell.finish() }
+        #expect(shell.takeover.phase == .moving(.flush))
+        let operation = shell.operations[0]
+        #expect(shell.step(.serverExited("signal 9")).isEmpty)
+        #expect(shell.step(.finished(operation, [])).names == ["dropAddress"])
+    }
+
+    @Test func aFlushThatFailsGivesUp() {
+        for finished in [0, 2] {
+            var shell = self.serving()
+            shell.step(.move(to: 2))
+            for _ in 0..<finished { shell.finish() }
+            let told = shell.fail(.transient)
+            #expect(told.answer?.contains("broken") == true)
+            #expect(told.names.contains("tearDown"))
+        }
+    }
+
+    /// A flush may take minutes: nobody is interrupted for a node that has gone meanwhile.
+    @Test func anHeirThatIsGoneAfterTheFlushInterruptsNobody() {
+        var shell = self.serving()
+        let flush = shell.step(.move(to: 2))
+        shell.step(.heirs([]))
+        shell.told = flush
+        #expect(shell.finish(after: 50_000).names == ["answerMove"])
+        #expect(shell.takeover.isServing && !shell.takeover.isWritingBack)
+        shell.step(.heirs([2]))
+        #expect(shell.step(.move(to: 2)).names == ["flush"])
+    }
+
+    @Test func aNodeThatStopsTakesWhoeverIsThereAfterTheFlush() {
+        var shell = self.serving()
+        let flush = shell.step(.stop)
+        shell.step(.heirs([3]))
+        shell.told = flush
+        shell.moveAway()
+        #expect(shell.told.names == ["deactivate", "transferLeadership"])
+        #expect(shell.told.contains(.transferLeadership(to: 3)))
+    }
+
+    @Test func anotherMoveMeanwhileIsRefused() {
+        var shell = self.serving()
+        shell.step(.stop)
+        #expect(shell.step(.move(to: 2)).names == ["answerMove"])
+        #expect(shell.step(.stop).isEmpty)
+    }
+
+    /// It gave up, and with that what the dead server had acknowledged.
+    @Test func aStopWaitsForAServerThatIsBeingReplaced() {
+        var shell = self.serving()
+        let serve = shell.step(.serverExited("signal 9"))
+        #expect(shell.step(.stop).isEmpty)
+        shell.told = serve
+        let told = shell.finish()
+        #expect(told.names == ["record", "flush"])
+        shell.told = told
+        #expect(shell.finish().names == ["freeze"])
+    }
+
+    @Test func aServerThatDiesWhileItIsServedIsReplacedBeforeItIsFrozen() {
+        var shell = self.serving()
+        let flush = shell.step(.move(to: 2))
+        let serve = shell.step(.serverExited("signal 9"))
+        #expect(serve.names == ["log", "serve"])
+        shell.told = flush
+        #expect(shell.finish().isEmpty)
+        shell.told = serve
+        shell.told = shell.finish()
+        #expect(shell.told.names == ["record", "flush"])
+        #expect(shell.finish().names == ["freeze"])
+    }
+
+    /// Clients are answered from the address on.
+    @Test(arguments: [3, 4]) func aStopAtTheEndOfATakeoverDiscardsNothing(finished: Int) {
+        var shell = Shell()
+        shell.step(.heirs([2]))
+        shell.elect()
+        for _ in 0..<finished { shell.finish() }
+        let directives = shell.told
+        #expect(shell.step(.stop).isEmpty)
+        shell.told = directives
+        while !shell.takeover.isServing { shell.finish() }
+        #expect(shell.told.names == ["activate", "flush"])
+    }
+
+    /// A stop waits for a target that takes what was written, and for no other.
+    @Test func aTargetThatIsAwayIsNotWaitedForByAStop() {
+        var shell = self.serving()
+        shell.step(.stop)
+        #expect(shell.takeover.isWritingBack)
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        #expect(!shell.takeover.isWritingBack)
+        shell.step(.bridgeReachable)
+        #expect(shell.takeover.isWritingBack)
+    }
+
+    /// The frozen clients would wait for ever, and the other node could serve them.
+    @Test func aFrozenNodeWithoutAPathHandsOverToAnHeirThatHasOne() {
+        var shell = self.serving()
+        shell.step(.heirs([2], reaching: [2]))
+        shell.step(.move(to: 2))
+        for _ in 0..<2 { shell.finish() }
+        #expect(shell.takeover.phase == .moving(.flush))
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        let told = shell.step(.tick, after: 5_100_000)
+        #expect(told.recorded?.kind == .failure)
+        #expect(told.answer != nil)
+        #expect(shell.finishAll().contains(.transferLeadership(to: 2)))
+    }
+}
+
+/// `clusterctl move` waits for an answer, and as long as it has none every other move is refused.
+@Suite struct MoveAnswerTests {
+    @Test(arguments: 0...5) func aMoveWithoutABridgeIsAnswered(finished: Int) {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.move(to: 2))
+        for _ in 0..<finished { shell.finish() }
+        #expect(shell.step(.bridgeExited("signal 9")).names == ["log", "restartBridge"])
+        let told = shell.fail(.transient)
+        #expect(told.answer?.contains("restart in place failed: broken") == true)
+        #expect(told.names.contains("tearDown"))
+        #expect(shell.finishAll().answer == nil, "once")
+    }
+
+    @Test func aMoveWhoseBridgeKeepsDyingIsAnswered() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.move(to: 2))
+        for _ in 0..<3 {
+            shell.step(.bridgeExited("signal 9"))
+            shell.finish()
+        }
+        #expect(shell.step(.bridgeExited("signal 9")).answer?.contains("lunbridge ended 4 times") == true)
+    }
+
+    @Test func aMoveThatLosesItsMajorityIsAnswered() {
+        for finished in 0...5 {
+            var shell = Shell()
+            shell.serve()
+            shell.step(.move(to: 2))
+            for _ in 0..<finished { shell.finish() }
+            #expect(shell.step(.leadership(isLeader: false, term: 8)).answer != nil)
+        }
+        var shell = Shell()
+        shell.serve()
+        shell.step(.move(to: 2))
+        #expect(shell.step(.lease(false)).answer != nil, "it serves still")
     }
 }
 

@@ -71,6 +71,16 @@ private struct Cluster {
             try cluster.apply(command) == .refused(.heldBack(VersionHold(needed: 2, active: 1, holders: ["node-3"]))))
     }
 
+    /// An older node refuses a limit that it does not know, and would not have what the others have from there on.
+    @Test func aLimitWaitsForItsVersion() {
+        for limit in ServerLimit.allCases {
+            let since: ClusterVersion = limit == .pipeBytes ? 2 : 1
+            #expect(Command.setLimit(name: limit.rawValue, value: limit.standard).since == since)
+            #expect(AdminRequest.setLimit(name: limit.rawValue, value: limit.standard).since == since)
+        }
+        #expect(Command.setLimit(name: "printers", value: 1).since == 1)
+    }
+
     @Test func itNeverFalls() throws {
         var cluster = Cluster(version: 2)
         for version in [1, 2] as [ClusterVersion] {

@@ -118,6 +118,20 @@ import Testing
         #expect(outcome.acknowledgedWrites > 400)
     }
 
+    /// What is in a node's memory and was acknowledged is on the LUN before the other node serves, however long that takes.
+    @Test func anOrderlyMoveWaitsForASlowLUN() {
+        var moves = 0
+        for seed in UInt64(0)..<8 {
+            var options = TakeoverSimulation.Options(seed: seed)
+            options.faults = .slowLUN
+            var simulation = TakeoverSimulation(options)
+            let outcome = simulation.run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            moves += outcome.moves
+        }
+        #expect(moves > 4)
+    }
+
     /// Two machines and a target: one of the two loses its power for good, and the other one serves with the disk.
     @Test func eitherNodeOfTwoServesAloneWithTheDisk() {
         var options = TakeoverSimulation.Options(seed: 1)

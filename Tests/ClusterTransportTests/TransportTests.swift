@@ -162,6 +162,48 @@ private let anyPort = Endpoint(host: "127.0.0.1", port: 0)
         again.stop()
     }
 
+    /// What is longer than the queue is dropped where it is said at once, and arrives where it is said as the queue has
+    /// room.
+    @Test func aQueueSaysHowMuchRoomItHas() async throws {
+        let (first, second) = (Recorder(), Recorder())
+        let (transport1, _) = try self.node(1, first)
+        let (transport2, endpoint2) = try self.node(2, second)
+        #expect(transport1.queue(to: 2, class: .urgent) == nil)
+        #expect(!transport1.send([1], to: 2, class: .urgent))
+        transport1.setPeers([2: endpoint2])
+        #expect(try await first.wait { $0.connected == [2] })
+        let limit = TransportLimits.queuedBytesUrgent
+        #expect(!transport1.send([UInt8](repeating: 0, count: limit + 1), to: 2, class: .urgent))
+        let part = [UInt8](repeating: 7, count: 64 << 10)
+        let parts = 3 * limit / part.count
+        let connection = try #require(transport1.queue(to: 2, class: .urgent)).connection
+        var sent = 0
+        for _ in 0..<10_000 where sent < parts {
+            let queue = try #require(transport1.queue(to: 2, class: .urgent))
+            #expect(queue.connection == connection)
+            if queue.byteCount < limit / 2 {
+                #expect(transport1.send(part, to: 2, class: .urgent))
+                sent += 1
+            } else {
+                try await Task.sleep(for: .milliseconds(1))
+            }
+        }
+        #expect(sent == parts)
+        #expect(try await second.wait { $0.messages.count == parts })
+        #expect(second.now.messages.allSatisfy { $0 == part })
+        // What another connection had may be lost: it has another name.
+        transport2.stop()
+        #expect(try await first.wait { $0.disconnected == [2] })
+        #expect(transport1.queue(to: 2, class: .urgent) == nil)
+        let credentials = try self.authority.issue(nodeName: "node-2", nodeID: 2)
+        let again = try Transport(credentials: credentials, ownID: 2, handler: second, logger: quiet)
+        try again.listen(on: endpoint2)
+        #expect(try await first.wait { $0.connected == [2, 2] })
+        #expect(try #require(transport1.queue(to: 2, class: .urgent)).connection != connection)
+        transport1.stop()
+        again.stop()
+    }
+
     @Test func aNodeOfAnotherClusterIsNotTalkedTo() async throws {
         let (first, stranger) = (Recorder(), Recorder())
         let (transport1, _) = try self.node(1, first)

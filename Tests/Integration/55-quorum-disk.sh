@@ -19,7 +19,8 @@ serves_by() { [[ $(active_by "$1") == "$2" ]]; }
 disk_is() { ctl "$1" quorum show 2>&1 | grep -qE "$2"; }
 milliseconds_since() { echo $((($(date +%s%N) - $1) / 1000000)); }
 
-check_says 'the quorum disk votes' '^iscsi://holdfast%\*\*\*@.*/2: voter, ready$' ctl node-a quorum show
+check_says 'the quorum disk votes, and says what it has room for' \
+    '^iscsi://holdfast%\*\*\*@.*/2: voter, ready; a state of up to [0-9]+ MiB fits, it has 1 MiB now$' ctl node-a quorum show
 check 'the other node uses it, too' wait_for 10 disk_is node-b 'voter, ready'
 check_says 'status shows it' 'Quorum disk: .*voter, ready' ctl node-b status
 check_says 'storage check looks at it, too' 'ok .*is a quorum disk: only asked' ctl node-a storage check
@@ -114,6 +115,31 @@ drilled() {
 check 'a drill with a partition loses nothing' wait_for 30 drilled
 check 'and the other node serves' serves_by "$first" "$first"
 check 'the second one is back' wait_for 30 both
+
+# The disk that votes is not wiped under the one node that is left with it.
+"$lab" kill "$second" >/dev/null
+alone() { (ctl "$first" status 2>/dev/null || true) | grep -qE "^$second .* DOWN"; }
+check 'the second one is off' wait_for 15 alone
+refuses 'then the disk that votes is not laid out anew' 1 'would be no majority' ctl "$first" quorum replace --force "$spare"
+check 'it votes as before' disk_is "$first" '/3: voter, ready'
+check 'and the share goes on' serves_by "$first" "$first"
+check_says 'with what that decides' 'share fifth is served' ctl "$first" share add fifth --path fifth
+# Each of its votes counts now: a target that is silent, and would be another one, must not hold it up.
+term=$(field "$first" term)
+silent="iscsi://holdfast%$password@10.77.0.99:3260/iqn.2024-01.example.holdfast:tshare/3"
+refuses 'an address at which nobody answers is no quorum disk' 5 '10\.77\.0\.99' ctl "$first" quorum replace "$silent"
+check 'nobody was elected anew meanwhile' test "$(field "$first" term)" -eq "$term"
+check 'and the share still goes on' serves_by "$first" "$first"
+"$lab" revive "$second" >/dev/null
+check 'the second one is back, and uses it' wait_for 30 both
+check_says 'with both nodes the same LUN is laid out anew: out first, then in again' 'the quorum disk votes' \
+    ctl "$first" quorum replace --force "$spare"
+check 'on both nodes' wait_for 10 disk_is "$second" '/3: voter, ready'
+"$lab" kill "$first" >/dev/null
+check 'and it carries a takeover' wait_for 20 serves_by "$second" "$second"
+check_says 'with everything' '  fifth' ctl "$second" status
+"$lab" revive "$first" >/dev/null
+check 'the first one is back once more' wait_for 30 back
 
 check_says 'a LUN that is a quorum disk is not laid out anew by mistake' 'is a quorum disk already' \
     ctl "$second" quorum replace "$spare"

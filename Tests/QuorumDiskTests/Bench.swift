@@ -32,7 +32,8 @@ struct MemoryDisk {
 
 /// Nodes 1...3 before one disk, each batch carried out when the test says so.
 struct Bench {
-    let superblock = Superblock(identity: testIdentity, layout: testLayout)
+    let superblock: Superblock
+    let limits: DiskVoterLimits
     var disk: MemoryDisk
     var voters: [NodeID: DiskVoter] = [:]
     var batches: [NodeID: DiskBatch] = [:]
@@ -45,8 +46,10 @@ struct Bench {
     var wishes = 0
     var incarnation: UInt64 = 0
 
-    init(ready: [NodeID] = [1, 2]) {
-        self.disk = MemoryDisk(Superblock(identity: testIdentity, layout: testLayout))
+    init(ready: [NodeID] = [1, 2], layout: Layout = testLayout, limits: DiskVoterLimits = DiskVoterLimits()) {
+        self.superblock = Superblock(identity: testIdentity, layout: layout)
+        self.limits = limits
+        self.disk = MemoryDisk(self.superblock)
         for node in ready {
             self.start(node)
             self.run(node)
@@ -60,7 +63,8 @@ struct Bench {
         self.batches[node] = nil
         self.voters[node] = DiskVoter(
             node: node, number: disk1, area: Int(node) - 1, incarnation: incarnation ?? self.incarnation,
-            superblock: self.superblock, memory: self.memories[node], now: self.now, defects: defects)
+            superblock: self.superblock, memory: self.memories[node], limits: self.limits, now: self.now,
+            defects: defects)
         self.step(node, .tick)
     }
 
@@ -82,15 +86,15 @@ struct Bench {
     /// No block that a valid header reaches is ever written.
     private func checkReach(_ node: NodeID, _ batch: DiskBatch) {
         guard case .requests(let requests) = batch.work else { return }
-        let area = Int(node) - 1
+        let (area, layout) = (Int(node) - 1, self.superblock.layout)
         for case .write(let offset, let bytes) in requests {
-            #expect(offset >= testLayout.areaOffset(area) && offset < testLayout.areaOffset(area + 1), "its own area")
-            guard offset >= testLayout.areaOffset(area) + Layout.slotsByteCount else { continue }
+            #expect(offset >= layout.areaOffset(area) && offset < layout.areaOffset(area + 1), "its own area")
+            guard offset >= layout.areaOffset(area) + Layout.slotsByteCount else { continue }
             for header in self.slots(area).compactMap({ $0 }) {
-                var ranges = testLayout.ringPieces(
+                var ranges = layout.ringPieces(
                     area, from: header.ring.start, count: header.ring.end - header.ring.start)
                 if let checkpoint = header.checkpoint {
-                    ranges.append((testLayout.checkpointOffset(area, checkpoint.extent), checkpoint.byteCount))
+                    ranges.append((layout.checkpointOffset(area, checkpoint.extent), checkpoint.byteCount))
                 }
                 for range in ranges {
                     let isApart = offset + bytes.count <= range.offset || range.offset + range.byteCount <= offset
@@ -101,7 +105,8 @@ struct Bench {
     }
 
     func slots(_ area: Int) -> [AreaHeader?] {
-        AreaSlots(bytes: self.disk.read(testLayout.areaOffset(area), Layout.slotsByteCount), layout: testLayout).slots
+        let layout = self.superblock.layout
+        return AreaSlots(bytes: self.disk.read(layout.areaOffset(area), Layout.slotsByteCount), layout: layout).slots
     }
 
     func header(_ node: NodeID) -> AreaHeader? {

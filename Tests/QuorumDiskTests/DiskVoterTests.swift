@@ -91,6 +91,24 @@ import Testing
         #expect(bench[2].status == .disabled(.wentBack(area: 0)))
     }
 
+    /// The LUN is laid out anew, and what a node had sent to the disk that was there lands behind that: of both areas,
+    /// one header.
+    @Test func aLateHeaderOfTheDiskBeforeTakesNoArea() {
+        var bench = Bench(ready: [])
+        var late = AreaHeader(identity: DiskIdentity(cluster: testIdentity.cluster, disk: GUID16(low: 5, high: 6)))
+        (late.node, late.incarnation, late.sequence, late.ballot) = (1, 40, 500, 12)
+        bench.disk.write(testLayout.slotOffset(0, 1), late.block)
+        late.node = 2
+        bench.disk.write(testLayout.slotOffset(1, 0), late.block)
+        for node in [NodeID(1), 2] {
+            bench.start(node)
+            bench.run(node)
+            #expect(bench[node].status == .ready)
+        }
+        #expect(bench.vote(1, term: 1) == DiskVote(disk: disk1, term: 1))
+        #expect(bench[2].memory.sequences[1] < 500)
+    }
+
     @Test func aWipedDiskIsNoEmptyDisk() {
         var bench = Bench()
         bench.disk.blocks = [:]

@@ -29,8 +29,8 @@ import Testing
         return header
     }
 
-    @Test func nothingOverlaps() {
-        for layout in [testLayout, .standard] {
+    @Test func nothingOverlaps() throws {
+        for layout in [testLayout, .standard, try #require(Layout.fitting(1 << 30))] {
             #expect(layout.isValid)
             var ranges: [Range<Int>] = [0..<2 * Layout.blockSize]
             for area in 0..<layout.areaCount {
@@ -49,6 +49,54 @@ import Testing
             #expect(ranges.last?.upperBound ?? .max <= layout.byteCount)
         }
         #expect(Layout.standard.byteCount <= 256 << 20, "what docs/QUORUM.md asks for")
+    }
+
+    /// docs/QUORUM.md says how long a state fits which LUN.
+    @Test(arguments: [(256, 21), (1024, 117), (4096, 501), (16_384, 1024)])
+    func aLargerLUNHoldsALongerState(lun: Int, state: Int) throws {
+        let layout = try #require(Layout.fitting(UInt64(lun) << 20))
+        #expect(layout.isValid && layout.byteCount <= lun << 20)
+        #expect(layout.checkpointByteCount == state << 20)
+        #expect((layout.areaCount, layout.ringByteCount) == (Layout.standard.areaCount, Layout.standard.ringByteCount))
+        let superblock = Superblock(identity: testIdentity, layout: layout)
+        #expect(Superblock(block: superblock.block) == superblock)
+    }
+
+    @Test func whatIsTooSmallIsNotLaidOut() {
+        #expect(Layout.fitting(UInt64(Layout.standard.byteCount)) == .standard)
+        #expect(Layout.fitting(UInt64(Layout.standard.byteCount) - 1) == nil)
+        #expect(Layout.fitting(0) == nil)
+    }
+
+    /// What was laid out before checkpoints grew with the LUN: its superblock says where everything is, and there it
+    /// is.
+    @Test func aDiskOfBeforeGoesOnAsItIs() throws {
+        var writer = BinaryWriter()
+        for byte in "HFQDISK1".utf8 { writer.write(byte) }
+        writer.write(UInt16(1))
+        writer.write(testIdentity.cluster)
+        writer.write(testIdentity.disk)
+        writer.write(UInt16(4))
+        writer.write(UInt64(20 << 20))
+        writer.write(UInt64(16 << 20))
+        let superblock = try #require(Superblock(block: SealedBlock.seal(writer)))
+        #expect(superblock.identity == testIdentity)
+        let layout = superblock.layout
+        #expect((0..<4).map { layout.areaOffset($0) >> 20 } == [1, 54, 107, 160])
+        #expect(layout.slotOffset(1, 1) == 54 << 20 + 4096)
+        #expect(layout.ringPieces(1, from: 0, count: 1).map(\.offset) == [54 << 20 + 8192])
+        #expect((0..<2).map { layout.checkpointOffset(1, $0) } == [74 << 20 + 8192, 90 << 20 + 8192])
+
+        var bench = Bench(layout: layout)
+        _ = bench.vote(1, term: 1)
+        bench.append(1, term: 1, after: (0, 0), [1, 1])
+        bench.run(1)
+        let state = [UInt8](repeating: 7, count: 10_000)
+        bench.checkpoint(1, term: 1, at: (1, 1), state)
+        bench.run(1)
+        #expect(bench.disk.read(21 << 20 + 8192, 4096) == [UInt8](repeating: 7, count: 4096))
+        #expect(bench.vote(2, term: 2)?.log?.lastIndex == 2)
+        #expect(bench.states[2] == state)
     }
 
     @Test func theRingWraps() {

@@ -85,6 +85,23 @@ import Testing
         #expect(cluster.proposals[3] == .committed(3))
     }
 
+    /// The quorum disk is never wiped under the one node that is left with it.
+    @Test func aMemberCanBeDoneWithoutWhereTheOthersAreAMajority() {
+        var cluster = Lockstep(voters: [1, 2, 3])
+        cluster.elect(1)
+        cluster.pass(300)
+        #expect(cluster[1].isMajorityHeard(without: 3))
+        cluster.isolated = [2]
+        cluster.pass(2000)
+        #expect(cluster[1].isLeader)
+        #expect(!cluster[1].isMajorityHeard(without: 3), "node 1 alone is none of the two that would stay")
+        #expect(cluster[1].isMajorityHeard(without: 2))
+        #expect(cluster[1].isMajorityHeard(without: 9), "no member")
+        cluster.isolated = []
+        cluster.pass(300)
+        #expect(cluster[1].isMajorityHeard(without: 3))
+    }
+
     /// Removing the healthy one of two followers would leave a leader that can commit nothing, not even that removal.
     @Test func aRemovalThatLeavesNoMajorityIsRefused() {
         var cluster = Lockstep(voters: [1, 2, 3])
