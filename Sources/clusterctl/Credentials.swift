@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterCore
-import Glibc
 import StateRecords
 
 struct Credentials: ParsableCommand {
@@ -25,13 +24,10 @@ struct Credentials: ParsableCommand {
 
         func run() throws {
             let path = self.output ?? "\(self.name).credentials"
-            // Before there is a record of something that cannot be handed over.
-            guard access(path, F_OK) != 0 else {
-                throw ValidationError("\(path) is there already: move it, or give --output")
-            }
+            var file = try NewCredentialsFile(path)
             switch try AdminClient.ask(.issueCredentials(name: self.name, days: self.days), over: self.connection) {
             case .credentials(let credentials):
-                try CredentialsFile.write(credentials, to: path)
+                try file.write(credentials, of: self.name)
                 print(
                     "\(path) is good for \(self.days) days: clusterctl --remote HOST:PORT --credentials \(path) status")
             case .failed(let failure): throw Failed(failure)

@@ -29,6 +29,11 @@ struct Events: ParsableCommand {
         let oldest = self.since.flatMap { parseDuration($0) }.map { now - min(now, $0) } ?? 0
         var seen: EventRecord?
         var problem = ""
+        // A takeover is what one wants to see the events of, also on the node whose clusterd ends.
+        func goOn(after text: String) {
+            if text != problem { printError(text) }
+            problem = text
+        }
         while true {
             do {
                 let history = try self.ask()
@@ -38,9 +43,9 @@ struct Events: ParsableCommand {
                 seen = history.events.last ?? seen
                 problem = ""
             } catch let failed as Failed where self.follow {
-                // A takeover is what one wants to see the events of.
-                if failed.description != problem { printError(failed.description) }
-                problem = failed.description
+                goOn(after: failed.description)
+            } catch let gone as Unreachable where self.follow {
+                goOn(after: gone.message)
             }
             fflush(nil)
             guard self.follow else { return }

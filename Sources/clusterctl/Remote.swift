@@ -98,18 +98,41 @@ enum CredentialsFile {
         }
         return credentials
     }
+}
 
-    /// Never over a file that is there.
-    static func write(_ credentials: CredentialsReply, to path: String) throws {
+/// Made before the credentials are asked for, so that none are issued that could not be kept; gone again where none were
+/// written to it. Never one that is there.
+struct NewCredentialsFile: ~Copyable {
+    private let path: String
+    private let descriptor: Int32
+    private var isWritten = false
+
+    init(_ path: String) throws {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw ValidationError("cannot make \(path): \(String(cString: strerror(errno)))")
+            let problem =
+                errno == EEXIST
+                ? "\(path) is there already: move it, or" : "cannot make \(path): \(String(cString: strerror(errno))):"
+            throw Failed(AdminFailure(.refused, "\(problem) give --output"))
         }
-        defer { close(descriptor) }
-        let bytes = Array(Self.text(credentials).utf8)
-        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
-            unlink(path)
-            throw ValidationError("cannot write \(path): \(String(cString: strerror(errno)))")
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(self.descriptor)
+        if !self.isWritten { unlink(self.path) }
+    }
+
+    mutating func write(_ credentials: CredentialsReply, of name: String) throws {
+        let bytes = Array(CredentialsFile.text(credentials).utf8)
+        guard Glibc.write(self.descriptor, bytes, bytes.count) == bytes.count, fsync(self.descriptor) == 0 else {
+            throw Failed(
+                AdminFailure(
+                    .refused,
+                    "cannot write \(self.path): \(String(cString: strerror(errno))). They are issued and nobody has them: "
+                        + "'clusterctl credentials revoke \(name)', and issue them again"))
         }
+        self.isWritten = true
     }
 }

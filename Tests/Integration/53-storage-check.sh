@@ -9,20 +9,48 @@ if ((EUID != 0)); then
     skipped 'storage check: needs root for clusterd'
     exit 0
 fi
-daemon=
+daemons=()
 clean_up_check() {
-    [[ -z $daemon ]] || kill -KILL "$daemon" 2>/dev/null || true
+    ((${#daemons[@]} == 0)) || kill -KILL "${daemons[@]}" 2>/dev/null || true
     target_stop
 }
 trap clean_up_check EXIT
 
 target_start "$work" 512M
-mkdir -p "$work/clusterd"
-"$binaries/clusterd" --state-dir "$work/clusterd" --name checker --listen "127.0.0.1:$(free_port)" >"$work/clusterd.log" 2>&1 &
-daemon=$!
-ask() { "$binaries/clusterctl" "$@" --socket "$work/clusterd/admin.sock" 2>&1; }
-answers() { (ask status || true) | grep -q 'in no cluster'; }
-check 'clusterd is there' wait_for 10 answers
+# starts NAME COMMAND...: a clusterd of that name, which COMMAND becomes; `asks NAME WORDS...` is its clusterctl.
+starts() {
+    local name=$1
+    shift
+    "$@" --state-dir "$work/$name" --name "$name" --listen "127.0.0.1:$(free_port)" >"$work/$name.log" 2>&1 &
+    daemons+=("$!")
+    check "clusterd is there: $name" wait_for 10 waits_for_init "$name"
+}
+asks() {
+    local name=$1
+    shift
+    "$binaries/clusterctl" "$@" --socket "$work/$name/admin.sock" 2>&1
+}
+waits_for_init() { (asks "$1" status || true) | grep -q 'in no cluster'; }
+ask() { asks checker "$@"; }
+starts checker "$binaries/clusterd"
+
+# What init needs of the machine is looked for before anything is done to the LUN; and where it fails later, it leaves no key there, which
+# the next try would take for another cluster's.
+initialize=(init --cluster-name tcheck --address 127.0.0.1:7420 --virtual-ip 127.9.9.9/8 --interface lo --lun "$TARGET_URL" --format
+    --accept-unsafe)
+# shellcheck disable=SC2016  # the inner shell's own
+starts bare unshare --mount bash -c 'mount --bind /dev/null "$1" && exec "${@:2}"' bare "$(command -v mkfs.xfs)" "$binaries/clusterd"
+refuses 'an init on a machine without mkfs.xfs' 1 'mkfs.xfs is not installed: apt-get install xfsprogs, then try again' \
+    asks bare "${initialize[@]}" --node-name bare
+check_says 'which takes nothing on the LUN' 'holder=none keys=$' "$drill" inspect "$TARGET_URL" 1
+if [[ -e /dev/fuse ]]; then
+    mkdir "$work/no-programs"
+    starts lame "$binaries/clusterd" --binaries "$work/no-programs"
+    refuses 'an init whose lunbridge does not start' 5 'lunbridge.*No such file' asks lame "${initialize[@]}" --node-name lame
+    check_says 'which leaves no key behind' 'holder=none keys=$' "$drill" inspect "$TARGET_URL" 1
+else
+    skipped 'an init that fails behind the fence: needs /dev/fuse'
+fi
 
 dd if=/dev/urandom of="$TARGET_IMAGE" bs=1M count=512 conv=notrunc status=none
 before=$(sha256sum <"$TARGET_IMAGE")

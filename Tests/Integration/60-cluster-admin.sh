@@ -35,6 +35,7 @@ check_says 'an act is an event' 'administration on node-[ab]: uid 0 on witness: 
 check_says 'and so is one that was refused' "its administrator on node-[ab]: leave node-[ab]: not done: .*'clusterctl move' first" ctl node-b events
 check 'it is in the log of the node that was asked' grep -q 'audit: uid 0 on witness: security set session-lifetime 3600: done' "$folder/witness/log"
 check 'and in the leader'"'"'s' grep -q 'audit: uid 0 on witness: security set session-lifetime 3600: done' "$folder/$(active)/log"
+check 'what came of init is in the log of the node that was made' grep -q 'audit: uid 0: init of cluster tshare: done' "$folder/node-a/log"
 check_says 'events as JSON lines' '^\{"detail":.*"kind":"administration"' ctl node-a events --json --since 10m
 check 'none of them older than a second' bash -c "sleep 2; [[ -z \$(nsenter --target=\$(cat $folder/witness/init) --mount --net --pid -- \
     $binaries/clusterctl events --since 1s --socket $folder/witness/state/admin.sock) ]]"
@@ -74,10 +75,47 @@ waits_for_init() { (asks_unit status || true) | grep -q "in no cluster"; }
 check 'the unit starts clusterd' wait_for 10 waits_for_init
 check_says 'under the name of the host' 'clusterd runs as node fresh-node, not other' asks_unit join 127.0.0.1:9 \
     --token none --node-name other --address 127.0.0.1:7420
+check 'whose log says who asked, and what came of it' grep -qF \
+    'audit: uid 0: join at 127.0.0.1:9: not done: clusterd runs as node fresh-node, not other' "$work/unit.log"
 kill -KILL "$unit" 2>/dev/null || true
 wait "$unit" 2>/dev/null || true
 
 check_says 'both nodes reach the LUN' 'node-b .* reached ' ctl "$(active)" status
+
+# What clients make has the share's modes, though clusterd keeps its own files from everybody.
+first=$(active)
+mount=/proc/$(process "$first" clusterd)/root$folder/$first/state/mount
+check 'a client makes a file and a folder' on "$first" timeout 30 smbclient //10.77.0.10/test \
+    -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c "put $here/library.sh modes; mkdir modes.folder"
+check_says 'the file has the share'"'"'s mode' '^664$' stat -c %a "$mount/test/modes"
+check_says 'and so has the folder' '^775$' stat -c %a "$mount/test/modes.folder"
+check_says 'and the share'"'"'s own' '^775$' stat -c %a "$mount/test"
+
+# A share that is added is there for whoever connects next; one whose folder cannot be had is not added.
+files() {
+    on "$(active)" timeout 20 smbclient "//10.77.0.10/$1" -U "user1%user1-$(cat "$folder/target/password")" -s /dev/null -c "$2"
+}
+at_once() { ctl witness share add "$1" --path "$1" && files "$1" ls; }
+is_listed() { ctl node-a share list | grep -qw "$1"; }
+is_not_listed() { ! is_listed "$1"; }
+for number in 1 2 3 4 5; do
+    check "share $number is there when 'share add' has said so" at_once "at-once-$number"
+    check 'it goes' ctl witness share remove "at-once-$number"
+done
+check 'a plain file' files test 'put /etc/hostname in-the-way'
+refuses 'a share whose folder is a plain file' 1 'share wrong is not added: .*in-the-way' \
+    ctl witness share add wrong --path test/in-the-way
+refuses 'a share beneath a plain file' 1 'share wrong is not added: .*in-the-way' \
+    ctl "$(active)" share add wrong --path test/in-the-way/folder
+check 'it is not listed' is_not_listed wrong
+refuses 'a share that there is' 1 'share TEST' ctl witness share add TEST --path elsewhere
+# What was a folder when the share was added need not stay one.
+check 'a share within another' ctl witness share add within --path test/within
+check 'its folder goes' files test 'rmdir within'
+check 'and a file takes its place' files test 'put /etc/hostname within'
+check 'the node after this one' wait_for 15 ctl witness move
+check '... serves the other shares' wait_for 10 files test ls
+check 'the share without a folder goes' ctl witness share remove within
 
 # A move that the other node does not take up, because it hangs while the server here is asked to freeze (which hangs, too, so that
 # there is time for it): from the detach to the next fence the LUN is never without a reservation, in which a late write of an older
@@ -127,9 +165,19 @@ check 'SIGTERM at the active node' kill -TERM "$(process "$first" clusterd)"
 check '... hands over' wait_for 15 serves "$second"
 check_says '... in order' '"kind" : "move"' ctl witness status --json
 check '... and comes back as a follower' wait_for 15 follows "$first"
+# Somebody follows the events on the node that dies: not in its namespaces, which go with its clusterd. It comes back when it was missed.
+timeout 120 "$binaries/clusterctl" events --follow --since 1s --socket "$folder/$second/state/admin.sock" >"$work/through" 2>&1 &
+follower=$!
+boot=$(cut -d ' ' -f 1 "$folder/$second/boot")
+kill -STOP "$boot"
 check 'the death of clusterd' kill -KILL "$(process "$second" clusterd)"
 check '... is noticed' wait_for 15 serves "$first"
+check '... also by who follows the events there' wait_for 10 grep -qE 'cannot reach clusterd|hung up' "$work/through"
+kill -CONT "$boot"
 check '... and it follows again' wait_for 15 follows "$second"
+check '... and shows what happened meanwhile, to who follows the events' wait_for 10 grep -q "takeover on $first" "$work/through"
+kill "$follower" 2>/dev/null || true
+wait "$follower" 2>/dev/null || true
 check 'a clusterd that hangs' kill -STOP "$(process "$first" clusterd)"
 check '... is noticed' wait_for 15 serves "$second"
 has_address() { [[ $(on "$1" ip -o address show dev eth0) == *' 10.77.0.10/'* ]]; }

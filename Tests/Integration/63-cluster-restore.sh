@@ -38,6 +38,8 @@ rm -rf "$folder/node-a/state"
 printf 'x' | dd of="$work/local" bs=1 seek=200 conv=notrunc status=none
 refuses 'a damaged backup' 1 'damaged .the checksum is wrong' ctl node-a restore "$work/local" "${restore[@]}"
 refuses 'another node name' 1 'use the same name' ctl node-a restore "$work/backup" --node-name node-x --address 10.77.0.11:7420
+refuses 'an interface that the machine has not' 1 "no network interface eth7.*'ip link'.*--interface" \
+    ctl node-a restore "$work/backup" "${restore[@]}" --interface eth7
 refuses 'a LUN with the keys of the old nodes' 5 'all its nodes are off, repeat with --force' \
     ctl node-a restore "$work/backup" "${restore[@]}"
 check_says 'a restore' 'is brought back as of entry [0-9]+, with this machine as its only node. Dropped: ' \
@@ -94,4 +96,37 @@ check 'and the share moves' wait_for 20 ctl witness move node-b
 check 'to it' wait_for 20 serves node-b
 check 'with the file' share witness "get book $work/moved"
 check_same 'and all that is in it' "$work/book" "$work/moved"
+
+# Two nodes alone, and one of them loses its state: the other one says what to do, and that is done to the letter.
+check 'the witness leaves' ctl witness leave
+kill -KILL "$(process node-b clusterd)"
+rm -f "$folder"/node-b/state/state.db "$folder"/node-b/state/state.db-wal "$folder"/node-b/state/state.db-shm
+says_what_to_do() { (ctl node-b status 2>&1 || true) | grep -q 'does not heal by itself'; }
+check 'the node that lost its state says what to do' wait_for 30 says_what_to_do
+said=$(ctl node-b status 2>&1 || true)
+# step WORD [FROM TO]: the arguments of that clusterctl in what was said, into `words`.
+step() {
+    local text
+    text=$(grep -oE "'clusterctl $1[^']*'" <<<"$said" | tr -d "'")
+    if (($# > 1)); then text=${text/"$2"/"$3"}; fi
+    read -ra words <<<"${text#clusterctl }"
+}
+step backup FILE "$work/alone"
+check_says 'the other one is backed up' 'NOT CONFIRMED' ctl node-a "${words[@]}"
+for node in node-a node-b; do
+    "$lab" kill "$node" >/dev/null 2>&1
+    mv "$folder/$node/state" "$folder/$node/state.old"
+    "$lab" revive "$node" >/dev/null 2>&1
+done
+step restore FILE "$work/alone"
+check_says 'and restored' 'with this machine as its only node' ctl node-a "${words[@]}"
+check 'it serves' wait_for 20 active_is node-a
+step token
+token=$(ctl node-a "${words[@]}" | tail -n 1)
+step join TOKEN "$token"
+check 'the one that lost its state joins' ctl node-b "${words[@]}"
+check 'and the share moves to it' wait_for 20 ctl node-a move node-b
+check 'which serves' wait_for 20 active_is node-b
+check 'with the file, once more' share node-b "get book $work/again"
+check_same 'as it ever was' "$work/book" "$work/again"
 

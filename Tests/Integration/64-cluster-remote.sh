@@ -18,10 +18,15 @@ node_a=10.77.0.11 node_b=10.77.0.12 witness=10.77.0.13
 
 check_says 'credentials are issued' 'anna is good for 30 days' ctl node-b credentials issue anna --days 30 --output "$work/anna"
 check_says 'their file is its owner'"'"'s alone' '^600$' stat -c %a "$work/anna"
-refuses 'it is never overwritten' 64 'is there already' ctl node-b credentials issue berta --output "$work/anna"
+refuses 'it is never overwritten' 1 'is there already: move it, or give --output' ctl node-b credentials issue berta --output "$work/anna"
+refuses 'where no file can be made' 1 "cannot make $work/nowhere/dora: No such file or directory" \
+    ctl node-b credentials issue dora --output "$work/nowhere/dora"
+check_says 'none are issued: the name can still be given' 'dora is good for 1 days' \
+    ctl node-b credentials issue dora --days 1 --output "$work/dora"
 refuses 'one name, once' 1 'exists already' ctl node-a credentials issue anna --output "$work/other"
 refuses 'a name that is none' 1 'a to z, 0 to 9 and hyphens' ctl node-a credentials issue 'Anna B' --output "$work/other"
 refuses 'for ever' 1 '1 to 3650 days' ctl node-a credentials issue carla --days 4000 --output "$work/other"
+check 'whom the cluster refuses has no file' test ! -e "$work/other"
 check_says 'they are listed' '^anna  until 20' ctl witness credentials list
 
 # A node knows of what the leader has committed with the next message of it.

@@ -39,6 +39,18 @@ check_says() {
     if grep -qE -- "$pattern" <<<"$output"; then passed "$name"; else failed "$name" "no '$pattern' from: $*" "$output"; fi
 }
 
+# refuses NAME STATUS PATTERN COMMAND...: ends with that status and says so.
+refuses() {
+    local name=$1 status=$2 pattern=$3 output got=0
+    shift 3
+    output=$("$@" 2>&1) || got=$?
+    if ((got == status)) && grep -qE -- "$pattern" <<<"$output"; then
+        passed "$name"
+    else
+        failed "$name" "exit $got instead of $status, or no '$pattern' from: $*" "$output"
+    fi
+}
+
 # check_same NAME FILE FILE: passes when both have the same SHA-256.
 check_same() {
     local one two

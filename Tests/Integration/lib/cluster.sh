@@ -67,18 +67,6 @@ ctl() {
     on "$node" "$binaries/clusterctl" "$@" --socket "$folder/$node/state/admin.sock"
 }
 
-# refuses NAME STATUS PATTERN COMMAND...: ends with that status and says so.
-refuses() {
-    local name=$1 status=$2 pattern=$3 output got=0
-    shift 3
-    output=$("$@" 2>&1) || got=$?
-    if ((got == status)) && grep -qE -- "$pattern" <<<"$output"; then
-        passed "$name"
-    else
-        failed "$name" "exit $got instead of $status, or no '$pattern' from: $*" "$output"
-    fi
-}
-
 active() { ctl witness status --json 2>/dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin).get("active") or "")'; }
 serves() { [[ $(active) == "$1" ]]; }
 

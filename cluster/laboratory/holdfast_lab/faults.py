@@ -39,15 +39,15 @@ class Faults:
         holds = done.returncode == status and re.search(pattern, message, re.IGNORECASE) is not None
         self.expect(what, holds, f"exit {done.returncode}: {message}")
 
-    def initialize(self, url, *flags):
+    def initialize(self, url, *flags, interface="eth0"):
         node = self.laboratory.nodes["node-a"]
         return ["init", "--cluster-name", "tshare", "--node-name", node.name, "--address", f"{node.address}:{PEER_PORT}",
-                "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", "eth0", "--lun", url, *flags]
+                "--virtual-ip", f"{VIRTUAL_IP}/{PREFIX_LENGTH}", "--interface", interface, "--lun", url, *flags]
 
-    def join(self, node, token, name=None):
+    def join(self, node, token, name=None, interface="eth0"):
         first = self.laboratory.nodes["node-a"]
         words = ["join", f"{first.address}:{PEER_PORT}", "--token", token, "--node-name", name or node.name,
-                 "--address", f"{node.address}:{PEER_PORT}", "--interface", "eth0"]
+                 "--address", f"{node.address}:{PEER_PORT}", "--interface", interface]
         return words + (["--role", "witness"] if node.role == "witness" else [])
 
     # Before there is a cluster
@@ -57,6 +57,8 @@ class Faults:
         url = target.url_with_password
         self.refused("status of a node without a cluster", node, ["status"], WRONG_STATE, r"init|join")
         self.refused("a LUN address that is none", node, self.initialize("nonsense"), REFUSED, r"iscsi://")
+        self.refused("an interface that this machine has not", node, self.initialize(url, "--format", interface="eth7"), REFUSED,
+                     r"no network interface eth7.*'ip link'.*--interface")
         self.refused("a wrong CHAP password", node, self.initialize(url.replace(target.password, "wrong-password"), "--format"),
                      STORAGE, r"refused|password|CHAP")
         self.refused("an unreachable target", node, self.initialize(url.replace(":3260", ":3261"), "--format"),
@@ -74,7 +76,11 @@ class Faults:
         self.refused("an empty LUN without --format", node, self.initialize(url), STORAGE, r"--format")
         self.refused("a target that forgets its reservations", node, self.initialize(url, "--format"), STORAGE,
                      r"not safe.*restart of the target.*--accept-unsafe")
-        node.control(*self.initialize(url, "--format", "--accept-unsafe"), timeout=90)
+        # The cluster is there, and what is said must not sound as if it were not.
+        self.refused("a quorum disk that is not there", node,
+                     self.initialize(url, "--format", "--accept-unsafe", "--quorum-lun", url.removesuffix(f"/{LUN}") + "/9"),
+                     STORAGE, r"tshare is made and works, without its quorum disk: .*quorum replace URL'; do not repeat init",
+                     timeout=120)
         self.refused("a second init", node, self.initialize(url, "--format"), WRONG_STATE, r"already|in a cluster|member")
 
     def first_mebibyte(self):
@@ -97,12 +103,15 @@ class Faults:
         self.refused("a token whose time is over", second, self.join(second, old), REFUSED, r"expired|time|token")
         self.refused("a name that clusterd was not started with", second, self.join(second, token, name=first.name),
                      REFUSED, r"use the same name")
+        self.refused("to join with an interface that the machine has not", second, self.join(second, token, interface="eth7"),
+                     REFUSED, r"no network interface eth7.*'ip link'.*--interface")
         second.control(*self.join(second, token), timeout=60)
         self.expect("node-b joins, its clock a day ahead", True, "with the token that the refusals did not use up")
         self.same_name(witness, first)
         self.refused("a token that was used", witness, self.join(witness, token), REFUSED, r"token|used")
         token = first.control("token").stdout.split()[-1]
-        witness.control(*self.join(witness, token), timeout=60)
+        # It has no address to raise: nobody asks for its interface.
+        witness.control(*self.join(witness, token, interface="eth7"), timeout=60)
 
     def same_name(self, node, first):
         """A machine that was set up as a copy of another: its clusterd believes that it is node-a."""

@@ -10,7 +10,7 @@ from .record import LabError, end_process, run, start_time
 
 HERE = Path(__file__).resolve().parent.parent
 PEER_PORT = 7420
-STOP_LIMIT = 25  # seconds for an orderly end; clusterd gives itself 20
+STOP_LIMIT = 25  # seconds for an orderly end; clusterd gives itself 20, and what is not on the LUN yet as long as it takes
 
 
 class Node:
@@ -80,7 +80,8 @@ class Node:
         return moment
 
     def shut_down(self):
-        """In order, as `systemctl stop clusterd`: SIGTERM, and it may take its time. The machine stays on."""
+        """In order, as `systemctl stop clusterd` with the unit's KillMode=mixed: SIGTERM for clusterd alone, which may take its time.
+        The machine stays on."""
         boot, clusterd = self.boot_process(), self.process("clusterd")
         if clusterd is None:
             raise LabError(f"{self.name} runs no clusterd")
