@@ -75,8 +75,9 @@ package struct SnapshotTransfer: Sendable {
 
     /// It makes no progress any more: a state that is made anew may.
     package func isOverdue(at now: Tick) -> Bool {
+        // What waits in the queue is not sent yet, however slow the link is.
         let patience =
-            self.isSent
+            self.isSent && self.queuedByteCount == 0
             ? Limits.answerTicks + Limits.answerTicksPerMebibyte * Tick(self.state.count >> 20) : Limits.stallTicks
         return now - min(now, self.movedAt) > patience
     }

@@ -89,9 +89,8 @@ package enum DropReason: Equatable, Sendable {
     case learnerNotCaughtUp
     /// The voters that would stay and were heard of lately are no majority of those that would stay.
     case majorityNotHeard
-    /// Another leader's entry took its place: it never happened.
-    case overwritten
-    /// It may have happened or not: a snapshot covers its place, or this node stopped.
+    /// It may have happened or not. A snapshot covers its place, or this node stopped, or another leader's entry took its place
+    /// here: that one need not be committed, and who still has this one may lead next (Raft's dissertation §3.6.2).
     case unknown
     /// `RaftLimits.maximumPendingReads` is reached.
     case tooManyReads

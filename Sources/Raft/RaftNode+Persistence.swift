@@ -52,7 +52,7 @@ extension RaftNode {
             }
         }
         for lost in self.proposals.keys.filter({ $0 >= index }).sorted() {
-            if let proposal = self.proposals.removeValue(forKey: lost) { self.drop(proposal.token, .overwritten) }
+            if let proposal = self.proposals.removeValue(forKey: lost) { self.drop(proposal.token, .unknown) }
         }
     }
 

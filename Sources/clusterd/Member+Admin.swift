@@ -292,7 +292,7 @@ extension Member {
 
     static func failure(_ reason: DropReason) -> AdminFailure {
         switch reason {
-        case .unknown, .overwritten:
+        case .unknown:
             AdminFailure(.unavailable, "the leadership changed in the middle: look whether it was done, then try again")
         case .majorityNotHeard:
             AdminFailure(

@@ -25,6 +25,16 @@ import Testing
         #expect(outcome.acknowledgedCount > 0)
     }
 
+    /// Seeds that found something once, each with a test of its own, too. 48999: a proposal was reported as overwritten, where the
+    /// overwriting entry was lost again (ReplicationTests).
+    @Test(arguments: [UInt64(48_999)])
+    func whatWasFoundStaysAway(seed: UInt64) {
+        var options = Simulation.Options(seed: seed)
+        options.seconds = 60
+        var simulation = Simulation(options)
+        #expect(simulation.run().violation == nil)
+    }
+
     @Test(arguments: [UInt64(7), 8, 9])
     func aSeedReplaysToTheLastBit(seed: UInt64) {
         var options = Simulation.Options(seed: seed)

@@ -135,7 +135,7 @@ import Testing
         cluster.isolated = []
         cluster.pass(500)
         #expect(cluster[1].configuration.voters == [1, 2, 3])
-        #expect(cluster.proposals[1] == .dropped(.overwritten))
+        #expect(cluster.proposals[1] == .dropped(.unknown))
     }
 
     /// etcd `confchange_v1_remove_leader`: it leads until its removal is committed by the others, then steps down.

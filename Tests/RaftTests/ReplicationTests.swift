@@ -281,7 +281,9 @@ import Testing
 
     // MARK: Outcomes of proposals
 
-    @Test func anOverwrittenProposalIsReportedAsDropped() {
+    /// Here it is gone. But the entry that took its place need not be committed, and is lost with a power loss before it is
+    /// synced; then this one may be committed yet (seed 48999).
+    @Test func ofAnOverwrittenProposalNothingIsClaimed() {
         var cluster = Lockstep(voters: [1, 2, 3])
         cluster.elect(1)
         cluster.pass(100)
@@ -291,7 +293,7 @@ import Testing
         #expect(cluster.proposals[3] == nil, "it may yet come to pass")
         cluster.isolated = []
         cluster.pass(500)
-        #expect(cluster.proposals[3] == .dropped(.overwritten))
+        #expect(cluster.proposals[3] == .dropped(.unknown))
     }
 
     @Test func aFollowerNamesTheLeader() {
