@@ -187,6 +187,8 @@ package enum FileStoreLimits {
     package static let streamSweepSeconds: Int64 = 600
     /// A folder that a crash kept from its name is swept once it is so old.
     package static let folderSweepSeconds: Int64 = 600
+    /// A link that a crash kept from its name is swept once its file has not changed for so long.
+    package static let linkSweepSeconds: Int64 = 600
     /// Streams of one file of which it is known which request made them. At it the oldest is forgotten: its request,
     /// should it come again, collides.
     package static let markedStreams = 8

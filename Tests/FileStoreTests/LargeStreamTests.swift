@@ -183,6 +183,25 @@ struct LargeStreamTests {
         }
     }
 
+    /// Between what the stream says of its file and what the file says of it: whoever renames it may do so through
+    /// another share, whose lock is its own.
+    @Test func aStreamThatIsRenamedMeanwhileIsNotSwept() throws {
+        try self.withVolume { volume, image in
+            let stream = try self.open(volume, "f:old")
+            try self.write(stream, self.bytes(self.size))
+            let id = try #require(self.kept(image).first)
+            let place = Descriptor(
+                number: Glibc.open("\(image.directory)/mount/.holdfast/streams", O_RDONLY | O_DIRECTORY))
+            let swept = try volume.sweepLargeStream(
+                Array(id.utf8), in: place.number, olderThan: 0
+            ) { () throws(FileError) in
+                try volume.renameStream([stream], to: Array("new".utf8), replaceExisting: false)
+            }
+            #expect(!swept)
+            #expect(try self.contents(self.open(volume, "f:new", .open)) == self.bytes(self.size))
+        }
+    }
+
     @Test func aSnapshotHasItsOwn() throws {
         try self.withVolume { volume, image in
             let stream = try self.open(volume, "f:big")

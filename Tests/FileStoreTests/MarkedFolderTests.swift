@@ -103,6 +103,27 @@ struct MarkedFolderTests {
     }
 
     /// A crash comes before the folder has its name.
+    /// What the file system's root hands down, to the place in which folders are made too, is nothing to a folder whose own parent
+    /// was there before.
+    @Test func thePlaceOfTheMakingHandsNothingDown() throws {
+        try self.withVolume { volume, path in
+            #expect(mkdir("\(path)/old", 0o755) == 0)
+            #expect(chown(path, 0, 4321) == 0 && chmod(path, 0o2775) == 0)
+            let defaultACL = Array("system.posix_acl_default".utf8)
+            let root = Descriptor(number: Glibc.open(path, O_RDONLY | O_DIRECTORY))
+            // user::rwx, group::r-x, other::---
+            let list: [UInt8] =
+                [2, 0, 0, 0] + [1, 0, 7, 0, 255, 255, 255, 255] + [4, 0, 5, 0, 255, 255, 255, 255]
+                + [32, 0, 0, 0, 255, 255, 255, 255]
+            try XAttr.set(root.number, defaultACL, list)
+            _ = try volume.open(self.request("old\\new"))
+            let made = Descriptor(number: Glibc.open("\(path)/old/new", O_RDONLY | O_DIRECTORY))
+            let status = try FileStatus(number: made.number).raw
+            #expect(status.mode & S_ISGID == 0 && status.gid == 0)
+            #expect(try XAttr.get(made.number, defaultACL) == nil)
+        }
+    }
+
     @Test func whatACrashLeavesIsSwept() throws {
         try self.withVolume { volume, path in
             #expect(try volume.sweepMarkedFolders(olderThan: 0) == 0, "where there is no place for them")

@@ -135,6 +135,136 @@ import Testing
         #expect(try watcher.drain().isEmpty)
     }
 
+    private static let names: CompletionFilter = [.fileName, .directoryName]
+
+    /// What the kernel has said of a folder's inside before anybody heard of the folder's new name.
+    @Test func changesInAFolderThatWasJustRenamedAreTold() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        for name in ["a", "a/sub", "d"] { scratch.makeDirectory(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: Self.names, recursive: true)
+        #expect(rename("\(scratch.path)/a", "\(scratch.path)/b") == 0)
+        scratch.write("b/f")
+        scratch.write("b/sub/g")
+        #expect(
+            self.texts(try watcher.drain()) == [
+                "renamedOldName a", "renamedNewName b", "added b\\f", "added b\\sub\\g",
+            ])
+        #expect(rename("\(scratch.path)/b", "\(scratch.path)/d/c") == 0)
+        scratch.write("d/c/sub/h")
+        #expect(self.texts(try watcher.drain()) == ["removed b", "added d\\c", "added d\\c\\sub\\h"])
+        #expect(try self.inotifyWatches(watcher) == 4)
+    }
+
+    @Test func renamesWithinARenamedFolderAreFollowed() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        for name in ["a", "a/x", "ab"] { scratch.makeDirectory(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: Self.names, recursive: true)
+        #expect(rename("\(scratch.path)/a", "\(scratch.path)/b") == 0)
+        #expect(rename("\(scratch.path)/b/x", "\(scratch.path)/b/y") == 0)
+        #expect(rename("\(scratch.path)/b", "\(scratch.path)/c") == 0)
+        scratch.write("c/y/f")
+        scratch.write("ab/g")
+        #expect(
+            self.texts(try watcher.drain()) == [
+                "renamedOldName a", "renamedNewName b", "renamedOldName b\\x", "renamedNewName b\\y",
+                "renamedOldName b", "renamedNewName c", "added c\\y\\f", "added ab\\g",
+            ])
+    }
+
+    /// It cannot be found under the name that its folder had.
+    @Test func aFolderThatWasMadeInARenamedOneIsLookedThrough() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        for name in ["a", "a/old"] { scratch.makeDirectory(name) }
+        scratch.write("a/old/before")
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: Self.names, recursive: true)
+        scratch.makeDirectory("a/new")
+        scratch.write("a/new/f")
+        #expect(rename("\(scratch.path)/a", "\(scratch.path)/b") == 0)
+        #expect(
+            self.texts(try watcher.drain()) == [
+                "added a\\new", "renamedOldName a", "renamedNewName b", "added b\\new\\f",
+            ])
+        scratch.write("b/new/g")
+        #expect(self.texts(try watcher.drain()) == ["added b\\new\\g"])
+    }
+
+    /// One watch's tree holds both names, the other's only the old one.
+    @Test func whatLeavesOneTreeStaysInTheOther() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher()
+        for name in ["from", "from/a", "to"] { scratch.makeDirectory(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        let inner = try scratch.open("from", access: [.readData]).file
+        let outerID = try watcher.watch(root, filter: Self.names, recursive: true)
+        let innerID = try watcher.watch(inner, filter: Self.names, recursive: true)
+        #expect(rename("\(scratch.path)/from/a", "\(scratch.path)/to/b") == 0)
+        scratch.write("to/b/f")
+        let events = try watcher.drain()
+        #expect(
+            self.texts(events.filter { $0.watch == outerID }) == [
+                "removed from\\a", "added to\\b", "added to\\b\\f",
+            ])
+        #expect(self.texts(events.filter { $0.watch == innerID }) == ["removed a"])
+        watcher.unwatch(outerID)
+        #expect(try self.inotifyWatches(watcher) == 1)
+    }
+
+    /// The kernel says the two halves of a rename one after the other, and somebody may read in between.
+    @Test func aRenameThatIsReadInHalvesTellsItsWatchToLookForItself() throws {
+        let scratch = try Scratch()
+        let watcher = try DirectoryWatcher(drainLimit: 1)
+        scratch.makeDirectory("a")
+        for name in ["f", "g"] { scratch.write(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: Self.names, recursive: true)
+        // One read takes 64 KiB, which are 2048 records with a short name each; the same twice in a row is said once.
+        for index in 0..<2047 { #expect(chmod("\(scratch.path)/\(index % 2 == 0 ? "f" : "g")", 0o644) == 0) }
+        #expect(rename("\(scratch.path)/a", "\(scratch.path)/b") == 0)
+        scratch.write("b/f")
+        #expect(self.texts(try watcher.drain()) == ["removed a"])
+        #expect(self.texts(try watcher.drain()).contains("overflowed"))
+        while !(try watcher.drain()).isEmpty {}
+        scratch.write("b/g")
+        #expect(self.texts(try watcher.drain()) == ["added b\\g"])
+    }
+
+    /// fs.inotify.max_queued_events: what came into a tree meanwhile nobody was told of, and what left it neither.
+    @Test func afterAnOverflowTreesAreLookedThroughAgain() throws {
+        let (scratch, outside) = (try Scratch(), try Scratch())
+        let watcher = try DirectoryWatcher()
+        for name in ["known", "renamed", "left"] { scratch.makeDirectory(name) }
+        for name in ["f", "g"] { scratch.write(name) }
+        let root = try scratch.open("", access: [.readData]).file
+        _ = try watcher.watch(root, filter: Self.names, recursive: true)
+        let file = try #require(fopen("/proc/sys/fs/inotify/max_queued_events", "r"))
+        var line = [CChar](repeating: 0, count: 32)
+        _ = fgets(&line, 32, file)
+        fclose(file)
+        let limit = try #require(Int(String(decoding: line.prefix { $0 > 32 }.map { UInt8($0) }, as: UTF8.self)))
+        // The same twice in a row is said once.
+        for index in 0...limit { chmod("\(scratch.path)/\(index % 2 == 0 ? "f" : "g")", 0o644) }
+        scratch.makeDirectory("new")
+        scratch.makeDirectory("new/deep")
+        #expect(rename("\(scratch.path)/renamed", "\(scratch.path)/other") == 0)
+        #expect(rename("\(scratch.path)/left", "\(outside.path)/left") == 0)
+        var events: [WatchEvent] = []
+        var poll = pollfd(fd: watcher.descriptor, events: Int16(POLLIN), revents: 0)
+        while Glibc.poll(&poll, 1, 0) == 1 { events += try watcher.drain() }
+        #expect(self.texts(events) == ["overflowed"])
+        while watcher.walk() {}
+        #expect(self.texts(try watcher.drain()) == ["overflowed"])
+        #expect(try self.inotifyWatches(watcher) == 5)
+        outside.write("left/f")
+        for name in ["known", "new/deep", "other"] { scratch.write("\(name)/f") }
+        #expect(self.texts(try watcher.drain()) == ["added known\\f", "added new\\deep\\f", "added other\\f"])
+    }
+
     /// What this process makes elsewhere and names here (MarkedFolders.swift) was empty: what is in it by now came later.
     @Test func aFolderThatGetsItsNameHereIsLookedThrough() throws {
         let (scratch, outside) = (try Scratch(), try Scratch())

@@ -52,6 +52,32 @@ import Testing
         #expect(server.journal.last == .removeOpen(persistentID: file.persistent))
     }
 
+    // MARK: Files that are to go
+
+    /// [MS-FSA] 2.1.5.15.6.
+    @Test func aFileThatIsToBeDeletedGetsNoFurtherName() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server)
+        let keeping = try client.open("a", access: [.readData, .delete])
+        let stream = try client.open("a:s")
+        let marking = try client.open("a", access: [.readData, .delete])
+        _ = try client.close(try client.open("b"))
+        var replacing = WireWriter(capacity: 64)
+        RenameInformation(replaceIfExists: true).encode(into: &replacing, name: "b")
+        let target = server.files.contents.withLock { $0.nodes["b"]?.number }
+        try #require(try client.setFile(marking, .disposition, [1]).status == .success)
+        for file in [keeping, marking] {
+            #expect(try client.setFile(file, .link, self.name("c")).status == .accessDenied)
+            #expect(try client.setFile(file, .link, replacing.bytes).status == .accessDenied)
+        }
+        #expect(try client.setFile(stream, .link, self.name("c")).status == .invalidParameter)
+        #expect(server.files.names == ["a", "b"])
+        #expect(server.files.contents.withLock { $0.nodes["b"]?.number } == target)
+        #expect(try client.setFile(marking, .disposition, [0]).status == .success)
+        #expect(try client.setFile(keeping, .link, self.name("c")).status == .success)
+        #expect(server.files.names == ["a", "b", "c"])
+    }
+
     // MARK: Directories that are to go
 
     /// The directory "d" of which one open has said that it is to be deleted, and another one keeps it.

@@ -8,11 +8,14 @@ import Synchronization
 /// The kernel watches single directories: a recursive watch holds one for each directory below, and follows as they come and
 /// go. A file that this process makes is told of once: what it gives it in the making is no change. What was made in a
 /// new directory before the kernel watched it is reported from a listing, so that a change may be told twice, but not
-/// missed. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a recursive watch is told once that it
-/// has overflowed, and hears nothing from deeper down.
+/// missed. What lies below a directory that gets another name in the tree keeps its numbers at the kernel: what waits
+/// under them is told under the new name. At `FileStoreLimits.watchedDirectories`, or the kernel's own limit, a
+/// recursive watch is told once that it has overflowed, and hears nothing from deeper down.
 ///
 /// A tree of more than a few directories is not looked through at once: ``walk()`` does it, on a thread that may wait for disks.
 /// What happens in it before its turn comes nobody sees; that is why the watch is told, when it is through, that it has overflowed.
+/// So it is with every tree when the kernel's queue has overflowed (fs.inotify.max_queued_events): nobody knows what is
+/// new in it.
 package final class DirectoryWatcher: Sendable {
     /// What the kernel is asked for, whatever a watch's filter: one directory can have several.
     private static let mask = UInt32(
@@ -28,11 +31,17 @@ package final class DirectoryWatcher: Sendable {
     private let state = Mutex(State())
 
     private let watchLimit: Int
+    private let drainLimit: Int
 
-    /// - Parameter watchLimit: directories that the kernel watches; at it `watch` fails with
-    ///   STATUS_INSUFFICIENT_RESOURCES, as it does at the kernel's own limit.
-    package init(watchLimit: Int = FileStoreLimits.watchedDirectories) throws(FileError) {
+    /// - Parameters:
+    ///   - watchLimit: directories that the kernel watches; at it `watch` fails with
+    ///     STATUS_INSUFFICIENT_RESOURCES, as it does at the kernel's own limit.
+    ///   - drainLimit: events after which nothing more is read from the kernel in one go.
+    package init(
+        watchLimit: Int = FileStoreLimits.watchedDirectories, drainLimit: Int = FileStoreLimits.eventsPerDrain
+    ) throws(FileError) {
         self.watchLimit = watchLimit
+        self.drainLimit = drainLimit
         self.inotify = try Descriptor(result: clinux_inotify_init(), "inotify_init")
         self.wakeup = try Descriptor(result: Self.orError(clinux_eventfd()), "eventfd")
         self.either = try Descriptor(result: Self.orError(epoll_create1(Int32(EPOLL_CLOEXEC))), "epoll_create1")
@@ -76,6 +85,11 @@ package final class DirectoryWatcher: Sendable {
         var nextID: UInt32 = 1
         /// What is left of trees that are looked through, the oldest first.
         var walks: [Walk] = []
+        /// How often the kernel's queue has overflowed.
+        var lossCount: UInt64 = 0
+        /// Whose trees a directory left, by the rename's cookie, where the other half was not read with it: it may be
+        /// in what is read next.
+        var departed: [UInt32: Set<WatchID>] = [:]
         var events: [WatchEvent] = []
 
         mutating func forget(directory number: Int32) {
@@ -92,6 +106,14 @@ package final class DirectoryWatcher: Sendable {
         var watch: WatchID
         var waiting: [[UInt8]]
         var isReporting: Bool
+    }
+
+    /// What of that which lies in a tree is told as added.
+    private enum Reporting {
+        case nothing
+        /// What lies in directories that the watch has no interest in yet.
+        case unwatched
+        case everything
     }
 
     private struct Child {
@@ -117,6 +139,11 @@ package final class DirectoryWatcher: Sendable {
             self.hidesOwnDirectory = try file.hidesOwnDirectory()
             self.file = file
         }
+
+        /// Whether this name in the directory at `prefix` is the server's own directory.
+        func hides(_ name: some Collection<UInt8>, in prefix: [UInt8]) -> Bool {
+            prefix.isEmpty && self.hidesOwnDirectory && OwnDirectory.isName(name)
+        }
     }
 
     /// Events from now on. The directory is what the handle is open to, wherever it moves.
@@ -136,7 +163,7 @@ package final class DirectoryWatcher: Sendable {
                 state.watches[id] = nil
                 throw error
             }
-            if recursive { self.addTree(prefix: [], id, &state, reporting: false) }
+            if recursive { self.addTree(prefix: [], id, &state, reporting: .nothing) }
             return id
         }
     }
@@ -164,8 +191,8 @@ package final class DirectoryWatcher: Sendable {
     }
 
     private func readAll(_ state: inout State) throws(FileError) {
-        var notices: [Notice] = []
-        while notices.count < FileStoreLimits.eventsPerDrain {
+        var notices: [InotifyNotice] = []
+        while notices.count < self.drainLimit {
             guard try self.read(into: &notices) else { break }
         }
         self.handle(notices, &state)
@@ -201,43 +228,24 @@ package final class DirectoryWatcher: Sendable {
 
     // MARK: The kernel's side
 
-    private struct Notice {
-        var directory: Int32
-        var mask: UInt32
-        var cookie: UInt32
-        var name: [UInt8]
-
-        var isDirectory: Bool { self.mask & UInt32(IN_ISDIR) != 0 }
-        func says(_ bit: Int32) -> Bool { self.mask & UInt32(bit) != 0 }
-        func says(_ bit: UInt32) -> Bool { self.mask & bit != 0 }
-    }
-
     /// False where there is nothing more for now.
-    private func read(into notices: inout [Notice]) throws(FileError) -> Bool {
+    private func read(into notices: inout [InotifyNotice]) throws(FileError) -> Bool {
         var result = 0
         withUnsafeTemporaryAllocation(byteCount: Self.bufferBytes, alignment: 8) { buffer in
             result = clinux_read(self.inotify.number, buffer.baseAddress, buffer.count)
             guard result > 0 else { return }
-            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<result])
-            var at = 0
-            // struct inotify_event: wd, mask, cookie, len (4 each), name.
-            while bytes.count - at >= 16 {
-                let length = Int(bytes.loadUnaligned(fromByteOffset: at + 12, as: UInt32.self))
-                precondition(length <= bytes.count - at - 16, "the kernel's own record")
-                notices.append(
-                    Notice(
-                        directory: bytes.loadUnaligned(fromByteOffset: at, as: Int32.self),
-                        mask: bytes.loadUnaligned(fromByteOffset: at + 4, as: UInt32.self),
-                        cookie: bytes.loadUnaligned(fromByteOffset: at + 8, as: UInt32.self),
-                        name: Array(bytes[(at + 16)..<(at + 16 + length)].prefix { $0 != 0 })))
-                at += 16 + length
-            }
+            InotifyNotice.append(
+                UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<result]), to: &notices)
         }
         if failed(result, EAGAIN) || failed(result, EINTR) { return false }
         return try check(result, "read inotify") > 0
     }
 
-    private func add(_ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State) throws(FileError) {
+    /// Whether the watch had no interest in it yet. Whatever its prefix was, now it is this one.
+    @discardableResult
+    private func add(
+        _ directory: Int32, prefix: [UInt8], _ id: WatchID, _ state: inout State
+    ) throws(FileError) -> Bool {
         let result = clinux_inotify_add_descriptor(self.inotify.number, directory, Self.mask)
         // fs.inotify.max_user_watches.
         if failed(result, ENOSPC) { throw FileError(.insufficientResources, "too many inotify watches") }
@@ -252,15 +260,15 @@ package final class DirectoryWatcher: Sendable {
             state.inodes[number] = inode
             state.watchedInodes[inode, default: 0] += 1
         }
-        state.interests[number, default: [:]][id] = prefix
         state.watches[id]?.directories.insert(number)
+        return state.interests[number, default: [:]].updateValue(prefix, forKey: id) == nil
     }
 
-    /// The directory at `prefix` and all below it, what is left of a large tree by ``walk()``; with `reporting`, everything found
-    /// is told as added. One after another and from the root: a client decides how deep they lie, and neither the stack nor open
-    /// directories may count its levels.
+    /// The directory at `prefix` and all below it, what is left of a large tree by ``walk()``. One after another and
+    /// from the root: a client decides how deep they lie, and neither the stack nor open directories may count its
+    /// levels.
     private func addTree(
-        prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Bool
+        prefix: [UInt8], _ id: WatchID, _ state: inout State, reporting: Reporting
     ) {
         var waiting = [prefix]
         var (directories, bytes) = (0, UInt64(0))
@@ -274,11 +282,14 @@ package final class DirectoryWatcher: Sendable {
                     bytes <= FileStoreLimits.watchedBytesAtOnce
                 else {
                     waiting.append(prefix)
-                    return state.walks.append(Walk(watch: id, waiting: waiting, isReporting: reporting))
+                    return state.walks.append(
+                        Walk(watch: id, waiting: waiting, isReporting: reporting == .everything))
                 }
-                try self.add(opened.number, prefix: prefix, id, &state)
+                let isNew = try self.add(opened.number, prefix: prefix, id, &state)
                 let children = try Self.children(of: opened, prefix, watch.root)
-                waiting += self.take(children, of: prefix, id, &state, reporting: reporting)
+                waiting += self.take(
+                    children, of: prefix, id, &state,
+                    reporting: reporting == .everything || reporting == .unwatched && isNew)
             }
         } catch {
             self.overflow(id, &state)
@@ -299,9 +310,8 @@ package final class DirectoryWatcher: Sendable {
     ) throws(FileError) -> [Child] {
         var reader = try DirectoryReader(directory.number)
         var children: [Child] = []
-        let hides = prefix.isEmpty && root.hidesOwnDirectory
         while try reader.next({ name, type in
-            guard !isDotEntry(name), !(hides && OwnDirectory.isName(name)) else { return }
+            guard !isDotEntry(name), !root.hides(name, in: prefix) else { return }
             children.append(Child(name: Array(name), isDirectory: type == UInt8(DT_DIR)))
         }) {}
         return children
@@ -325,13 +335,14 @@ package final class DirectoryWatcher: Sendable {
     /// Goes on with the oldest tree that is looked through, by one directory; false where there is none. Waits for disks while
     /// nobody else waits for it. One thread at a time.
     package func walk() -> Bool {
-        let step = self.state.withLock { state -> (walk: Walk, prefix: [UInt8], root: WatchRoot)? in
+        let step = self.state.withLock {
+            state -> (walk: Walk, prefix: [UInt8], root: WatchRoot, lossCount: UInt64)? in
             state.walks.removeAll { state.watches[$0.watch]?.hasOverflowed != false }
             guard let walk = state.walks.first, let watch = state.watches[walk.watch], let prefix = walk.waiting.last
             else { return nil }
-            return (walk, prefix, watch.root)
+            return (walk, prefix, watch.root, state.lossCount)
         }
-        guard let (walk, prefix, root) = step else { return false }
+        guard let (walk, prefix, root, lossCount) = step else { return false }
         var children: [Child] = []
         var hasFailed = false
         do throws(FileError) {
@@ -346,10 +357,11 @@ package final class DirectoryWatcher: Sendable {
             if let opened { children = try Self.children(of: opened, prefix, root) }
         } catch { hasFailed = true }
         let hasEnded = self.state.withLock { state in
-            // Unless it has been given up meanwhile, it is still the first: others come behind it.
-            guard let first = state.walks.first, first.watch == walk.watch, first.waiting.last == prefix else {
-                return false
-            }
+            // Unless it has been given up meanwhile, it is still the first: others come behind it. It begins anew where
+            // the kernel lost what came after this listing, and takes the directory again that got another name.
+            guard state.lossCount == lossCount, let first = state.walks.first, first.watch == walk.watch,
+                first.waiting.last == prefix
+            else { return false }
             state.walks[0].waiting.removeLast()
             state.walks[0].waiting += self.take(
                 children, of: prefix, walk.watch, &state, reporting: walk.isReporting)
@@ -384,15 +396,14 @@ package final class DirectoryWatcher: Sendable {
 
     // MARK: What it means
 
-    private func handle(_ notices: [Notice], _ state: inout State) {
-        var pairedWith: [UInt32: Int] = [:]
-        for (index, notice) in notices.enumerated() where notice.says(IN_MOVED_TO) { pairedWith[notice.cookie] = index }
-        var movedFrom: [UInt32: Int32] = [:]
+    private func handle(_ notices: [InotifyNotice], _ state: inout State) {
+        guard !notices.isEmpty else { return }
+        let renames = InotifyRenames(notices)
+        let departedBefore = Array(state.departed.keys)
+        defer { for cookie in departedBefore { state.departed[cookie] = nil } }
         for notice in notices {
             if notice.says(IN_Q_OVERFLOW) {
-                for id in state.watches.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
-                    state.events.append(.overflowed(id))
-                }
+                self.lookAgain(&state)
                 continue
             }
             guard let known = state.interests[notice.directory] else { continue }
@@ -409,13 +420,49 @@ package final class DirectoryWatcher: Sendable {
                 self.end(interests, notice.directory, &state)
                 continue
             }
-            if notice.says(IN_MOVED_FROM), let to = pairedWith[notice.cookie], notices[to].directory == notice.directory
-            {
-                movedFrom[notice.cookie] = notice.directory
-            }
-            let isRename = movedFrom[notice.cookie] == notice.directory && notice.cookie != 0
+            let otherHalf = renames.otherHalf(of: notice)
             for interest in interests {
-                self.tell(notice, interest, isRename: isRename, isBeingMade: isBeingMade, &state)
+                self.tell(notice, interest, otherHalf: otherHalf, isBeingMade: isBeingMade, &state)
+            }
+        }
+    }
+
+    /// The kernel's queue has overflowed: directories came, went and got other names, and nobody knows which. Who
+    /// watches looks for itself now, and each tree is looked through from its root again, after which they look once
+    /// more.
+    private func lookAgain(_ state: inout State) {
+        state.lossCount += 1
+        for id in state.watches.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+            state.events.append(.overflowed(id))
+            guard let watch = state.watches[id], watch.isRecursive, !watch.hasOverflowed else { continue }
+            // Their names may be others, and those that are gone would count against the limit.
+            let below = watch.directories.filter { state.interests[$0]?[id]?.isEmpty == false }
+            self.drop(id, below, &state)
+            state.walks.removeAll { $0.watch == id }
+            state.walks.append(Walk(watch: id, waiting: [[]], isReporting: false))
+        }
+    }
+
+    /// Where a directory that got another name lies now, if that is in this watch's tree.
+    private func destination(
+        _ movedTo: InotifyNotice, in id: WatchID, _ state: borrowing State
+    ) -> [UInt8]? {
+        guard let prefix = state.interests[movedTo.directory]?[id], let watch = state.watches[id],
+            !watch.root.hides(movedTo.name, in: prefix)
+        else { return nil }
+        return prefix + movedTo.name + [UInt8(ascii: "/")]
+    }
+
+    /// A tree in the watch's has another name. What the kernel watches there it goes on watching, and what it has said
+    /// of it by now is told under the new name.
+    private func rename(_ id: WatchID, from: [UInt8], to: [UInt8], _ state: inout State) {
+        for number in self.directories(of: id, below: from, state) {
+            guard let prefix = state.interests[number]?[id] else { continue }
+            state.interests[number]?[id] = to + prefix.dropFirst(from.count)
+        }
+        for index in state.walks.indices where state.walks[index].watch == id {
+            state.walks[index].waiting = state.walks[index].waiting.map {
+                $0.starts(with: from) ? to + $0.dropFirst(from.count) : $0
             }
         }
     }
@@ -432,18 +479,23 @@ package final class DirectoryWatcher: Sendable {
     }
 
     private func tell(
-        _ notice: Notice, _ interest: Interest, isRename: Bool, isBeingMade: Bool, _ state: inout State
+        _ notice: InotifyNotice, _ interest: Interest, otherHalf: InotifyNotice?, isBeingMade: Bool,
+        _ state: inout State
     ) {
         guard let watch = state.watches[interest.watch], !notice.name.isEmpty else { return }
-        if interest.prefix.isEmpty, watch.root.hidesOwnDirectory, OwnDirectory.isName(notice.name) { return }
+        if watch.root.hides(notice.name, in: interest.prefix) { return }
+        let isRename = otherHalf?.directory == notice.directory
         let id = interest.watch
         let path = interest.prefix + notice.name
         let below = path + [UInt8(ascii: "/")]
         if notice.says(IN_MOVED_FROM) {
             self.report(id, isRename ? .renamedOldName : .removed, path, isDirectory: notice.isDirectory, &state)
-            if watch.isRecursive, notice.isDirectory {
-                self.drop(id, self.directories(of: id, below: below, state), &state)
+            guard watch.isRecursive, notice.isDirectory else { return }
+            if let otherHalf, let new = self.destination(otherHalf, in: id, state) {
+                return self.rename(id, from: below, to: new, &state)
             }
+            self.drop(id, self.directories(of: id, below: below, state), &state)
+            if otherHalf == nil { state.departed[notice.cookie, default: []].insert(id) }
         } else if notice.says(IN_MOVED_TO) || notice.says(IN_CREATE) {
             self.report(id, isRename ? .renamedNewName : .added, path, isDirectory: notice.isDirectory, &state)
             if notice.says(IN_MOVED_TO), !notice.isDirectory, !watch.filter.contains(.fileName) {
@@ -452,9 +504,15 @@ package final class DirectoryWatcher: Sendable {
                 self.report(id, .modified, path, wanting: [.attributes, .creation], &state)
             }
             guard watch.isRecursive, notice.isDirectory else { return }
-            // What was moved in was there before: the client lists it if it wants to know. Not so a folder that was
-            // made elsewhere to get its name here (MarkedFolders.swift): it was empty.
-            self.addTree(prefix: below, id, &state, reporting: notice.says(IN_CREATE) || isBeingMade)
+            // It was in this tree, and its directories were let go before anybody knew that it still is: what happened
+            // in them since is lost.
+            if state.departed[notice.cookie]?.contains(id) == true, notice.says(IN_MOVED_TO) {
+                state.events.append(.overflowed(id))
+            }
+            // A folder that was made elsewhere to get its name here (MarkedFolders.swift) was empty.
+            self.addTree(
+                prefix: below, id, &state,
+                reporting: notice.says(IN_CREATE) || isBeingMade ? .everything : self.news(of: otherHalf, id, state))
         } else if notice.says(IN_DELETE) {
             self.report(id, .removed, path, isDirectory: notice.isDirectory, &state)
         } else if notice.says(IN_MODIFY) {
@@ -467,6 +525,14 @@ package final class DirectoryWatcher: Sendable {
                     .streamSize, .streamWrite,
                 ], &state)
         }
+    }
+
+    /// What was moved in was there before: the client lists it if it wants to know. What moved within the tree is
+    /// watched already, but for the directories that were made so shortly before that they were not found under the old
+    /// name any more: what is in them is told, unless the tree is still looked through and they may be old.
+    private func news(of movedFrom: InotifyNotice?, _ id: WatchID, _ state: borrowing State) -> Reporting {
+        guard let movedFrom, state.interests[movedFrom.directory]?[id] != nil else { return .nothing }
+        return state.walks.contains { $0.watch == id } ? .nothing : .unwatched
     }
 
     private func report(

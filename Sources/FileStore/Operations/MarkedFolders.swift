@@ -94,7 +94,16 @@ extension Volume {
     /// Nil where the server may keep nothing of its own.
     private func markedFolderPlace() throws(FileError) -> Descriptor? {
         do throws(FileError) {
-            return try self.ownPlace([Array(MarkedFolders.directory.utf8)], makes: true)
+            guard let place = try self.ownPlace([Array(MarkedFolders.directory.utf8)], makes: true) else { return nil }
+            // It hands nothing down that the folders' own parents do not have.
+            if try XAttr.get(place.number, MarkedFolders.defaultACL) != nil {
+                try XAttr.remove(place.number, MarkedFolders.defaultACL)
+            }
+            if try FileStatus(number: place.number).raw.mode & S_ISGID != 0 {
+                try check(
+                    clinux_chmod(place.number, OwnDirectory.mode), "take set-group-ID from the server's own folder")
+            }
+            return place
         } catch {
             guard [EACCES, EPERM, ENOTDIR, ELOOP].contains(error.code) else { throw error }
             return nil

@@ -153,26 +153,30 @@ extension Volume {
         }
     }
 
-    /// FileLinkInformation, [MS-FSA] 2.1.5.15.6.
+    /// FileLinkInformation, [MS-FSA] 2.1.5.15.6. What has the name keeps it until the link has it: ReplacingLinks.swift.
     package func link(_ file: OpenFile, to path: NTPath, replaceExisting: Bool) throws(FileError) {
         try self.requireWritable()
         guard !file.isStream, path.stream == nil else { throw FileError(.invalidParameter, "link a stream") }
         guard !file.isDirectory else { throw FileError(.fileIsADirectory, "link a directory") }
+        do throws(FileError) { _ = try file.place() } catch {
+            guard error.status == .fileDeleted else { throw error }
+            throw FileError(.accessDenied, "link a file whose name is deleted")
+        }
         let target = try self.target(path, of: file)
         let parent = target.parent.number
+        let name = target.newName
+        let number = file.handle.number
         if let existing = target.existing {
             guard replaceExisting else { throw FileError(.objectNameCollision, "link to a name that exists") }
             try self.checkReplaceable(parent, existing, isPOSIX: file.isPOSIX)
             // The file's own name, as it is.
             if let status = try FileStatus(directory: parent, entry: existing), status.inode == file.fileID { return }
             let streams = try self.largeStreams(going: existing, in: parent)
-            defer { self.removeLargeStreams(streams) }
-            _ = try self.indexes.change(parent, removing: existing) { () throws(FileError) -> Int in
-                try check(withTerminated(existing) { clinux_unlinkat(parent, $0, 0) }, "replace a name by a link")
-            }
+            try self.link(number, over: existing, in: parent)
+            self.removeLargeStreams(streams)
+            if existing != name { try self.move(parent, existing, parent, name, UInt32(RENAME_NOREPLACE), true) }
+            return
         }
-        let name = target.newName
-        let number = file.handle.number
         _ = try self.indexes.change(parent, adding: name) { () throws(FileError) -> Int in
             try check(withTerminated(name) { clinux_link_descriptor(number, parent, $0) }, "link")
         }

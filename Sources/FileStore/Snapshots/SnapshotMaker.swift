@@ -238,13 +238,7 @@ private struct SnapshotMaker: ~Copyable {
     ) throws(FileError) {
         try check(clinux_chown(target, status.raw.uid, status.raw.gid), "set the owner in a snapshot")
         try check(clinux_chmod(target, status.raw.mode & 0o7777), "set the mode in a snapshot")
-        for name in try XAttr.names(source.number) {
-            if let stream = LargeStreams.name(attribute: name) {
-                _ = try self.volume.copyLargeStream(stream, from: source.number, to: target)
-                continue
-            }
-            if let value = try XAttr.get(source.number, name) { try XAttr.set(target, name, value) }
-        }
+        try self.volume.copyAttributes(from: source.number, to: target)
         // The copy was made today. Where the file's own attributes do not say so already, they say now when it was made.
         var dos = DOSAttributes.read(source.number)
         if dos.creationTime == nil {

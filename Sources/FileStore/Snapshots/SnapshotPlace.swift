@@ -11,6 +11,7 @@ import SMB2Wire
 ///     .holdfast/streams/ID                                   a large named stream (LargeStreams.swift)
 ///     .holdfast/moves/ID                                     a stream that becomes its file's data (StreamMove.swift)
 ///     .holdfast/folders/ID                                   a folder before it has its name (MarkedFolders.swift)
+///     .holdfast/links/ID                                     a link before it has its name (ReplacingLinks.swift)
 ///
 /// SHARE is the file handle of the share's folder in hexadecimal: the same on every node, whatever the share is called.
 package enum OwnDirectory {

@@ -26,6 +26,8 @@ package enum SnapshotLimits {
     static let passes = 4
     /// How often a file is cloned again that was written between its clone and its times.
     static let clones = 3
+    /// How often a file's extended attributes are copied again that change meanwhile.
+    static let attributeCopies = 3
 }
 
 extension Volume {
@@ -124,6 +126,7 @@ extension Volume {
         try Self.flush(place.number)
         try TreeRemoval.remove(gone, from: place.number, isCancelled: isCancelled)
         // What stays is swept another time.
+        _ = try? self.sweepReplacingLinks(isCancelled: isCancelled)
         _ = try? self.sweepLargeStreams(isCancelled: isCancelled)
         _ = try? self.sweepMarkedFolders(isCancelled: isCancelled)
     }

@@ -238,23 +238,39 @@ extension Volume {
     ) throws(FileError) -> Int {
         guard let place = try self.largeStreamPlace() else { return 0 }
         var swept = 0
-        for id in try Self.names(in: place) where !isCancelled() {
-            guard let status = try FileStatus(directory: place, entry: id) else { continue }
-            let isOld = status.raw.ctime.seconds <= Int64(time(nil)) - seconds
-            guard isOld, try !self.isOwned(id, in: place) else { continue }
-            self.unlinkLargeStream(id)
-            swept += 1
+        for id in try Self.names(in: place) where LargeStreams.isID(id) && !isCancelled() {
+            if try self.sweepLargeStream(id, in: place, olderThan: seconds) { swept += 1 }
         }
         return swept
     }
 
-    private func isOwned(_ id: [UInt8], in place: Int32) throws(FileError) -> Bool {
-        let result = withTerminated(id) { clinux_openat(place, $0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0) }
-        if failed(result, ENOENT) { return true }
-        let stream = try Descriptor(result: result, "open a large stream")
-        guard let mark = try XAttr.get(stream.number, LargeStreams.owner),
-            let owner = LargeStreams.owner(mark, filesystem: self.filesystemID)
+    /// False where it is somebody's, or young.
+    ///
+    /// - Parameter afterMark: called when it is read whose the stream says it is.
+    func sweepLargeStream(
+        _ id: [UInt8], in place: Int32, olderThan seconds: Int64, afterMark: () throws(FileError) -> Void = {}
+    ) throws(FileError) -> Bool {
+        guard let before = try FileStatus(directory: place, entry: id),
+            before.raw.ctime.seconds <= Int64(time(nil)) - seconds
         else { return false }
+        let result = withTerminated(id) { clinux_openat(place, $0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0) }
+        if failed(result, ENOENT) { return false }
+        let stream = try Descriptor(result: result, "open a large stream")
+        let mark = try XAttr.get(stream.number, LargeStreams.owner)
+        try afterMark()
+        guard try !self.isOwned(id, mark) else { return false }
+        // One that is renamed meanwhile, through whichever share (each has its own `streamChanges`), is marked with its
+        // new name before the old attribute goes: nobody's is one whose mark is still the same.
+        guard try FileStatus(stream).changeTime == before.changeTime,
+            try XAttr.get(stream.number, LargeStreams.owner) == mark
+        else { return false }
+        self.unlinkLargeStream(id)
+        return true
+    }
+
+    /// Whether the file that a stream says it is of says so, too.
+    private func isOwned(_ id: [UInt8], _ mark: [UInt8]?) throws(FileError) -> Bool {
+        guard let mark, let owner = LargeStreams.owner(mark, filesystem: self.filesystemID) else { return false }
         do {
             let file = try self.openByHandle(owner.file)
             return try XAttr.get(file.number, LargeStreams.attribute(owner.stream)) == id

@@ -158,6 +158,9 @@ final class SnapshotService: @unchecked Sendable {
             case .clean(let volume, let share):
                 do throws(FileError) {
                     try volume.removeUnfinishedSnapshots { self.isCancelled.load(ordering: .acquiring) }
+                    // Before the streams: with such a link a file may go.
+                    let links = try volume.sweepReplacingLinks { self.isCancelled.load(ordering: .acquiring) }
+                    if links > 0 { Log.write("share \(share): \(links) unfinished links were removed") }
                     let swept = try volume.sweepLargeStreams { self.isCancelled.load(ordering: .acquiring) }
                     if swept > 0 { Log.write("share \(share): \(swept) streams of files that are gone were removed") }
                     let folders = try volume.sweepMarkedFolders { self.isCancelled.load(ordering: .acquiring) }

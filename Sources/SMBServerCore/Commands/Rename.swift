@@ -1,7 +1,7 @@
 import SMB2Wire
 import StateRecords
 
-/// FileRenameInformation and FileLinkInformation of SET_INFO. [MS-FSA] 2.1.5.15.11, 2.1.5.15.7.
+/// FileRenameInformation and FileLinkInformation of SET_INFO. [MS-FSA] 2.1.5.15.11, 2.1.5.15.6.
 extension ServerState {
     mutating func rename(
         _ data: RawSpan, isEx: Bool, _ key: UInt64, _ open: Open, _ handle: any FileHandle
@@ -71,8 +71,11 @@ extension ServerState {
     ) throws(SMBError) {
         let (target, replaces, isPOSIX) = try Self.target(data, isEx: isEx, open)
         guard let fileSystem = open.share.fileSystem else { throw SMBError(.invalidDeviceRequest) }
+        guard handle.fileKey.stream.isEmpty else { throw SMBError(.invalidParameter, "link a stream") }
         guard !open.isDirectory else { throw SMBError(.fileIsADirectory) }
         guard !open.share.isReadOnly else { throw SMBError(.mediaWriteProtected) }
+        // Of a name that is gone already, by a POSIX open's deletion, the file system knows: the file may have others.
+        guard !self.isDeletePending(handle.fileKey) else { throw SMBError(.accessDenied, "the file is to be deleted") }
         try self.requireDirectory(of: target, fileSystem, open)
         let replaced = try self.requireReplaceable(target, replaces, isPOSIX: isPOSIX, handle, fileSystem, open)
         try self.requireRights(to: target, isDirectory: false, replaced, open, fileSystem)
