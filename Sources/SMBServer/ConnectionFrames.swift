@@ -24,6 +24,13 @@ final class HeldFrame {
     var tasks: Int
     /// It must not overtake what was to be sent before it.
     var isOrdered = false
+    /// The server speaks by itself: it overtakes what only waits for a disk; see `ClientConnection.release`.
+    var isAnnouncement = false
+    /// The frame whose request made the server speak to this very client: behind that one's answers in any case.
+    var cause: UInt64?
+    /// One of the replies may say what the client caches: a break of that must not be there before.
+    /// [MS-SMB2] 3.3.5.9, 3.3.5.22.
+    let tellsOfCaching: Bool
     /// See `Completion.needsDelivery`.
     var needsDelivery = false
 
@@ -36,6 +43,12 @@ final class HeldFrame {
         self.encryptedFor = encryptedFor
         self.ticket = ticket
         self.tasks = tasks
+        self.tellsOfCaching = replies.contains {
+            switch SMB2Command(rawValue: writer.span.load(UInt16.self, at: $0.start + SMB2Header.commandOffset)) {
+            case .create, .oplockBreak: true
+            default: false
+            }
+        }
     }
 
     func needsKeys(of session: UInt64) -> Bool {
@@ -183,12 +196,13 @@ extension ClientConnection {
         }
         // To connections of this loop it leaves now, over this one behind this frame.
         let own = isAnnounced ? self.loop.deliverMail(butFor: self.id) : []
-        defer { for mail in own { self.send(mail) } }
+        var number: UInt64?
+        defer { for mail in own { self.send(mail, causedBy: number) } }
         precedences.removeAll { $0.isOver }
         guard ticket > self.loop.journaled || !tasks.isEmpty || !precedences.isEmpty || awaited != nil else {
             return self.finish(frameStart, overhead, replies, encryptedFor, &writer)
         }
-        self.hold(frameStart, replies, encryptedFor, ticket, precedences, awaited, tasks, &writer)
+        number = self.hold(frameStart, replies, encryptedFor, ticket, precedences, awaited, tasks, &writer)
         return nil
     }
 
@@ -277,10 +291,11 @@ extension ClientConnection {
 
     // MARK: Waiting
 
+    /// Returns the frame's number.
     private func hold(
         _ start: Int, _ replies: [FrameReply], _ encryptedFor: UInt64?, _ ticket: UInt64, _ precedences: [Precedence],
         _ awaited: UInt64?, _ tasks: [WantedTask], _ writer: inout WireWriter
-    ) {
+    ) -> UInt64 {
         var own = WireWriter(capacity: writer.count - start)
         own.append(writer.span.extracting(start..<writer.count))
         writer.truncate(to: start)
@@ -300,6 +315,7 @@ extension ClientConnection {
         if ticket > 0 { self.loop.awaitJournal(ticket) }
         for precedence in precedences { precedence.tell(self.loop, self.id) }
         for wanted in tasks { self.submit(wanted.task, frame, reply: wanted.reply) }
+        return frame.number
     }
 
     private func submit(_ task: Task, _ frame: HeldFrame, reply: Int) {
@@ -359,13 +375,25 @@ extension ClientConnection {
         var waiting: [HeldFrame] = []
         // One that waits for a break is in nobody's way: that very break may go over this connection.
         var isBehindAnother = false
+        // What only waits for a disk (a FLUSH, a copy, a READ) does not keep a break back: the disk may need longer than the
+        // client has to acknowledge it, and that time runs already. [MS-SMB2] 3.3.2.1, 3.3.2.5.
+        var isAnnouncementBehind = false
         for frame in self.held {
-            let isReady =
-                frame.awaited == nil && frame.tasks == 0 && frame.ticket <= self.loop.journaled
-                && frame.precedences.allSatisfy { $0.isOver }
-            guard isReady, !isBehindAnother || !frame.isOrdered else {
+            let isSettled = frame.ticket <= self.loop.journaled && frame.precedences.allSatisfy { $0.isOver }
+            let mustStay: Bool
+            if frame.isAnnouncement {
+                mustStay =
+                    isAnnouncementBehind
+                    || waiting.contains { $0.number == frame.cause && $0.awaited == nil }
+            } else {
+                mustStay = frame.isOrdered && isBehindAnother
+            }
+            guard frame.awaited == nil, frame.tasks == 0, isSettled, !mustStay else {
                 waiting.append(frame)
-                isBehindAnother = isBehindAnother || frame.awaited == nil
+                guard frame.awaited == nil else { continue }
+                isBehindAnother = true
+                isAnnouncementBehind =
+                    isAnnouncementBehind || !isSettled || frame.tellsOfCaching && !frame.isAnnouncement
                 continue
             }
             ready.append(frame)
@@ -392,7 +420,9 @@ extension ClientConnection {
     }
 
     /// An asynchronous request ends, or the server speaks by itself.
-    func send(_ mail: Mail) {
+    ///
+    /// - Parameter cause: the held frame that it must stay behind, see `HeldFrame.cause`.
+    func send(_ mail: Mail, causedBy cause: UInt64? = nil) {
         let completion = mail.completion
         if let id = completion.answers {
             for frame in self.held where frame.awaited == id { frame.awaited = nil }
@@ -421,6 +451,8 @@ extension ClientConnection {
         frame.announcement = mail.announcement
         // The interim response of what this answers may still wait for its announcements.
         frame.isOrdered = completion.isOrdered || self.held.contains { !$0.precedences.isEmpty }
+        frame.isAnnouncement = completion.isAnnouncement
+        frame.cause = cause
         frame.needsDelivery = completion.needsDelivery
         self.nextFrame += 1
         self.held.append(frame)

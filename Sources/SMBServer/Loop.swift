@@ -55,6 +55,8 @@ final class Loop: @unchecked Sendable {
     /// Nobody is accepted before this ticket is stable.
     private var listenTicket: UInt64 = 0
     private var isListening = false
+    /// It is not, because of that ticket: no other reason ends with a report of the journal.
+    private var waitsToListen = false
     /// The highest ticket that some frame waits for.
     private var awaitedTicket: UInt64 = 0
     /// Nobody is woken for what it does not wait for.
@@ -228,7 +230,7 @@ final class Loop: @unchecked Sendable {
             // Before the frames look: what becomes stable while they do is told again.
             if self.awaitedTicket > self.journaled { self.awaitJournal(self.awaitedTicket) }
             for connection in self.connections { connection?.journaled() }
-            if !self.isFrozen { self.startListening() }
+            if self.waitsToListen, !self.isFrozen { self.startListening() }
         case .send(let mail): self.connection(mail.completion.connection)?.send(mail)
         case .release(let id): self.connection(id)?.release()
         case .close(let id): self.connection(id)?.close("closed by the server")
@@ -268,7 +270,8 @@ final class Loop: @unchecked Sendable {
     // MARK: Accepting
 
     private func startListening() {
-        guard !self.isListening, self.listenTicket <= self.journaled else { return }
+        self.waitsToListen = !self.isListening && self.listenTicket > self.journaled
+        guard !self.isListening, !self.waitsToListen else { return }
         self.isListening = true
         for (index, listener) in self.listeners.enumerated() {
             do throws(ServerError) {

@@ -302,6 +302,7 @@ extension RequestFrame {
 
 extension SMB2Header {
     package static let statusOffset = 8
+    package static let commandOffset = 12
     package static let creditsOffset = 14
     package static let flagsOffset = 16
     package static let nextCommandOffset = 20

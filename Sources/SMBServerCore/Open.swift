@@ -71,8 +71,8 @@ package struct Open: Sendable {
     package var enumeration: (any DirectoryEnumeration)?
     /// CHANGE_NOTIFY on this directory; nil before the first one.
     package var notification: ChangeNotification?
-    /// It was given back to its client: what happened in the directory meanwhile, or was told on a connection that broke,
-    /// nobody knows.
+    /// It was given back to its client, or a channel of its session is gone: what happened in the directory meanwhile, or was told
+    /// on a connection that broke, nobody knows.
     package var mayHaveMissedChanges = false
 
     package init(

@@ -101,9 +101,10 @@ package struct Completion: Sendable {
     package var answers: UInt64?
     /// When the work is done the shell calls `ServerState.continueCompound`: more of its compound follows.
     package var continuation: UInt64?
-    /// Not before what the connection's client was to be sent earlier, whatever that waits for: the server speaks by itself,
-    /// about an open that an answer before told of; or this stands behind another message in its compound, and Linux's client
-    /// waits forever for an answer that comes after the compound's last.
+    /// Not before what the connection's client was to be sent earlier, whatever that waits for: this stands behind another
+    /// message in its compound, and Linux's client waits forever for an answer that comes after the compound's last; or it is
+    /// an announcement, about an open that an answer before told of, which overtakes what tells of none and only waits for a
+    /// disk.
     package var isOrdered = false
     /// The server speaks by itself, and the answers to what made it speak must not be there before.
     package var isAnnouncement = false

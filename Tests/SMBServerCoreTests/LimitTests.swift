@@ -232,7 +232,11 @@ private final class NoWatch: DirectoryWatching, DirectoryWatch {
         }
         let full = self.used(.pipeBytes)
         #expect(full <= UInt64(limit))
-        #expect(try client.write(pipes[4], listing).status == .insufficientResources)
+        // And whoever keeps little.
+        #expect(try client.write(pipes[4], listing).status == .success)
+        #expect(self.used(.pipeBytes) > full)
+        #expect(try client.read(pipes[4], length: 4096).status == .success)
+        #expect(try client.write(pipes[3], listing).status == .insufficientResources)
         #expect(try client.control(pipes[4], .pipeTransceive, listing).status == .success)
         #expect(try client.read(pipes[4], length: 4096).status == .pending)
         #expect(try client.write(pipes[4], listing).status == .success)

@@ -91,6 +91,27 @@ import Testing
         #expect(paths == ["b", "stays"])
     }
 
+    /// What happened in a folder and was told over a channel that ended then may not have arrived: it is read anew, once.
+    @Test func aWatchedFolderIsReadAnewAfterAChannelsEnd() throws {
+        let server = TestServer()
+        let watcher = Watcher()
+        server.state.watcher = watcher
+        let first = try TestClient.ready(server)
+        let folder = try #require(
+            try first.create("d", access: .listDirectory, options: .directoryFile).create
+        ).fileID
+        let second = try first.channel()
+        #expect(try second.notify(folder).status == .pending)
+        server.state.directoryChanged(
+            folder.volatile, [FileNotifyInformation(action: .added, name: "lost")], isOverflow: false)
+        server.takeEffects()
+        second.disconnect()
+        #expect(try first.notify(folder).status == .pending)
+        #expect(first.received().map(\.status) == [.notifyEnumDir])
+        #expect(try first.notify(folder).status == .pending)
+        #expect(first.received().isEmpty)
+    }
+
     /// A client that watches a folder keeps its handle, and is told to read the folder anew: what happened in it while nobody
     /// looked, or was told on the connection that broke, it would never hear of. Once.
     @Test(arguments: [true, false]) func aFolderIsReadAnewAfterAReclaim(onTheNextNode: Bool) throws {

@@ -73,6 +73,102 @@ import Testing
         }
     }
 
+    /// A disk may need longer for a FLUSH than the client has for a break, whose time runs: [MS-SMB2] 3.3.2.5. Neither the
+    /// break waits for it, nor those whose answers wait for the break.
+    @Test func aBreakDoesNotWaitForAFlush() throws {
+        let server = try RunningServer()
+        let holder = try server.connect()
+        let other = try server.connect()
+        let flushed = try holder.create(OpenParameters("flushed", access: .writeData, disposition: .openIf)).fileID
+        let key = GUID(low: 9, high: 9)
+        var leased = OpenParameters("leased", access: [.readData, .writeData], disposition: .openIf, oplock: .lease)
+        leased.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching, .writeCaching])
+        let held = try holder.create(leased)
+        try #require(held.contexts.lease?.state == [.readCaching, .handleCaching, .writeCaching])
+        let disk = StalledDisk(of: server)
+        defer { disk.resume() }
+        let flush = try holder.post(.flush) { FlushRequest(fileID: flushed).encode(into: &$0) }
+        try holder.echo()
+
+        let create = try other.postCreate(OpenParameters("leased", access: [.readData, .writeData]))
+        try other.flush()
+        let notice = try LeaseBreakNotification(parsing: try holder.nextNotification().span)
+        #expect(notice.leaseKey == key && notice.newState == [.readCaching, .handleCaching])
+        let acknowledgement = try holder.post(.oplockBreak) {
+            LeaseBreakAcknowledgement(leaseKey: key, state: notice.newState).encode(into: &$0)
+        }
+        _ = try holder.gather(acknowledgement, .oplockBreak)
+        let file = try CreateResponse(parsing: try other.gather(create, .create).span).fileID
+        // Takes the rest of the caching, and waits for no more than that its holder has been told.
+        try other.write(file, at: 0, [1])
+        let last = try LeaseBreakNotification(parsing: try holder.nextNotification().span)
+        #expect(last.leaseKey == key && last.newState == [])
+        #expect(!holder.isAnswered(flush))
+
+        disk.resume()
+        _ = try holder.gather(flush, .flush)
+    }
+
+    /// The answer that tells of a lease may wait for the disk with the rest of its compound: the break of that lease waits
+    /// with it.
+    @Test func aBreakIsNeverThereBeforeTheAnswerThatTellsOfTheLease() throws {
+        // On one loop: when it has answered the one, what that made it say to the other was looked at.
+        let server = try RunningServer { $0.loopCount = 1 }
+        let holder = try server.connect()
+        let other = try server.connect()
+        let disk = StalledDisk(of: server)
+        defer { disk.resume() }
+        let key = GUID(low: 9, high: 9)
+        var create = CreateRequest(
+            desiredAccess: [.readData, .writeData], shareAccess: .all, disposition: .openIf, oplockLevel: .lease)
+        create.contexts.lease = LeaseContext(key: key, state: [.readCaching, .handleCaching, .writeCaching])
+        let request = create
+        let ids = try holder.postCompound([
+            .init(.create) { request.encode(into: &$0, name: "a") },
+            .init(.flush) { FlushRequest(fileID: .related).encode(into: &$0) },
+        ])
+        try holder.echo()
+        let open = try other.postCreate(OpenParameters("a", access: .readData))
+        try other.echo()
+        try holder.echo()
+        #expect(holder.notifications.isEmpty)
+        #expect(!holder.isAnswered(ids[0]))
+
+        disk.resume()
+        let answer = try CreateResponse(parsing: try holder.gather(ids[0], .create).span)
+        #expect(answer.contexts.lease?.state == [.readCaching, .handleCaching, .writeCaching])
+        #expect(holder.notifications.isEmpty)
+        _ = try holder.gather(ids[1], .flush)
+        let notice = try LeaseBreakNotification(parsing: try holder.nextNotification().span)
+        #expect(notice.leaseKey == key && notice.newState == [.readCaching, .handleCaching])
+        let acknowledgement = try holder.post(.oplockBreak) {
+            LeaseBreakAcknowledgement(leaseKey: key, state: notice.newState).encode(into: &$0)
+        }
+        _ = try holder.gather(acknowledgement, .oplockBreak)
+        _ = try other.gather(open, .create)
+    }
+
+    /// What a client is told because of its own request stands behind the answer, also when that waits for nothing but the
+    /// disk.
+    @Test func aBreakOfOnesOwnWaitsForTheDiskWithItsAnswer() throws {
+        let server = try RunningServer()
+        let client = try server.connect()
+        let held = try client.create(OpenParameters("a", access: .readData, disposition: .openIf, oplock: .levelII))
+        try #require(held.oplockLevel == .levelII)
+        let file = try client.create(OpenParameters("a", access: .writeData)).fileID
+        let disk = StalledDisk(of: server)
+        defer { disk.resume() }
+        let write = try client.postWrite(file, at: 0, [1], flags: WriteRequest.writeThroughFlag)
+        try client.echo()
+        #expect(!client.isAnswered(write))
+        #expect(client.notifications.isEmpty)
+
+        disk.resume()
+        _ = try client.gather(write, .write)
+        #expect(client.notifications.isEmpty)
+        #expect(try OplockBreak(parsing: try client.nextNotification().span).level == .none)
+    }
+
     /// A rename says nothing while it waits; the break that it waits for stands before the answer to the next request all the same
     /// (smb2.lease.rename_wait).
     @Test func aBreakIsThereThoughItsCauseIsSilent() throws {

@@ -82,9 +82,11 @@ extension Volume: FileSystem {
     package var volumeID: UInt64 { self.filesystemID.low ^ self.filesystemID.high }
 
     private func openRequest(_ request: FileOpenRequest, _ path: NTPath) throws(SMBError) -> OpenRequest {
+        // What such a handle writes is brought to the disk by the threads that flush (`Work.write`), not by a loop, which would
+        // keep all others waiting for the disk.
         var open = OpenRequest(
-            path: path, access: request.access, disposition: request.disposition, options: request.options,
-            attributes: request.attributes)
+            path: path, access: request.access, disposition: request.disposition,
+            options: request.options.subtracting(.writeThrough), attributes: request.attributes)
         open.authority = AccessAuthority(request: request.rights)
         open.allocationSize = request.allocationSize
         open.securityDescriptor = request.securityDescriptor

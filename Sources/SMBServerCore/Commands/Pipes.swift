@@ -26,11 +26,11 @@ extension ServerState {
         self.opens[key]?.object = .pipe(pipe)
     }
 
-    /// Whether all pipes together keep no more than they may, or this one no more than `before`. What those who wait read
-    /// of it, and a transceive for `limit` bytes, is not kept: who hoards answers keeps nobody from calling.
+    /// Whether all pipes together keep no more than they may, or this one no more than `before` or than each may always. What
+    /// those who wait read of it, and a transceive for `limit` bytes, is not kept: who hoards answers keeps nobody from calling.
     private func hasRoom(for pipe: NamedPipe, before: Int, transceiving limit: Int?) -> Bool {
         let others = self.usage.pipeBytes - before
-        let room = max(Int(self.configuration.limits[.pipeBytes]) - others, before)
+        let room = max(Int(self.configuration.limits[.pipeBytes]) - others, before, NamedPipe.alwaysKept)
         guard pipe.keptByteCount > room else { return true }
         var rest = pipe
         for id in pipe.waiting {
@@ -54,10 +54,23 @@ extension ServerState {
             self.answerPipe(key)
             throw SMBError(.pipeBroken, "\(pipe.name): \(error)")
         }
-        guard pipe.append(answers) else { throw SMBError(.pipeBusy, "\(pipe.name): answers that nobody reads") }
+        guard pipe.append(answers) else {
+            try self.breakOffIfSecured(key)
+            throw SMBError(.pipeBusy, "\(pipe.name): answers that nobody reads")
+        }
         guard self.hasRoom(for: pipe, before: before, transceiving: limit) else {
+            try self.breakOffIfSecured(key)
             throw SMBError(.insufficientResources, "\(pipe.name): what pipes keep")
         }
+        self.keep(pipe, as: key)
+        self.answerPipe(key)
+    }
+
+    /// A call that is refused has moved the keys of its pipe's security on, and what the client says next would not fit.
+    private mutating func breakOffIfSecured(_ key: UInt64) throws(SMBError) {
+        var pipe = try self.pipe(key)
+        guard pipe.endpoint.isSecured else { return }
+        pipe.breakOff()
         self.keep(pipe, as: key)
         self.answerPipe(key)
     }

@@ -55,8 +55,10 @@ extension ServerState {
             return false
         }
         self.sessions[id]?.channels = channels
-        for key in self.opens.keys where self.opens[key]?.connection == connection && self.opens[key]?.session == id {
-            self.opens[key]?.connection = heir
+        for key in self.opens.keys where self.opens[key]?.session == id {
+            if self.opens[key]?.connection == connection { self.opens[key]?.connection = heir }
+            // What was told last over the channel that is gone may not have arrived.
+            if self.opens[key]?.notification != nil { self.opens[key]?.mayHaveMissedChanges = true }
         }
         return true
     }

@@ -6,6 +6,8 @@ package struct NamedPipe: Sendable {
     /// Answers that nobody reads; a write beyond fails with STATUS_PIPE_BUSY.
     package static let unreadLimit = 1024
     package static let unreadByteLimit = PipeEndpoint.maximumAnswerByteCount
+    /// What each pipe may keep however much the others do: an answer of the usual length, for who writes and then reads.
+    package static let alwaysKept = 8 << 10
     /// READs and transceives that wait for an answer; one more fails with STATUS_INSUFFICIENT_RESOURCES.
     package static let waitingLimit = 128
 

@@ -33,6 +33,8 @@ package struct PipeEndpoint: Sendable {
     private var served = 0
     /// RPC's own authentication, where the client began one.
     private var security: PipeSecurity?
+    /// Its messages are signed or sealed, or will be.
+    package var isSecured: Bool { self.security != nil }
     /// Why nothing more is taken: behind a message whose verifier did not fit none can be read.
     private var failure: WireError?
 
