@@ -12,16 +12,21 @@ package struct LeftAlone: Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        let (own, other) = (self.own.name, self.other.name)
+        // Only a data node can be the first of a cluster.
+        let isWitness = self.own.role == .witness
+        let (first, second) = isWitness ? (self.other, self.own) : (self.own, self.other)
         return
-            "\(other) lost its state, and two nodes alone decide nothing without each other: this does not heal by itself. "
-            + "\(own) has everything. On \(own): 'clusterctl backup --local FILE'. On both: 'systemctl stop clusterd', move "
-            + "the state directory aside, 'systemctl start clusterd'. On \(own): 'clusterctl restore FILE "
-            + "\(Self.place(self.own)) --force', then 'clusterctl token'. On \(other): 'clusterctl join "
-            + "\(self.own.address) --token TOKEN \(Self.place(self.other))'. Then give the cluster a witness or a quorum disk"
+            "\(self.other.name) lost its state, and two nodes alone decide nothing without each other: this does not heal by "
+            + "itself. \(self.own.name) has everything. On \(self.own.name): 'clusterctl backup --local FILE'"
+            + (isWitness ? ", and copy FILE to \(first.name)" : "")
+            + ". On both: 'systemctl stop clusterd', move the state directory aside, 'systemctl start clusterd'. On "
+            + "\(first.name): 'clusterctl restore FILE \(Self.place(first)) --force', then 'clusterctl token'. On "
+            + "\(second.name): 'clusterctl join \(first.address) --token TOKEN \(Self.place(second))'. Then give the cluster "
+            + "a third vote: a node, a witness or a quorum disk"
     }
 
     private static func place(_ node: NodeRecord) -> String {
-        "--node-name \(node.name) --address \(node.address) --interface \(node.interface)"
+        "--node-name \(node.name) --address \(node.address) "
+            + (node.role == .witness ? "--role witness" : "--interface \(node.interface)")
     }
 }

@@ -406,6 +406,10 @@ private final class ServerThread {
             self.endings[index].isNoted = true
             self.logger.warning("smbserverd was killed and is not gone: a call of the kernel waits for the LUN")
         }
+        // The next one is held back by them, and does not hang.
+        if let time = self.serve?.load.time, !self.isUsed, !self.endings.allSatisfy(\.isGivenUp) {
+            self.serve?.deadline = now + time
+        }
         self.load()
         guard let operation = self.endOperation,
             self.endings.allSatisfy({ $0.isGivenUp && now - $0.since > Self.givenUpTime })

@@ -19,4 +19,17 @@ import Testing
         let text = LeftAlone(own: Self.node(1, "one", "enp1s0"), other: Self.node(2, "two", "enp2s0")).description
         #expect(text.contains(step))
     }
+
+    /// A witness joins as one; and where it is the witness that has everything, the data node is restored all the same.
+    @Test(arguments: [true, false]) func aWitnessIsNeverTheFirst(hasEverything: Bool) {
+        let data = Self.node(1, "one", "enp1s0")
+        var witness = Self.node(2, "two", "")
+        witness.role = .witness
+        let text = LeftAlone(own: hasEverything ? witness : data, other: hasEverything ? data : witness).description
+        #expect(text.contains("On \(hasEverything ? "two" : "one"): 'clusterctl backup --local FILE'"))
+        #expect(text.contains("copy FILE to one") == hasEverything)
+        #expect(text.contains("On one: 'clusterctl restore FILE --node-name one --address 10.0.0.1:7420"))
+        #expect(text.contains("On two: 'clusterctl join 10.0.0.1:7420 --token TOKEN --node-name two"))
+        #expect(text.contains("--address 10.0.0.2:7420 --role witness'"))
+    }
 }

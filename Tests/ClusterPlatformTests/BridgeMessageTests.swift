@@ -33,8 +33,19 @@ import Testing
         for event in events { #expect(BridgeEvent(parsing: event.encode()) == event) }
     }
 
+    /// A bridge from before there was a limit of commands' age takes nine fields and no more; and says nothing of it.
+    @Test func theUsualConfigurationIsWhatItEverWas() throws {
+        var configuration = try self.configuration()
+        configuration.commandAgeLimit = BridgeConfiguration.usualCommandAgeLimit
+        let bytes = BridgeCommand.configure(configuration).encode()
+        #expect(bytes.count { $0 == UInt8(ascii: "\n") } == 8)
+        #expect(BridgeCommand(parsing: bytes) == .configure(configuration))
+    }
+
     @Test func everyTruncationOfTheConfigurationIsRefused() throws {
-        let bytes = BridgeCommand.configure(try self.configuration()).encode()
+        var configuration = try self.configuration()
+        configuration.commandAgeLimit = BridgeConfiguration.usualCommandAgeLimit
+        let bytes = BridgeCommand.configure(configuration).encode()
         for count in 0..<(bytes.count - 1) { #expect(BridgeCommand(parsing: Array(bytes[..<count])) == nil) }
     }
 

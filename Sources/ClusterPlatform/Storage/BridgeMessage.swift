@@ -119,35 +119,43 @@ extension BridgeCommand {
         }
     }
 
-    /// Fields are separated by newlines, which no address holds (LUNAddress refuses control characters).
+    /// Fields are separated by newlines, which no address holds (LUNAddress refuses control characters). What came later stands
+    /// behind the nine that there always were, and only where it is not as usual: while a node's programs are replaced, clusterd and
+    /// lunbridge are of different versions for a moment.
     private static func encode(_ configuration: BridgeConfiguration) -> String {
         let address = configuration.address
         var login = ""
         if let credentials = address.credentials { login = "\(credentials.user)%\(credentials.password)@" }
         let isid = configuration.initiator.isid
-        return [
+        var fields = [
             "configure iscsi://\(login)\(address.portal)/\(address.encodedTarget)/\(address.lun)",
             configuration.initiator.name, "\(isid.random)", "\(isid.qualifier)", "\(configuration.key.raw)",
             "\(configuration.commandTimeout.wholeMilliseconds)", "\(configuration.silenceLimit.wholeMilliseconds)",
-            "\(configuration.commandAgeLimit.wholeMilliseconds)", "\(configuration.generation)",
-            configuration.allowsUnfencedUnmap ? "1" : "0",
-        ].joined(separator: "\n")
+            "\(configuration.generation)", configuration.allowsUnfencedUnmap ? "1" : "0",
+        ]
+        if configuration.commandAgeLimit != BridgeConfiguration.usualCommandAgeLimit {
+            fields.append("\(configuration.commandAgeLimit.wholeMilliseconds)")
+        }
+        return fields.joined(separator: "\n")
     }
 
     private static func parse(_ text: Substring) -> BridgeConfiguration? {
         let fields = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard fields.count == 10, let generation = UInt32(fields[8]), let address = try? LUNAddress(String(fields[0])),
-            let random = UInt32(fields[2]),
+        guard (9...10).contains(fields.count), let generation = UInt32(fields[7]),
+            let address = try? LUNAddress(String(fields[0])), let random = UInt32(fields[2]),
             let qualifier = UInt16(fields[3]), let raw = UInt64(fields[4]), let key = FenceKey(raw: raw),
-            let commandTimeout = Int64(fields[5]), let silenceLimit = Int64(fields[6]),
-            let commandAgeLimit = Int64(fields[7]), commandTimeout > 0, silenceLimit > 0, commandAgeLimit > 0
+            let commandTimeout = Int64(fields[5]), let silenceLimit = Int64(fields[6]), commandTimeout > 0,
+            silenceLimit > 0
         else { return nil }
         var configuration = BridgeConfiguration(
             address: address,
             initiator: Initiator(name: String(fields[1]), isid: ISID(random: random, qualifier: qualifier)), key: key,
             commandTimeout: .milliseconds(commandTimeout), silenceLimit: .milliseconds(silenceLimit))
-        configuration.commandAgeLimit = .milliseconds(commandAgeLimit)
-        configuration.allowsUnfencedUnmap = fields[9] == "1"
+        if fields.count > 9 {
+            guard let limit = Int64(fields[9]), limit > 0 else { return nil }
+            configuration.commandAgeLimit = .milliseconds(limit)
+        }
+        configuration.allowsUnfencedUnmap = fields[8] == "1"
         configuration.generation = generation
         return configuration
     }
