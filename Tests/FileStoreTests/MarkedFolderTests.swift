@@ -6,7 +6,7 @@ import Testing
 
 /// A folder that a CREATE made which a crash interrupted: as files (`CreationMarkTests`), on what a node has mounted.
 @Suite(.enabled(if: canMountXFS(), "needs root, loop devices and XFS"), .serialized)
-struct MarkedFolderTests {
+struct MarkedFolderTests: OnItsOwnFileSystem {
     private func request(
         _ path: String, _ disposition: CreateDisposition = .create, guid: UInt64 = 1, isReplay: Bool = false,
         attributes: FileAttributes = [], options: CreateOptions = .directoryFile
@@ -17,22 +17,6 @@ struct MarkedFolderTests {
         request.creationMark = CreationMark(
             createGUID: GUID(low: guid, high: 0), clientGUID: GUID(low: 2, high: 0), isReplay: isReplay)
         return request
-    }
-
-    private func status(_ body: () throws -> Void) -> NTStatus {
-        do { try body() } catch let error as FileError { return error.status } catch { return .internalError }
-        return .success
-    }
-
-    private func names(_ path: String) throws -> [String] {
-        let folder = Descriptor(number: Glibc.open(path, O_RDONLY | O_DIRECTORY))
-        return try Volume.names(in: folder.number).map { String(decoding: $0, as: UTF8.self) }.sorted()
-    }
-
-    private func withVolume(_ body: (Volume, _ path: String) throws -> Void) throws {
-        let image = try Image()
-        do { try body(try image.mount(), "\(image.directory)/mount") }
-        try image.leave()
     }
 
     @Test(arguments: [CreateDisposition.create, .openIf])

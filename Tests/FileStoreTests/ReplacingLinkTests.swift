@@ -7,7 +7,7 @@ import Testing
 /// FileLinkInformation with ReplaceIfExists, [MS-FSA] 2.1.5.15.6. The links begin in the server's own directory at the
 /// root of the file system, so each test has a file system of its own.
 @Suite(.enabled(if: canMountXFS(), "needs root, loop devices and XFS"), .serialized)
-struct ReplacingLinkTests {
+struct ReplacingLinkTests: OnItsOwnFileSystem {
     private let large = [UInt8](repeating: 7, count: FileStoreLimits.streamBytes + 1)
 
     private func open(_ volume: Volume, _ path: String, _ disposition: CreateDisposition = .open) throws -> OpenFile {
@@ -32,22 +32,6 @@ struct ReplacingLinkTests {
         #expect(try self.open(volume, path).text() == "the target")
         let stream = try self.open(volume, "\(path):big")
         #expect(try stream.text(count: self.large.count + 1).utf8.elementsEqual(self.large))
-    }
-
-    private func status(_ body: () throws -> Void) -> NTStatus {
-        do { try body() } catch let error as FileError { return error.status } catch { return .internalError }
-        return .success
-    }
-
-    private func names(_ path: String) throws -> [String] {
-        let folder = Descriptor(number: Glibc.open(path, O_RDONLY | O_DIRECTORY))
-        return try Volume.names(in: folder.number).map { String(decoding: $0, as: UTF8.self) }.sorted()
-    }
-
-    private func withVolume(_ body: (Volume, _ path: String) throws -> Void) throws {
-        let image = try Image()
-        do { try body(try image.mount(), "\(image.directory)/mount") }
-        try image.leave()
     }
 
     @Test func whatIsReplacedGoesAndTheNameIsSpelledAsAsked() throws {
