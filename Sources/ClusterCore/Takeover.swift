@@ -32,44 +32,44 @@ package struct Takeover: Sendable {
         case freeze, flush, address, server, detach, transfer
     }
 
-    package private(set) var phase = Phase.standby
-    package private(set) var term: Term = 0
-    package private(set) var isLeader = false
+    package internal(set) var phase = Phase.standby
+    package internal(set) var term: Term = 0
+    package internal(set) var isLeader = false
     /// Why the last takeover failed, until one succeeds.
-    package private(set) var lastFailure: String?
+    package internal(set) var lastFailure: String?
 
-    private let node: NodeID
-    private let role: NodeRole
-    private let limits: TakeoverLimits
+    let node: NodeID
+    let role: NodeRole
+    let limits: TakeoverLimits
 
-    private var lease = false
-    private var heirs: [NodeID] = []
-    private var reaching: [NodeID] = []
+    var lease = false
+    var heirs: [NodeID] = []
+    var reaching: [NodeID] = []
     /// Since when, and why, as the bridge says.
-    private var unreachable: (since: Moment, reason: String)?
-    private var appliedTerm: Term = 0
-    private var handedOver = false
-    private var predecessorSteps: [StepRecord] = []
+    var unreachable: (since: Moment, reason: String)?
+    var appliedTerm: Term = 0
+    var handedOver = false
+    var predecessorSteps: [StepRecord] = []
 
-    private var nextOperation: Operation = 1
+    var nextOperation: Operation = 1
     /// The step under way.
-    private var operation: Operation = 0
-    private var stepStart: Moment = 0
-    private var steps: [StepRecord] = []
-    private var attempts = 0
-    private var deadline: Moment = 0
+    var operation: Operation = 0
+    var stepStart: Moment = 0
+    var steps: [StepRecord] = []
+    var attempts = 0
+    var deadline: Moment = 0
 
     /// What has to be over before the node holds nothing.
-    private var clearing: Set<Operation> = []
+    var clearing: Set<Operation> = []
     /// The address has to be gone before the server ends.
-    private var clearingAddress: Operation = 0
-    private var clearingServer: Operation = 0
-    private var clearingReason = ""
-    private var givesAway = false
+    var clearingAddress: Operation = 0
+    var clearingServer: Operation = 0
+    var clearingReason = ""
+    var givesAway = false
 
     /// Before a move or an orderly stop: what was written goes to the LUN while the clients are still served, so that those
     /// who are not have little to wait for.
-    private struct Preparation {
+    struct Preparation {
         /// nil: whoever can, when it is time.
         var target: NodeID?
         /// The flush that runs; 0: none does, because the next server is being loaded.
@@ -80,20 +80,20 @@ package struct Takeover: Sendable {
         var earlier: Moment?
     }
 
-    private var preparation: Preparation?
-    private var moveTarget: NodeID?
-    private var moveWasAsked = false
+    var preparation: Preparation?
+    var moveTarget: NodeID?
+    var moveWasAsked = false
     /// When the log last said that the move waits.
-    private var waitNoted: Moment = 0
-    private var stops = false
+    var waitNoted: Moment = 0
+    var stops = false
 
-    private var serverRestart: (operation: Operation, start: Moment)?
-    private var serverRestarts: [Moment] = []
-    private var bridgeRestart: (operation: Operation, start: Moment)?
-    private var bridgeRestarts: [Moment] = []
-    private var confirmation: Operation?
+    var serverRestart: (operation: Operation, start: Moment)?
+    var serverRestarts: [Moment] = []
+    var bridgeRestart: (operation: Operation, start: Moment)?
+    var bridgeRestarts: [Moment] = []
+    var confirmation: Operation?
 
-    private var directives: [Directive] = []
+    var directives: [Directive] = []
 
     package init(node: NodeID, role: NodeRole, limits: TakeoverLimits = TakeoverLimits()) {
         self.node = node
@@ -151,7 +151,7 @@ package struct Takeover: Sendable {
 
     // MARK: Leadership
 
-    private mutating func leadership(_ isLeader: Bool, _ term: Term, _ now: Moment) {
+    mutating func leadership(_ isLeader: Bool, _ term: Term, _ now: Moment) {
         let wasLeader = self.isLeader && self.term == term
         self.isLeader = isLeader
         self.term = term
@@ -176,12 +176,12 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func enterStandby() {
+    mutating func enterStandby() {
         self.phase = .standby
         if self.stops { self.directives.append(.mayExit) }
     }
 
-    private mutating func elected(_ now: Moment) {
+    mutating func elected(_ now: Moment) {
         self.steps = []
         self.stepStart = now
         guard !self.stops else {
@@ -194,7 +194,7 @@ package struct Takeover: Sendable {
         if self.appliedTerm == self.term { self.begin(now) }
     }
 
-    private mutating func lease(_ held: Bool, _ now: Moment) {
+    mutating func lease(_ held: Bool, _ now: Moment) {
         guard held != self.lease else { return }
         self.lease = held
         guard !held else { return }
@@ -207,7 +207,7 @@ package struct Takeover: Sendable {
 
     // MARK: Taking over
 
-    private mutating func begin(_ now: Moment) {
+    mutating func begin(_ now: Moment) {
         guard self.role == .data else {
             self.phase = .witnessLeading
             self.deadline = now
@@ -220,14 +220,14 @@ package struct Takeover: Sendable {
 
     /// A witness cannot serve. It leads only when it alone held the newest log (a data node lacked what the dead one and the
     /// witness had committed); a data node has it as soon as it is caught up.
-    private mutating func witnessHandsOn(_ now: Moment) {
+    mutating func witnessHandsOn(_ now: Moment) {
         guard now >= self.deadline else { return }
         self.deadline = now + self.limits.witnessTransferInterval
         guard let heir = self.heirs.first else { return }
         self.directives.append(.transferLeadership(to: heir))
     }
 
-    private mutating func start(_ step: Step, _ now: Moment) {
+    mutating func start(_ step: Step, _ now: Moment) {
         // The first step may come before the first heartbeat was answered; the majority that committed the no-op is
         // fresh enough for a step that the target itself arbitrates.
         if step != .fence, !self.lease {
@@ -249,12 +249,12 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func newOperation() -> Operation {
+    mutating func newOperation() -> Operation {
         defer { self.nextOperation += 1 }
         return self.nextOperation
     }
 
-    private mutating func endStep(_ name: String, _ details: [StepRecord], _ now: Moment) {
+    mutating func endStep(_ name: String, _ details: [StepRecord], _ now: Moment) {
         let whole = now - self.stepStart
         let known = details.reduce(0) { $0 &+ $1.microseconds }
         self.steps += details
@@ -267,7 +267,7 @@ package struct Takeover: Sendable {
         self.stepStart = now
     }
 
-    private mutating func finished(_ operation: Operation, _ details: [StepRecord], _ now: Moment) {
+    mutating func finished(_ operation: Operation, _ details: [StepRecord], _ now: Moment) {
         if self.clearing.remove(operation) != nil {
             self.wentOn(clearing: operation, now)
             return
@@ -305,7 +305,7 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func serving(_ now: Moment) {
+    mutating func serving(_ now: Moment) {
         self.phase = .serving
         self.attempts = 0
         self.lastFailure = nil
@@ -318,7 +318,7 @@ package struct Takeover: Sendable {
         if self.stops { self.prepareMove(to: nil, now) }
     }
 
-    private mutating func failed(_ operation: Operation, _ failure: Failure, _ now: Moment) {
+    mutating func failed(_ operation: Operation, _ failure: Failure, _ now: Moment) {
         if self.clearing.remove(operation) != nil {
             self.directives.append(.log("while giving up: \(failure.message)"))
             self.wentOn(clearing: operation, now)
@@ -350,7 +350,7 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func fail(_ step: String, _ failure: Failure, _ now: Moment) {
+    mutating func fail(_ step: String, _ failure: Failure, _ now: Moment) {
         self.attempts += 1
         self.lastFailure = "\(step): \(failure.message)"
         self.givesAway = failure.kind == .permanent || self.attempts >= self.limits.attempts
@@ -366,7 +366,7 @@ package struct Takeover: Sendable {
 
     // MARK: Giving up
 
-    private var holdsStorage: Bool {
+    var holdsStorage: Bool {
         switch self.phase {
         case .taking, .serving, .moving: true
         case .standby, .elected, .clearing, .waiting, .handingOver, .witnessLeading: false
@@ -376,7 +376,7 @@ package struct Takeover: Sendable {
     /// The self-fence: answers nothing more, lets nothing more reach the LUN, leaves the address. The order between the
     /// three does not matter for safety, the reservation decides; each is told at once so that none waits for another. Only the
     /// silent server's end waits for the address: the FIN or reset of a dying process must find no way out.
-    private mutating func giveUp(_ reason: String, _ now: Moment) {
+    mutating func giveUp(_ reason: String, _ now: Moment) {
         if self.phase == .serving, self.isLeader {
             self.directives.append(
                 .record(EventRecord(kind: .fenced, node: self.node, term: self.term, detail: reason)))
@@ -384,7 +384,7 @@ package struct Takeover: Sendable {
         self.clear(reason)
     }
 
-    private mutating func clear(_ reason: String) {
+    mutating func clear(_ reason: String) {
         self.directives.append(.log("gives up the share: \(reason)"))
         self.answerMove("the move was broken off: \(reason)")
         self.preparation = nil
@@ -407,12 +407,12 @@ package struct Takeover: Sendable {
         self.directives += [.silenceServer, .dropAddress(address), .tearDown(storage)]
     }
 
-    private mutating func wentOn(clearing operation: Operation, _ now: Moment) {
+    mutating func wentOn(clearing operation: Operation, _ now: Moment) {
         if operation == self.clearingAddress { self.directives.append(.endServer(self.clearingServer)) }
         if self.clearing.isEmpty { self.cleared(now) }
     }
 
-    private mutating func cleared(_ now: Moment) {
+    mutating func cleared(_ now: Moment) {
         guard self.isLeader else {
             self.givesAway = false
             self.enterStandby()
@@ -426,7 +426,7 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func handOver(_ now: Moment) {
+    mutating func handOver(_ now: Moment) {
         guard let heir = (self.reaching + self.heirs).first(where: { $0 != self.node }) else {
             self.wait(self.limits.patientDelay, now)
             return
@@ -437,7 +437,7 @@ package struct Takeover: Sendable {
         self.directives.append(.transferLeadership(to: heir))
     }
 
-    private mutating func wait(_ delay: Moment, _ now: Moment) {
+    mutating func wait(_ delay: Moment, _ now: Moment) {
         self.phase = .waiting
         self.deadline = now + delay
         if self.stops { self.directives.append(.mayExit) }
@@ -445,7 +445,7 @@ package struct Takeover: Sendable {
 
     // MARK: In-place restarts
 
-    private mutating func recordRestart(
+    mutating func recordRestart(
         _ kind: EventRecord.Kind, since start: Moment, _ details: [StepRecord], _ now: Moment
     ) {
         let whole = now - start
@@ -456,7 +456,7 @@ package struct Takeover: Sendable {
             .record(EventRecord(kind: kind, node: self.node, term: self.term, steps: steps)))
     }
 
-    private mutating func mayRestart(_ earlier: inout [Moment], _ now: Moment) -> Bool {
+    mutating func mayRestart(_ earlier: inout [Moment], _ now: Moment) -> Bool {
         let window = self.limits.restartWindow
         earlier.removeAll { now - $0 > window }
         guard earlier.count < self.limits.restarts else { return false }
@@ -464,7 +464,7 @@ package struct Takeover: Sendable {
         return true
     }
 
-    private mutating func serverExited(_ how: String, _ now: Moment) {
+    mutating func serverExited(_ how: String, _ now: Moment) {
         switch self.phase {
         case .serving:
             self.directives.append(.log("smbserverd ended (\(how)); a new one takes its place"))
@@ -493,7 +493,7 @@ package struct Takeover: Sendable {
         }
     }
 
-    private mutating func bridgeExited(_ how: String, _ now: Moment) {
+    mutating func bridgeExited(_ how: String, _ now: Moment) {
         guard self.holdsStorage else { return }
         if case .taking(.attach) = self.phase { return }  // attach itself reports it
         self.directives.append(.log("lunbridge ended (\(how)); a new one takes its place"))
@@ -511,7 +511,7 @@ package struct Takeover: Sendable {
         self.directives.append(.restartBridge(operation))
     }
 
-    private mutating func bridgeAsksToRetake(_ why: String) {
+    mutating func bridgeAsksToRetake(_ why: String) {
         guard self.holdsStorage, self.confirmation == nil else {
             if !self.holdsStorage { self.directives.append(.refuseRetake) }
             return
@@ -522,125 +522,7 @@ package struct Takeover: Sendable {
         self.directives.append(.confirmLeadership(operation))
     }
 
-    // MARK: Planned moves
-
-    private mutating func move(to target: NodeID, _ now: Moment) {
-        guard self.phase == .serving, self.serverRestart == nil else {
-            self.directives.append(
-                .answerMove(
-                    "this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
-            return
-        }
-        guard self.preparation == nil else {
-            self.directives.append(.answerMove("the share is about to move already: see 'clusterctl status'"))
-            return
-        }
-        guard self.heirs.contains(target) else {
-            self.directives.append(.answerMove(Self.noHeir))
-            return
-        }
-        self.moveWasAsked = true
-        self.prepareMove(to: target, now)
-    }
-
-    private static let noHeir = "the other node cannot take over at the moment: see 'clusterctl status'"
-
-    private mutating func prepareMove(to target: NodeID?, _ now: Moment) {
-        self.preparation = Preparation(target: target, start: now)
-        if self.serverRestart == nil { self.flushWhileServing(now) }
-    }
-
-    private mutating func flushWhileServing(_ now: Moment) {
-        let operation = self.newOperation()
-        self.preparation?.operation = operation
-        self.preparation?.start = now
-        self.directives.append(.flush(operation))
-    }
-
-    private mutating func flushedWhileServing(_ now: Moment) {
-        guard var preparation = self.preparation else { return }
-        let time = now - preparation.start
-        let isShorter = preparation.earlier.map { time < $0 / 2 } ?? true
-        preparation.operation = 0
-        preparation.flushes += 1
-        preparation.earlier = time
-        self.preparation = preparation
-        guard self.serverRestart == nil else { return }
-        if time > self.limits.shortFlush, isShorter, preparation.flushes < self.limits.flushes {
-            self.flushWhileServing(now)
-            return
-        }
-        self.preparation = nil
-        var heir = preparation.target ?? self.heirs.first { $0 != self.node }
-        if let target = preparation.target, !self.heirs.contains(target) {
-            self.answerMove(Self.noHeir)
-            // Nobody was interrupted yet.
-            guard self.stops else { return }
-            heir = self.heirs.first { $0 != self.node }
-        }
-        self.beginMove(to: heir, now)
-    }
-
-    private mutating func beginMove(to target: NodeID?, _ now: Moment) {
-        self.moveTarget = target
-        self.steps = []
-        self.phase = .moving(.freeze)
-        self.stepStart = now
-        self.deadline = now + self.limits.freezeTime
-        self.operation = self.newOperation()
-        self.directives.append(.freeze(self.operation))
-    }
-
-    private mutating func answerMove(_ problem: String?) {
-        guard self.moveWasAsked else { return }
-        self.moveWasAsked = false
-        self.directives.append(.answerMove(problem))
-    }
-
-    private mutating func moved(_ step: MoveStep, _ details: [StepRecord], _ now: Moment) {
-        self.endStep(step.rawValue, details, now)
-        self.operation = self.newOperation()
-        switch step {
-        case .freeze:
-            self.phase = .moving(.flush)
-            self.directives.append(.flush(self.operation))
-        case .flush:
-            // The address goes before the process: what its end sends (FIN, reset) must find no way out.
-            self.phase = .moving(.address)
-            self.directives.append(.dropAddress(self.operation))
-        case .address:
-            self.phase = .moving(.server)
-            self.directives.append(.endServer(self.operation))
-        case .server:
-            self.phase = .moving(.detach)
-            self.directives.append(.detach(self.operation, term: self.term))
-        case .detach:
-            self.phase = .moving(.transfer)
-            self.deadline = now + self.limits.transferTime
-            self.directives.append(.deactivate(term: self.term, self.steps))
-            if let target = self.moveTarget {
-                self.directives.append(.transferLeadership(to: target))
-            } else {
-                self.directives.append(.mayExit)
-            }
-        case .transfer: break
-        }
-    }
-
-    private mutating func stop(_ now: Moment) {
-        guard !self.stops else { return }
-        self.stops = true
-        switch self.phase {
-        case .standby, .elected, .waiting, .handingOver, .witnessLeading: self.directives.append(.mayExit)
-        case .serving: if self.preparation == nil { self.prepareMove(to: nil, now) }
-        // Clients may have been answered already, and what they wrote must not be lost: it goes on from `serving`.
-        case .taking(.address), .taking(.tickle): break
-        case .taking: self.giveUp("stopping", now)
-        case .moving, .clearing: break
-        }
-    }
-
-    private mutating func tick(_ now: Moment) {
+    mutating func tick(_ now: Moment) {
         switch self.phase {
         case .waiting:
             guard now >= self.deadline, self.isLeader else { return }
@@ -671,34 +553,8 @@ package struct Takeover: Sendable {
         }
     }
 
-    /// A move has no deadline where what was acknowledged would be lost: as long as this node leads it waits for the LUN, and
-    /// says so.
-    private mutating func noteWait(_ now: Moment) {
-        let start: Moment
-        let what: String
-        switch self.phase {
-        case .serving:
-            guard let preparation = self.preparation, preparation.operation != 0 else { return }
-            start = preparation.start
-            what = "what was written goes to the LUN, while the clients are served"
-        case .moving(.flush):
-            start = self.stepStart
-            what = "what was written goes to the LUN, and the clients wait"
-        case .moving(.server):
-            start = self.stepStart
-            what = "smbserverd sits in a call of the kernel and has not ended yet"
-        case .moving(.detach):
-            start = self.stepStart
-            what = "the file system is being unmounted"
-        case .standby, .elected, .taking, .moving, .clearing, .waiting, .handingOver, .witnessLeading: return
-        }
-        guard now - max(start, self.waitNoted) >= self.limits.waitNote else { return }
-        self.waitNoted = now
-        self.directives.append(.log("the move has waited for \((now - start) / 1_000_000) s: \(what)"))
-    }
-
     /// Where no heir reaches the LUN either the target itself is away: its clients wait here, and a move would gain nothing.
-    private mutating func leaveTheUnreachable(_ now: Moment) {
+    mutating func leaveTheUnreachable(_ now: Moment) {
         guard let unreachable = self.unreachable, now - unreachable.since >= self.limits.unreachableTime,
             let heir = self.reaching.first(where: { $0 != self.node })
         else { return }
