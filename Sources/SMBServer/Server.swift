@@ -53,12 +53,21 @@ package final class Server: JournalObserver, @unchecked Sendable {
         self.journal = journal
         self.lease = lease
         self.names = ServerNames(host: configuration.serverName)
+        let budget = DescriptorBudget.raised()
         let seed: UInt64
         do throws(CryptoError) { seed = try Random.integer() } catch { throw ServerError("randomness: \(error)") }
         self.state = Mutex(
             ServerState(
-                configuration: configuration, negotiateToken: SPNEGO.serverHint(),
-                seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
+                configuration: configuration,
+                capacity: ServerCapacity(opens: budget.opens, connections: budget.connections),
+                negotiateToken: SPNEGO.serverHint(), seed: UInt32(truncatingIfNeeded: seed), makeSalt: { Self.salt() }))
+        if configuration.limits[.opens] > UInt64(budget.opens)
+            || configuration.limits[.connections] > UInt64(budget.connections)
+        {
+            Log.write(
+                "at most \(budget.opens) files can be open, and \(budget.connections) clients connected: this process may have "
+                    + "\(budget.total) descriptors (RLIMIT_NOFILE)")
+        }
         do throws(FileError) { self.watches = try Watches() } catch { throw ServerError("inotify: \(error)") }
         let watches = self.watches
         let security = NTLMPipes(names: self.names)

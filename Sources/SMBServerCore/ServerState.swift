@@ -5,6 +5,7 @@ import StateRecords
 /// tells it the time (`now`) and carries out what it returns. [MS-SMB2] 3.3.1.
 package struct ServerState: ~Copyable, Sendable {
     package var configuration: ServerConfiguration { didSet { self.configurationChanged() } }
+    private let capacity: ServerCapacity
     /// Of the configuration: who asks the pipes for a thousand names asks this.
     private(set) var accounts: Accounts
     /// By lower-case name. 3.3.1.5 ShareList.
@@ -105,17 +106,19 @@ package struct ServerState: ~Copyable, Sendable {
 
     /// - Parameter seed: a random number: session ids of one server mean nothing to the one after it.
     package init(
-        configuration: ServerConfiguration, negotiateToken: [UInt8], seed: UInt32,
+        configuration: ServerConfiguration, capacity: ServerCapacity = .unbounded, negotiateToken: [UInt8],
+        seed: UInt32,
         makeSalt: @escaping @Sendable () -> [UInt8]
     ) {
         self.configuration = configuration
         self.accounts = Accounts(configuration)
         self.negotiateToken = negotiateToken
         self.makeSalt = makeSalt
+        self.capacity = capacity
         let limits = configuration.limits
-        self.connections = SlotTable(limit: Int(limits[.connections]))
+        self.connections = SlotTable(limit: min(Int(limits[.connections]), capacity.connections))
         self.sessions = SlotTable(limit: Int(limits[.sessions]), seed: seed, width: .scrambled)
-        self.opens = SlotTable(limit: Int(limits[.opens]), seed: seed)
+        self.opens = SlotTable(limit: min(Int(limits[.opens]), capacity.opens), seed: seed)
         self.pending = SlotTable(limit: Int(limits[.requests]))
     }
 
@@ -123,9 +126,9 @@ package struct ServerState: ~Copyable, Sendable {
     private mutating func configurationChanged() {
         self.accounts = Accounts(self.configuration)
         let limits = self.configuration.limits
-        self.connections.limit = Int(limits[.connections])
+        self.connections.limit = min(Int(limits[.connections]), self.capacity.connections)
         self.sessions.limit = Int(limits[.sessions])
-        self.opens.limit = Int(limits[.opens])
+        self.opens.limit = min(Int(limits[.opens]), self.capacity.opens)
         self.pending.limit = Int(limits[.requests])
     }
 

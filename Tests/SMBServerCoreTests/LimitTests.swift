@@ -101,6 +101,25 @@ private final class NoWatch: DirectoryWatching, DirectoryWatch {
         #expect(try client.create("d").status == .success)
     }
 
+    /// A process that may have few descriptors keeps some for its own work.
+    @Test func noMoreIsOpenThanTheProcessHasRoomFor() throws {
+        let server = TestServer(capacity: ServerCapacity(opens: 2, connections: 1))
+        let client = try TestClient.ready(server)
+        _ = try client.open("a")
+        _ = try client.open("b")
+        #expect(try client.create("c").status == .tooManyOpenedFiles)
+        try server.state.configuration.limits.set(.opens, to: 100)
+        #expect(try client.create("c").status == .tooManyOpenedFiles, "a higher limit makes no room")
+        try server.state.configuration.limits.set(.connections, to: 100)
+        let record = ClientRecord(clientAddress: [1, 2, 3, 4], clientPort: 6, serverAddress: [], serverPort: 445)
+        #expect(server.state.connected(record) == nil)
+        try server.state.configuration.limits.set(.opens, to: 1)
+        client.disconnect()
+        let next = try TestClient.ready(server)
+        _ = try next.open("a")
+        #expect(try next.create("c").status == .tooManyOpenedFiles, "a lower limit is in force")
+    }
+
     /// Whoever was promised a handle gets it after a takeover, also where the limit has been lowered since.
     @Test func handlesThatComeBackAreTakenWhateverTheLimit() throws {
         let client = try TestClient.ready(self.server, share: "ca")

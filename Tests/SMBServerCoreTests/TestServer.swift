@@ -25,10 +25,10 @@ final class TestServer {
             UserRecord(name: "root", ntHash: [], relativeID: 500, isAdministrator: true),
         ], requiresSigning: false)
 
-    init(files: MemoryFileSystem = MemoryFileSystem()) {
+    init(files: MemoryFileSystem = MemoryFileSystem(), capacity: ServerCapacity = .unbounded) {
         self.files = files
         self.state = ServerState(
-            configuration: Self.configuration, negotiateToken: [1, 2, 3], seed: 9,
+            configuration: Self.configuration, capacity: capacity, negotiateToken: [1, 2, 3], seed: 9,
             makeSalt: { [UInt8](repeating: 5, count: 32) })
         self.state.now = 1000
         self.state.configure(
