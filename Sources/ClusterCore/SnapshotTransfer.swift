@@ -1,5 +1,15 @@
 import Raft
 
+/// Safeguards that the simulator switches off to prove that it would notice. Empty everywhere else.
+package struct TransferDefects: OptionSet, Equatable, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Parts are put together as they come, whichever state they are of: what a connection that broke left is gone on
+    /// with.
+    package static let mixStates = Self(rawValue: 1 << 0)
+}
+
 /// A state on its way to another node: as much of it at a time as the link takes, so that its length has no limit
 /// there, and nothing that is said meanwhile waits behind more than a window of it.
 package struct SnapshotTransfer: Sendable {

@@ -302,11 +302,26 @@ struct Checker {
     }
 }
 
+let tokenByteCount = 8
+
 /// A proposal carries its token in its first eight bytes.
 func token(of bytes: [UInt8]) -> UInt64 {
-    bytes.prefix(8).enumerated().reduce(0) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
+    bytes.prefix(tokenByteCount).enumerated().reduce(0) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
 }
 
 func payload(token: UInt64, padding: Int) -> [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: token >> (8 * UInt64($0))) } + [UInt8](repeating: 0, count: padding)
+    (0..<tokenByteCount).map { UInt8(truncatingIfNeeded: token >> (8 * UInt64($0))) }
+        + [UInt8](repeating: 0, count: padding)
+}
+
+/// What stands for a state with that token: all of it follows from the token, so that none is made of two.
+func statePayload(token: UInt64, byteCount: Int) -> [UInt8] {
+    payload(token: token, padding: 0)
+        + (tokenByteCount..<byteCount).map {
+            UInt8(truncatingIfNeeded: ((token ^ UInt64($0)) &* 0x9E37_79B9_7F4A_7C15) >> 56)
+        }
+}
+
+func isStatePayload(_ bytes: [UInt8]) -> Bool {
+    bytes.count >= tokenByteCount && bytes == statePayload(token: token(of: bytes), byteCount: bytes.count)
 }

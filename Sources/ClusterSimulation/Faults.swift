@@ -25,6 +25,8 @@ package struct Faults: Equatable, SwitchableFaults {
     package var forgottenLeadersPerMinute: UInt64 = 0
     package var campaignsPerMinute: UInt64 = 0
     package var snapshotFailurePerMillion: UInt64 = 0
+    /// Of the parts of a state, those at which the link breaks that they go on (`StateLinks`).
+    package var brokenStateLinksPerMillion: UInt64 = 0
     /// Entries kept behind the applied index when a node compacts; nil: it never does.
     package var compactionLag: UInt64?
 
@@ -79,6 +81,7 @@ extension Faults {
             FaultSwitch("forgotten-leaders") { $0.forgottenLeadersPerMinute = 0 },
             FaultSwitch("campaigns") { $0.campaignsPerMinute = 0 },
             FaultSwitch("failed-snapshots") { $0.snapshotFailurePerMillion = 0 },
+            FaultSwitch("broken-state-links") { $0.brokenStateLinksPerMillion = 0 },
             FaultSwitch("compaction") { $0.compactionLag = nil },
         ] + DiskFaults.switches { $1(&$0.disk) }
 }

@@ -1,3 +1,4 @@
+import ClusterCore
 import QuorumDisk
 import Raft
 
@@ -16,6 +17,8 @@ package struct Mutation: Sendable {
     package var quorumDisk = false
     package var diskDefects: DiskDefects = []
     package var appliesOutsideTransaction = false
+    package var sizes = StateSizes.whole
+    package var transferDefects: TransferDefects = []
     /// Where the hunt begins: a seed that noticed it when this was written, so that tests stay quick.
     package var firstSeed: UInt64 = 0
     /// Seeds within which it must be noticed.
@@ -33,6 +36,8 @@ package struct Mutation: Sendable {
         options.quorumDisk = self.quorumDisk
         options.diskDefects = self.diskDefects
         options.appliesOutsideTransaction = self.appliesOutsideTransaction
+        options.sizes = self.sizes
+        options.transferDefects = self.transferDefects
         return options
     }
 
@@ -69,13 +74,16 @@ package struct Mutation: Sendable {
         Mutation(
             name: "leaseDuringTransfer", defects: .leaseDuringTransfer, proposalsPerSecond: 1, faults: .leases,
             firstSeed: 60),
+        Mutation(
+            name: "mixStates", defects: [], spares: 2, faults: .brokenStates, sizes: .small,
+            transferDefects: .mixStates),
     ]
 
     private static func besideDisk(
         _ name: String, _ diskDefects: DiskDefects = [], raft: RaftDefects = [], faults: Faults = .disk,
-        proposalsPerSecond: UInt64 = 20, firstSeed: UInt64 = 0
+        proposalsPerSecond: UInt64 = 20, sizes: StateSizes = .whole, firstSeed: UInt64 = 0
     ) -> Mutation {
-        var mutation = Mutation(name: name, defects: raft, faults: faults, firstSeed: firstSeed)
+        var mutation = Mutation(name: name, defects: raft, faults: faults, sizes: sizes, firstSeed: firstSeed)
         mutation.nodes = 2
         mutation.quorumDisk = true
         mutation.diskDefects = diskDefects
@@ -95,6 +103,7 @@ package struct Mutation: Sendable {
         .besideDisk("skipBarrier", .skipBarrier, faults: .lateDisk),
         .besideDisk("ignoreRollback", .ignoreRollback, faults: .forgetfulDisk, firstSeed: 7),
         .besideDisk("headerBesideEntries", .headerBesideEntries),
+        .besideDisk("headerBeforeSteps", .headerBeforeSteps, sizes: .small),
         .besideDisk("overwriteReachable", .overwriteReachable),
         .besideDisk("ignoreHeartbeat", .ignoreHeartbeat, faults: .nodePartitions, proposalsPerSecond: 2),
         .besideDisk("diskVoteWithoutPersisting", raft: .voteWithoutPersisting),
@@ -171,6 +180,13 @@ extension Faults {
         faults.slowSyncPerMillion = 50_000
         faults.membershipChangesPerMinute = 600
         faults.compactionLag = 40
+        return faults
+    }
+
+    /// Nodes come and go, and the links break that their states go on.
+    package static var brokenStates: Faults {
+        var faults = Faults.memberships
+        faults.brokenStateLinksPerMillion = 100_000
         return faults
     }
 

@@ -61,11 +61,19 @@ extension QuorumDiskUser {
             limits: self.diskLimits, now: self.tick(i), defects: self.diskDefects)
     }
 
+    /// The process is gone, or its disk is another one.
+    mutating func leaveDisk(_ i: Int) {
+        if self.quorum.sides[i].voter?.fillingIndex != nil { self.quorum.counts.checkpointsBrokenOff += 1 }
+        self.quorum.sides[i].voter = nil
+    }
+
     mutating func stepVoter(_ i: Int, _ event: DiskEvent) {
         let now = self.tick(i)
+        let filling = self.quorum.sides[i].voter?.fillingIndex
         guard let effects = self.quorum.sides[i].voter?.step(event, at: now),
             let (number, disk) = self.quorum.sides[i].voter.map({ ($0.number, $0.identity.key) })
         else { return }
+        if let filling { self.noteSteps(i, of: filling, effects) }
         if let status = effects.status {
             self.trace.note(self.time, "disk status", self.nodeID(i), number, 0, "\(status)")
             if case .disabled = status {
@@ -90,12 +98,34 @@ extension QuorumDiskUser {
             if case .diskVoted(let vote) = event {
                 self.quorum.counts.grants += 1
                 if vote.log != nil { self.quorum.counts.grantsWithLog += 1 }
-                if effects.state != nil { self.quorum.counts.grantsWithState += 1 }
+                if let state = effects.state {
+                    self.quorum.counts.grantsWithState += 1
+                    if state.count > self.diskLimits.checkpointStepByteCount {
+                        self.quorum.counts.statesReadInSteps += 1
+                    }
+                }
                 self.diskVoted(i, vote)
             }
             self.take(i, event, state: effects.state)
         }
         if effects.wantsCheckpoint { self.handInCheckpoint(i) }
+    }
+
+    /// Whether the checkpoint that was being written in steps still is; if not, whether its header goes out now.
+    private mutating func noteSteps(_ i: Int, of index: LogIndex, _ effects: DiskEffects) {
+        guard let voter = self.quorum.sides[i].voter, voter.fillingIndex != index else { return }
+        var isPublished = false
+        if case .requests(let requests) = effects.batch?.work {
+            isPublished = requests.contains { request in
+                guard case .write(_, let bytes) = request, bytes.count == Layout.blockSize else { return false }
+                return AreaHeader(block: bytes, layout: voter.layout)?.checkpoint?.snapshot.index == index
+            }
+        }
+        if isPublished {
+            self.quorum.counts.checkpointsInSteps += 1
+        } else {
+            self.quorum.counts.checkpointsBrokenOff += 1
+        }
     }
 
     /// A whole disk is never given up: the safeguards cry wolf.
@@ -276,6 +306,11 @@ extension QuorumDiskUser {
         let after = self.quorum.disks[key]?.headers(of: area).max { $0.sequence < $1.sequence }
         if after == nil || after?.sequence ?? 0 < before.sequence || after?.ballot ?? 0 < before.ballot {
             self.fail("quorum disk: area \(area) went back from \(before.sequence)")
+        }
+        if let checkpoint = after?.checkpoint, checkpoint != before.checkpoint,
+            self.quorum.disks[key]?.holds(checkpoint, in: area) == false
+        {
+            self.fail("quorum disk: a header of area \(area) reaches a checkpoint that is not all there")
         }
     }
 

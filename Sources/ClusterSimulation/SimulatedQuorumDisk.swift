@@ -113,6 +113,13 @@ struct SharedDisk {
         block.flatMap { AreaHeader(block: $0[...], layout: layout) }
     }
 
+    /// The bytes of a checkpoint are those of which its header has the sum.
+    func holds(_ checkpoint: AreaHeader.Checkpoint, in area: Int) -> Bool {
+        let start = self.superblock.layout.checkpointOffset(area, checkpoint.extent)
+        let bytes = self.read(start, Layout.blocks(checkpoint.byteCount) * Layout.blockSize)
+        return CRC32C.of(bytes.prefix(checkpoint.byteCount)) == checkpoint.sum
+    }
+
     /// The blocks that a valid header reaches.
     func reachable(from header: AreaHeader, in area: Int) -> [Range<Int>] {
         let layout = self.superblock.layout
@@ -134,6 +141,11 @@ package struct DiskCounts: Equatable, Sendable {
     package var grantsWithState = 0
     package var acknowledgements = 0
     package var checkpoints = 0
+    /// Checkpoints that went to the disk in several steps, and those of which only some steps did.
+    package var checkpointsInSteps = 0
+    package var checkpointsBrokenOff = 0
+    /// Checkpoints that a vote brought, and that were read in several steps.
+    package var statesReadInSteps = 0
     package var barriers = 0
     package var tornWrites = 0
     package var wipes = 0
@@ -150,6 +162,9 @@ package struct DiskCounts: Equatable, Sendable {
         a.grantsWithState += b.grantsWithState
         a.acknowledgements += b.acknowledgements
         a.checkpoints += b.checkpoints
+        a.checkpointsInSteps += b.checkpointsInSteps
+        a.checkpointsBrokenOff += b.checkpointsBrokenOff
+        a.statesReadInSteps += b.statesReadInSteps
         a.barriers += b.barriers
         a.tornWrites += b.tornWrites
         a.wipes += b.wipes
@@ -165,6 +180,8 @@ extension DiskCounts: CustomStringConvertible {
         """
           disk votes \(self.grants), with entries \(self.grantsWithLog), with a checkpoint \(self.grantsWithState)
           acknowledgements \(self.acknowledgements), checkpoints \(self.checkpoints), barriers \(self.barriers)
+          checkpoints in several steps \(self.checkpointsInSteps), broken off \(self.checkpointsBrokenOff), \
+        read in several steps \(self.statesReadInSteps)
           torn writes \(self.tornWrites), wipes \(self.wipes), gone back \(self.rollbacks), \
         noticed by a node \(self.disabled), disks added \(self.replacements)
         """

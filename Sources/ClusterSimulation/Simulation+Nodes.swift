@@ -12,6 +12,8 @@ extension Simulation {
             guard self.isAlive(i, incarnation, happening) else { return }
             self.step(i, .tick(random: self.random.next()))
             self.stepVoter(i, .tick)
+            self.sendStates(i)
+            self.resendStates(i)
             self.queue.schedule(happening, at: self.time + Self.tickInterval + self.random.below(UInt64(2000)))
         case .deliver(let envelope): self.deliver(envelope)
         case .synced(let i, let incarnation, let isFailure):
@@ -36,6 +38,9 @@ extension Simulation {
                 self.stepVoter(i, .receive(message, commitIndex: commitIndex))
             }
         case .disk(let happening): self.happen(happening)
+        case .state(let state):
+            guard self.isAlive(state.machine, self.nodes[state.machine].incarnation, happening) else { return }
+            self.happen(state)
         }
     }
 
@@ -60,7 +65,8 @@ extension Simulation {
         self.nodes[i].knownCommit = node.commitIndex
         self.nodes[i].raft = node
         self.nodes[i].changeTokens = []
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
+        self.states.forget(i)
         self.checker.restarted(self.nodes[i].id, hardState: contents.hardState)
         self.trace.note(
             self.time, "start", self.nodes[i].id, contents.hardState.term, node.lastIndex,
@@ -77,7 +83,8 @@ extension Simulation {
         self.nodes[i].lease = nil
         self.nodes[i].isPaused = false
         self.nodes[i].deferred = []
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
+        self.states.forget(i)
         self.nodes[i].disk.lose(
             &self.random, tornTail: self.faults.tearsTails,
             loosesAppliedState: self.options.appliesOutsideTransaction)
@@ -202,7 +209,8 @@ extension Simulation {
         guard let lag = self.faults.compactionLag, let node = self.nodes[i].raft,
             node.appliedIndex > node.base.index + lag + 10
         else { return }
-        self.step(i, .compact(through: node.appliedIndex - lag))
+        let through = min(node.appliedIndex - lag, self.states.heldIndex(i, base: node.base.index) ?? .max)
+        if through > node.base.index { self.step(i, .compact(through: through)) }
     }
 
     // MARK: Network
@@ -237,6 +245,10 @@ extension Simulation {
             return self.queue.schedule(
                 .snapshotFailed(node: i, incarnation: self.nodes[i].incarnation, peer: peer),
                 at: self.time + 1000 + self.random.below(UInt64(100_000)))
+        }
+        if !self.states.sizes.isWhole, !isDisk(peer) {
+            let state = statePayload(token: contents.stateHash, byteCount: self.states.drawByteCount())
+            return self.transfer(snapshot, state, from: i, to: peer)
         }
         // Whether it arrived is known from the peer's answer; a shell that hears nothing gives up in the end.
         self.queue.schedule(

@@ -3,7 +3,7 @@ import Raft
 
 /// Raft beside a quorum disk: what `QuorumDiskUser` asks for.
 extension Simulation: QuorumDiskUser {
-    static let diskLayout = Layout(areaCount: 3, ringByteCount: 16 * 4096, checkpointByteCount: 2 * 4096)
+    static let diskLayout = Layout(areaCount: 3, ringByteCount: 16 * 4096, checkpointByteCount: 8 * 4096)
 
     var diskFaults: DiskFaults { self.faults.disk }
     var diskDefects: DiskDefects { self.options.diskDefects }
@@ -16,6 +16,7 @@ extension Simulation: QuorumDiskUser {
         limits.retryTicks = 200
         limits.memoryTicks = 1000
         limits.checkpointTicks = 200
+        limits.checkpointStepByteCount = self.states.sizes.stepByteCount
         return limits
     }
 
@@ -32,7 +33,10 @@ extension Simulation: QuorumDiskUser {
     mutating func diskVoted(_ i: Int, _ vote: DiskVote) { self.checker.diskVoted(vote, for: self.nodes[i].id) }
 
     mutating func take(_ i: Int, _ event: Event, state: [UInt8]?) {
-        if let state { self.nodes[i].receivedStateHash = token(of: state) }
+        if let state {
+            guard isStatePayload(state) else { return self.fail("quorum disk: a checkpoint is not what was written") }
+            self.nodes[i].receivedStateHash = token(of: state)
+        }
         self.step(i, event)
     }
 
@@ -41,11 +45,10 @@ extension Simulation: QuorumDiskUser {
         guard let node = self.nodes[i].raft, node.isLeader, let snapshot = node.snapshot(at: contents.appliedIndex)
         else { return }
         self.quorum.counts.checkpoints += 1
-        self.stepVoter(
-            i,
-            .checkpoint(
-                snapshot, state: payload(token: contents.stateHash, padding: self.random.below(6000)),
-                term: node.term))
+        // Within an extent in either case.
+        let padding = self.random.below(6000) * (self.states.sizes.isWhole ? 1 : 4)
+        let state = statePayload(token: contents.stateHash, byteCount: tokenByteCount + padding)
+        self.stepVoter(i, .checkpoint(snapshot, state: state, term: node.term))
     }
 
     // MARK: The nodes
@@ -63,7 +66,7 @@ extension Simulation: QuorumDiskUser {
         guard let raft = self.nodes[i].raft else { return }
         let number = raft.configuration.disk
         guard number != self.quorum.sides[i].voter?.number else { return }
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
         guard let number, let disk = self.quorum.disks[number], i < Self.diskLayout.areaCount else { return }
         self.useDisk(i, as: number, disk.superblock, area: i)
     }

@@ -1,3 +1,4 @@
+import ClusterCore
 import QuorumDisk
 import Raft
 
@@ -29,6 +30,9 @@ package struct Simulation {
         package var diskDefects: DiskDefects = []
         /// A crash may leave an applied index without the state that belongs to it.
         package var appliesOutsideTransaction = false
+        /// nil: drawn from the seed, apart from what it draws otherwise.
+        package var sizes: StateSizes?
+        package var transferDefects: TransferDefects = []
 
         package init(seed: UInt64) {
             self.seed = seed
@@ -55,6 +59,7 @@ package struct Simulation {
         package var lockAnswers: Int
         package var undecidedLocks: Int
         package var disk = DiskCounts()
+        package var states = StateCounts()
     }
 
     /// Within this after the end of all faults there is a leader and a new entry everywhere.
@@ -75,6 +80,7 @@ package struct Simulation {
         case fault(FaultKind)
         case toDisk(node: Int, incarnation: UInt64, Message)
         case disk(DiskHappening)
+        case state(StateHappening)
     }
 
     struct Envelope {
@@ -137,6 +143,7 @@ package struct Simulation {
     var limits = RaftLimits()
     var hasFaults = true
     var quorum: QuorumDisks
+    var states: StateLinks
 
     package init(_ options: Options) {
         self.options = options
@@ -145,6 +152,10 @@ package struct Simulation {
         self.trace = Trace(isVerbose: options.isVerbose)
         self.checker = Checker(stateHash: 0)
         self.quorum = QuorumDisks(nodes: options.nodes + options.spares)
+        self.states = StateLinks(
+            machines: options.nodes + options.spares, sizes: options.sizes, seed: options.seed,
+            defects: options.transferDefects)
+        if options.faults == nil { self.faults.brokenStateLinksPerMillion = self.states.drawnBreaks }
 
         self.limits.heartbeatTicks = 50
         self.limits.electionTicksMinimum = 400
@@ -190,7 +201,7 @@ package struct Simulation {
             configurationChanges: self.checker.configurationChanges, readCount: self.checker.readCount,
             snapshotInstalls: self.snapshotInstalls, leaseSamples: self.checker.leaseSamples,
             lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
-            disk: self.quorum.counts)
+            disk: self.quorum.counts, states: self.states.counts)
     }
 
     mutating func runUntil(_ end: UInt64, _ isDone: (Simulation) -> Bool) {

@@ -4,6 +4,8 @@ package struct TakeoverFaults: Equatable, SwitchableFaults {
     package var lossPerMillion: UInt64 = 0
     package var delayPerMillion: UInt64 = 0
     package var longDelay: UInt64 = 500_000
+    /// Of the parts of a state, those at which the link breaks that they go on (`StateLinks`).
+    package var brokenStateLinksPerMillion: UInt64 = 0
     package var partitionsPerMinute: UInt64 = 0
     package var muteLinksPerMinute: UInt64 = 0
     package var maximumPartition: UInt64 = 8_000_000
@@ -114,6 +116,7 @@ extension TakeoverFaults {
         [
             FaultSwitch("loss") { $0.lossPerMillion = 0 },
             FaultSwitch("delay") { $0.delayPerMillion = 0 },
+            FaultSwitch("broken-state-links") { $0.brokenStateLinksPerMillion = 0 },
             FaultSwitch("partitions") { $0.partitionsPerMinute = 0 },
             FaultSwitch("mute-links") { $0.muteLinksPerMinute = 0 },
             FaultSwitch("crashes") { $0.crashesPerMinute = 0 },

@@ -1,3 +1,4 @@
+import ClusterCore
 import QuorumDisk
 import Raft
 
@@ -11,6 +12,8 @@ package struct TakeoverMutation: Sendable {
     package var quorumDisk = false
     package var diskDefects: DiskDefects = []
     package var raftDefects: RaftDefects = []
+    package var sizes = StateSizes.whole
+    package var transferDefects: TransferDefects = []
     package var seconds: UInt64 = 60
     /// Where the hunt begins: a seed that noticed it when this was written, so that tests stay quick.
     package var firstSeed: UInt64 = 0
@@ -25,6 +28,8 @@ package struct TakeoverMutation: Sendable {
         options.quorumDisk = self.quorumDisk
         options.diskDefects = self.diskDefects
         options.raftDefects = self.raftDefects
+        options.sizes = self.sizes
+        options.transferDefects = self.transferDefects
         return options
     }
 
@@ -59,6 +64,9 @@ package struct TakeoverMutation: Sendable {
         TakeoverMutation(name: "ignoreServingLease", defects: .ignoreServingLease, faults: .pausedNodes),
         TakeoverMutation(name: "keepIDAfterLoss", defects: .keepIDAfterLoss, faults: .lostStates),
         TakeoverMutation(name: "repeatProposal", defects: .repeatProposal, faults: .pausedNodes),
+        TakeoverMutation(
+            name: "takeoverMixesStates", defects: [], faults: .brokenStates, sizes: .small,
+            transferDefects: .mixStates),
         .besideDisk("takeoverIgnoresHeartbeat", .ignoreHeartbeat, faults: .lostLink),
         .besideDisk("takeoverSkipsBarrier", .skipBarrier, firstSeed: 150),
         .besideDisk("takeoverIgnoresLogs", .ignoreLogs),
@@ -166,6 +174,13 @@ extension TakeoverFaults {
         faults.maximumPartition = 3_000_000
         faults.crashesPerMinute = 10
         faults.slowSyncPerMillion = 100_000
+        return faults
+    }
+
+    /// Nodes come back without what they knew, and the links break that the states go on which they are sent.
+    package static var brokenStates: TakeoverFaults {
+        var faults = TakeoverFaults.lostStates
+        faults.brokenStateLinksPerMillion = 100_000
         return faults
     }
 

@@ -40,7 +40,8 @@ extension TakeoverSimulation {
         self.nodes[i].leaving = []
         self.nodes[i].welcomed = []
         self.nodes[i].snapshotsSent = [:]
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
+        self.states.forget(i)
         self.nodes[i].takeoverEvents = []
         self.nodes[i].isTakingOver = false
         self.nodes[i].lease = false
@@ -88,7 +89,8 @@ extension TakeoverSimulation {
         self.nodes[i].pause = nil
         self.nodes[i].deferred = []
         self.nodes[i].disk.lose(&self.random, tornTail: true)
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
+        self.states.forget(i)
         if self.hasQuorumDisk { self.tearDiskWrites(of: i) }
         guard isAnnounced else { return }
         let gone = self.nodes[i].id
@@ -132,6 +134,7 @@ extension TakeoverSimulation {
         self.wake(i)
         self.step(i, .tick(random: self.random.next()))
         self.stepDisk(i, .tick)
+        self.sendStates(i)
         self.settle(i)
     }
 
@@ -167,13 +170,16 @@ extension TakeoverSimulation {
         if self.nodes[i].raft?.isEstablishedLeader == true { self.reconcileMembership(i) }
         self.compact(i)
         self.resendSnapshots(i)
+        self.resendStates(i)
     }
 
     private mutating func compact(_ i: Int) {
         guard let state = self.nodes[i].state, let base = self.nodes[i].raft?.base.index,
             state.appliedIndex > base + Self.compaction.entries
         else { return }
-        self.step(i, .compact(through: state.appliedIndex - Self.compaction.kept))
+        let held = self.states.heldIndex(i, base: base) ?? .max
+        let through = min(state.appliedIndex - Self.compaction.kept, held)
+        if through > base { self.step(i, .compact(through: through)) }
     }
 
     private mutating func updateHeirs(_ i: Int) {
@@ -309,6 +315,9 @@ extension TakeoverSimulation {
         guard let raft = self.nodes[i].raft, let state = self.nodes[i].state,
             let snapshot = raft.snapshot(at: state.appliedIndex)
         else { return self.step(i, .snapshotFailed(node)) }
+        if !self.states.sizes.isWhole, !isDisk(node) {
+            return self.transfer(snapshot, state.encoded, from: i, to: node)
+        }
         self.nodes[i].snapshotsSent[node] = self.tick(i)
         if isDisk(node) { return self.handInCheckpoint(i) }
         self.transmit(.snapshot(raft.snapshotMessage(snapshot, to: node), state), from: self.nodes[i].id, to: node)

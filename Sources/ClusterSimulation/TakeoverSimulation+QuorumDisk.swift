@@ -18,6 +18,7 @@ extension TakeoverSimulation: QuorumDiskUser {
         var limits = DiskVoterLimits()
         limits.electionTicks = UInt64(self.settings.electionMinimumMilliseconds)
         limits.heartbeatTicks = min(limits.heartbeatTicks, UInt64(self.settings.leaseMilliseconds) / 3)
+        limits.checkpointStepByteCount = self.states.sizes.stepByteCount
         return limits
     }
 
@@ -72,7 +73,7 @@ extension TakeoverSimulation: QuorumDiskUser {
         guard let raft = self.nodes[i].raft else { return }
         let number = raft.configuration.disk
         guard number != self.quorum.sides[i].voter?.number else { return }
-        self.quorum.sides[i].voter = nil
+        self.leaveDisk(i)
         self.nodes[i].diskEvents = []
         guard let number, let record = self.nodes[i].state?.configuration.quorumDisks.record(number),
             let area = record.area(of: self.nodes[i].id), let disk = self.quorum.disks[record.disk.low],

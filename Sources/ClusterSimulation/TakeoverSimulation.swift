@@ -21,6 +21,9 @@ package struct TakeoverSimulation {
         package var defects: TakeoverDefects = []
         package var diskDefects: DiskDefects = []
         package var raftDefects: RaftDefects = []
+        package var transferDefects: TransferDefects = []
+        /// nil: drawn from the seed, apart from what it draws otherwise.
+        package var sizes: StateSizes?
         package var isVerbose = false
 
         package init(seed: UInt64) { self.seed = seed }
@@ -54,6 +57,7 @@ package struct TakeoverSimulation {
         package var undecidedLocks: Int
         /// Of a run beside a quorum disk.
         package var disk: DiskCounts?
+        package var states = StateCounts()
     }
 
     /// Within this after the end of all faults the share is served and takes a write.
@@ -95,6 +99,7 @@ package struct TakeoverSimulation {
         case land(UInt64)
         case targetUp(restart: Int)
         case disk(DiskHappening)
+        case state(StateHappening)
         // The world.
         case restart(Life)
         case resume(Life)
@@ -208,6 +213,7 @@ package struct TakeoverSimulation {
     var links = SimulatedNetwork()
     var target: SimulatedTarget
     var quorum: QuorumDisks
+    var states: StateLinks
     let hasQuorumDisk: Bool
     /// The quorum disk is on a target of its own.
     let diskIsApart: Bool
@@ -246,9 +252,12 @@ package struct TakeoverSimulation {
         self.diskIsApart = shape.below(2) == 0
         if self.hasQuorumDisk, options.faults == nil { self.faults.disk = .swarm(&shape) }
         if options.faults == nil, shape.below(3) == 0 { self.faults.cachedWritesPerMinute = 600 }
+        let roles: [NodeRole] = self.hasQuorumDisk ? [.data, .data] : [.data, .data, .witness]
+        self.states = StateLinks(
+            machines: roles.count, sizes: options.sizes, seed: options.seed, defects: options.transferDefects)
+        if options.faults == nil { self.faults.brokenStateLinksPerMillion = self.states.drawnBreaks }
         self.faults.switchOff(options.without)
 
-        let roles: [NodeRole] = self.hasQuorumDisk ? [.data, .data] : [.data, .data, .witness]
         let records = roles.enumerated().map { index, role in
             NodeRecord(
                 id: NodeID(index + 1), name: "node-\(index + 1)", address: "10.0.0.\(index + 1):7420", role: role,
@@ -308,7 +317,7 @@ package struct TakeoverSimulation {
             crashes: self.crashes, targetRestarts: self.target.restarts, pathFailovers: self.pathFailovers,
             hangs: self.hangs, healed: self.healed, joins: self.joins,
             lockAnswers: self.checker.locks.answeredCount, undecidedLocks: self.checker.locks.undecided,
-            disk: self.hasQuorumDisk ? self.quorum.counts : nil)
+            disk: self.hasQuorumDisk ? self.quorum.counts : nil, states: self.states.counts)
     }
 
     mutating func runUntil(_ end: UInt64, _ isDone: (TakeoverSimulation) -> Bool) {
@@ -489,6 +498,9 @@ package struct TakeoverSimulation {
             guard self.isRunning(life, happening, child: .server) else { return }
             self.serverStep(life.node, generation, step)
         case .disk(let happening): self.happen(happening)
+        case .state(let state):
+            guard self.isRunning(self.life(state.machine), happening) else { return }
+            self.happen(state)
         case .arrive(let packet): self.arrived(packet)
         case .land(let id): self.landed(id)
         case .targetUp(let restart): self.targetUp(restart: restart)

@@ -41,6 +41,9 @@ extension DiskVoter {
     /// This node's state is on its way to the disk, or about to be.
     package var isTakingCheckpoint: Bool { self.filling != nil || self.waiting.checkpoint != nil }
 
+    /// The last entry of the state that goes to the disk in steps; nil: none does.
+    package var fillingIndex: LogIndex? { self.filling?.checkpoint.snapshot.index }
+
     // MARK: Writing
 
     mutating func wishForCheckpoint() {
@@ -105,6 +108,10 @@ extension DiskVoter {
         guard filling.byteCount < checkpoint.state.count else {
             self.filling = nil
             return self.publish(checkpoint, in: filling.extent, sum: filling.sum.value, body: [])
+        }
+        if self.defects.contains(.headerBeforeSteps), filling.byteCount > 0 {
+            self.filling = nil
+            return self.publish(checkpoint, in: filling.extent, sum: CRC32C.of(checkpoint.state), body: [])
         }
         let step =
             filling.byteCount..<min(filling.byteCount + self.limits.checkpointStepByteCount, checkpoint.state.count)

@@ -55,6 +55,8 @@ package struct DiskDefects: OptionSet, Equatable, Sendable {
     package static let ignoreOwnBallot = Self(rawValue: 1 << 10)
     /// What is read of another area counts though it may still be in the target's cache alone.
     package static let trustCache = Self(rawValue: 1 << 12)
+    /// The header of a checkpoint is written before all of its steps are.
+    package static let headerBeforeSteps = Self(rawValue: 1 << 13)
     /// The ballot is not written before the others' are read.
     package static let voteWithoutBallot = Self(rawValue: 1 << 11)
 }

@@ -31,6 +31,7 @@ struct RaftRuns: Sendable {
         var violations = Violations()
         var simulated: UInt64 = 0
         var disk = DiskCounts()
+        var states = StateCounts()
         var undecided = 0
         await runSeeds(seeds) { seed in
             var simulation = Simulation(self.options(seed))
@@ -39,6 +40,7 @@ struct RaftRuns: Sendable {
             let outcome = result.outcome
             simulated += outcome.time
             disk += outcome.disk
+            states += outcome.states
             undecided += outcome.undecidedLocks
             for line in result.lines { print(line) }
             if let violation = outcome.violation {
@@ -51,6 +53,7 @@ struct RaftRuns: Sendable {
             print("\(seeds.count) seeds, \(violations.count) violations, \(simulated / 3_600_000_000) simulated hours")
         }
         if undecided > 0 { print("  histories of locks that were too tangled to be decided: \(undecided)") }
+        print(states)
         if self.hasQuorumDisk { print(disk) }
         return violations.count == 0
     }

@@ -24,6 +24,7 @@ struct TakeoverRuns: Sendable {
         var violations = Violations()
         var simulated: UInt64 = 0
         var disk = DiskCounts()
+        var states = StateCounts()
         var besideDisk = 0
         var sum = (
             fences: 0, takeovers: 0, moves: 0, writes: 0, conflicts: 0, crashes: 0, restarts: 0, paths: 0, healed: 0,
@@ -45,6 +46,7 @@ struct TakeoverRuns: Sendable {
             sum.paths += outcome.pathFailovers
             sum.healed += outcome.healed
             sum.joins += outcome.joins
+            states += outcome.states
             if let counts = outcome.disk {
                 besideDisk += 1
                 disk += counts
@@ -67,6 +69,7 @@ struct TakeoverRuns: Sendable {
               writes acknowledged \(sum.writes), refused by the reservation \(sum.conflicts)
               with a quorum disk \(besideDisk)
             """)
+        print(states)
         if besideDisk > 0 { print(disk) }
         return violations.count == 0
     }

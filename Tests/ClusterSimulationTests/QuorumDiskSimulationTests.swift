@@ -10,12 +10,16 @@ import Testing
         static let seconds: UInt64 = 30
     #endif
 
-    private static func run(_ seed: UInt64, _ seconds: UInt64 = Self.seconds) -> Simulation.Outcome {
+    private static func run(
+        _ seed: UInt64, _ seconds: UInt64 = Self.seconds, sizes: StateSizes? = nil, faults: Faults? = nil
+    ) -> Simulation.Outcome {
         var options = Simulation.Options(seed: seed)
         options.nodes = 2
         options.spares = 1
         options.quorumDisk = true
         options.seconds = seconds
+        options.sizes = sizes
+        options.faults = faults
         var simulation = Simulation(options)
         return simulation.run()
     }
@@ -23,7 +27,7 @@ import Testing
     /// 117: nobody could be elected, because the one with the longest log had been left out by an entry that was not committed.
     @Test(arguments: [UInt64(117)])
     func whatFailedOnceHolds(seed: UInt64) {
-        #expect(Self.run(seed, 60).violation == nil)
+        #expect(Self.run(seed, 60, sizes: .whole).violation == nil)
     }
 
     @Test(arguments: UInt64(0)..<40)
@@ -51,6 +55,21 @@ import Testing
         #expect(sum.barriers > 50)
         #expect(sum.replacements > 3)
         #expect(sum.refusedForHeartbeat > 20)
+        #expect(sum.checkpointsInSteps > 5)
+    }
+
+    /// Checkpoints that heartbeats and votes go between, that crashes and failed requests end in the middle, and that
+    /// a candidate reads a step at a time.
+    @Test func aCheckpointOfSeveralStepsIsWrittenBrokenOffAndRead() {
+        var sum = DiskCounts()
+        for seed in UInt64(0)..<16 {
+            let outcome = Self.run(seed, 12, sizes: .small, faults: .disk)
+            #expect(outcome.violation == nil, "seed \(seed)")
+            sum += outcome.disk
+        }
+        #expect(sum.checkpointsInSteps > 10)
+        #expect(sum.checkpointsBrokenOff > 0)
+        #expect(sum.statesReadInSteps > 0)
     }
 
     /// One of the two dies for good: the disk is the other one's majority.

@@ -25,12 +25,13 @@ import Testing
         #expect(outcome.acknowledgedCount > 0)
     }
 
-    /// Seeds that found something once, each with a test of its own, too. 48999: a proposal was reported as overwritten, where the
+    /// Seeds that found something once, with states in one piece as then, each with a test of its own, too. 48999: a proposal was reported as overwritten, where the
     /// overwriting entry was lost again (ReplicationTests).
     @Test(arguments: [UInt64(48_999)])
     func whatWasFoundStaysAway(seed: UInt64) {
         var options = Simulation.Options(seed: seed)
         options.seconds = 60
+        options.sizes = .whole
         var simulation = Simulation(options)
         #expect(simulation.run().violation == nil)
     }
@@ -73,6 +74,32 @@ import Testing
         #expect(snapshots > 10)
         #expect(reads > 50)
         #expect(leases > 1000)
+    }
+
+    /// States in several windows, on links that break in the middle.
+    @Test func aStateOfSeveralWindowsArrivesOrBeginsAgain() {
+        var counts = StateCounts()
+        for seed in UInt64(0)..<12 {
+            var options = Simulation.Options(seed: seed)
+            options.seconds = 12
+            options.faults = .brokenStates
+            options.sizes = .small
+            var simulation = Simulation(options)
+            let outcome = simulation.run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            counts += outcome.states
+        }
+        #expect(counts.begun > 20)
+        #expect(counts.inSeveralWindows > 5)
+        #expect(counts.begunAgain > 5)
+    }
+
+    /// The other half is what the seeds were before states had parts.
+    @Test func aboutHalfOfTheSeedsHaveStatesInParts() {
+        let whole = (UInt64(0)..<100).count { seed in
+            Simulation(Simulation.Options(seed: seed)).states.sizes == .whole
+        }
+        #expect((30...70).contains(whole))
     }
 
     /// Of all that a read without a quorum breaks the clients' answers alone show it.
@@ -119,6 +146,7 @@ import Testing
     func withItNothingIsNoticed(mutation: Mutation) {
         var mutation = mutation
         mutation.defects = []
+        mutation.transferDefects = []
         mutation.maximumSeeds = 2
         mutation.seconds = 10
         #expect(mutation.hunt()?.violation == nil)

@@ -11,11 +11,12 @@ import Testing
     #endif
 
     private static func run(
-        _ seed: UInt64, _ seconds: UInt64 = Self.seconds, quorumDisk: Bool? = nil
+        _ seed: UInt64, _ seconds: UInt64 = Self.seconds, quorumDisk: Bool? = nil, sizes: StateSizes? = nil
     ) -> TakeoverSimulation.Outcome {
         var options = TakeoverSimulation.Options(seed: seed)
         options.quorumDisk = quorumDisk
         options.seconds = seconds
+        options.sizes = sizes
         var simulation = TakeoverSimulation(options)
         return simulation.run()
     }
@@ -32,7 +33,7 @@ import Testing
     /// in `TakeoverMutation`, or a test of its own, too. 1874: a write of the node's own earlier term landed after it had taken the fence again. The others: a
     /// move to a node that lost its state left a leader without a lease, for ever (LeaseTests, too).
     @Test(arguments: [UInt64(1874), 33_061, 44_925, 64_705])
-    func whatWasFoundStaysAway(seed: UInt64) { #expect(Self.run(seed, 60).violation == nil) }
+    func whatWasFoundStaysAway(seed: UInt64) { #expect(Self.run(seed, 60, sizes: .whole).violation == nil) }
 
     @Test func aSeedReplaysToTheLastBit() {
         let outcome = Self.run(7)
@@ -81,6 +82,26 @@ import Testing
         #expect(sum.barriers > 50)
         #expect(sum.replacements > 3)
         #expect(sum.refusedForHeartbeat > 20)
+        #expect(sum.checkpointsInSteps > 0)
+    }
+
+    /// The cluster's own state goes to nodes that begin anew, in several windows on links that break in the middle.
+    @Test(arguments: [false, true])
+    func aStateOfSeveralWindowsReachesANodeThatBeginsAnew(quorumDisk: Bool) {
+        var counts = StateCounts()
+        for seed in UInt64(0)..<10 {
+            var options = TakeoverSimulation.Options(seed: seed)
+            options.quorumDisk = quorumDisk
+            options.seconds = 20
+            options.faults = .brokenStates
+            options.sizes = .small
+            var simulation = TakeoverSimulation(options)
+            let outcome = simulation.run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            counts += outcome.states
+        }
+        #expect(counts.inSeveralWindows > 2)
+        #expect(counts.begunAgain > 0)
     }
 
     /// Nodes that lose their state, and that leave, come back as new ones while everything else goes wrong.
@@ -193,6 +214,7 @@ import Testing
         mutation.defects = []
         mutation.diskDefects = []
         mutation.raftDefects = []
+        mutation.transferDefects = []
         mutation.maximumSeeds = 2
         mutation.seconds = 20
         #expect(mutation.hunt()?.violation == nil)
