@@ -307,8 +307,9 @@ extension Volume {
     /// The same file as in an earlier open, by its identity, on this node or another: [MS-SMB2] 3.3.5.9.12. `path` is
     /// where it was: an open by name keeps the name known to the kernel. Where another file has it now, the file is looked for
     /// where it was before (a node died before the rename was on the disk), then where it was last being renamed to (it died
-    /// before the record said so), and so is a stream within its file; else it is opened by its handle alone, and can be read and written, but not renamed or deleted
-    /// until someone looks it up again. Whether it was at `path`, ``OpenFile/isElsewhere`` says.
+    /// before the record said so), and so is a stream within its file; else it is opened by its handle alone, and can be read and written. Which of its names the kernel
+    /// then calls its own, if it knows one, is chance: another hard link's, where this one's deletion is done. Whether it was at `path`,
+    /// ``OpenFile/isElsewhere`` says, and whether at any of these, ``OpenFile/isNameless``.
     package func reopen(
         _ identity: FileIdentity, path: NTPath, formerPath: NTPath? = nil, access: AccessMask,
         options: CreateOptions = []
@@ -317,9 +318,20 @@ extension Volume {
         if let target = try self.find(path, identity) {
             return try self.open(target, identity, request, formerly: formerPath?.stream)
         }
-        let target = try self.findElsewhere(identity, formerPath)
-        let file = try self.open(target, identity, request, formerly: formerPath?.stream)
+        if let formerPath, let target = try self.find(formerPath, identity) {
+            let file = try self.open(target, identity, request, formerly: formerPath.stream)
+            file.markElsewhere()
+            return file
+        }
+        let unnamed = try self.openByHandle(identity)
+        if let renamed = try RenameMark.read(unnamed.number), let target = try self.find(renamed, identity) {
+            let file = try self.open(target, identity, request, formerly: formerPath?.stream)
+            file.markElsewhere()
+            return file
+        }
+        let file = try self.open(unnamed, identity, request, formerly: formerPath?.stream)
         file.markElsewhere()
+        file.markNameless()
         return file
     }
 
@@ -354,15 +366,6 @@ extension Volume {
             throw FileError(.objectNameNotFound, "a stream that is gone")
         }
         return spelling
-    }
-
-    private func findElsewhere(_ identity: FileIdentity, _ formerPath: NTPath?) throws(FileError) -> Descriptor {
-        if let formerPath, let found = try self.find(formerPath, identity) { return found }
-        let unnamed = try self.openByHandle(identity)
-        guard let renamed = try RenameMark.read(unnamed.number), let found = try self.find(renamed, identity) else {
-            return unnamed
-        }
-        return found
     }
 
     /// Nil where another file is at the path, or none.

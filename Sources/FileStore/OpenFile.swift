@@ -26,6 +26,7 @@ package final class OpenFile: Sendable {
     let changedDirectories = Mutex<[NTPath]>([])
     private let deleted = Atomic(false)
     private let elsewhere = Atomic(false)
+    private let nameless = Atomic(false)
     private let posix: Atomic<Bool>
     private let stream: Mutex<[UInt8]?>
 
@@ -44,6 +45,9 @@ package final class OpenFile: Sendable {
     /// It was taken back after a failover, and not found at the path where it was said to be.
     package var isElsewhere: Bool { self.elsewhere.load(ordering: .relaxed) }
     func markElsewhere() { self.elsewhere.store(true, ordering: .relaxed) }
+    /// It was found at none of the paths that led to it.
+    package var isNameless: Bool { self.nameless.load(ordering: .relaxed) }
+    func markNameless() { self.nameless.store(true, ordering: .relaxed) }
     func markDeleted() { self.deleted.store(true, ordering: .releasing) }
 
     init(

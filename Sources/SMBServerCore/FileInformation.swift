@@ -85,6 +85,8 @@ package protocol FileHandleInformation: AnyObject, Sendable {
     func normalizedName() throws(SMBError) -> String
     /// Taken back after a failover where its record says it is: nothing has to be asked about its name.
     var isAtRecordedPath: Bool { get }
+    /// It was there, or where a rename that its record tells of left it. Otherwise it lives on under a name that is another's to delete.
+    var wasFoundByName: Bool { get }
     func listStreams() throws(SMBError) -> [StreamInformation]
     /// Self-relative.
     func securityDescriptor(_ parts: SecurityInformation) throws(SMBError) -> [UInt8]

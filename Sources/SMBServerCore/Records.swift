@@ -133,6 +133,10 @@ extension ServerState {
         let handle = try fileSystem.reopenFile(
             FileKey(identity: record.file, stream: record.stream), path: record.path, formerPath: record.formerPath,
             access: access)
+        // Done before the server that did it could say so: the file lives on under another of its names.
+        guard !record.deleteOnClose || handle.wasFoundByName else {
+            throw SMBError(.objectNameNotFound, "the name that was to be deleted is gone")
+        }
         var open = Open(
             persistentID: record.persistentID, session: nil, connection: nil, treeID: 0, share: share,
             owner: User(name: record.userName, sid: record.ownerSID), object: .file(handle),

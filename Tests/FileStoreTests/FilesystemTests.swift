@@ -120,6 +120,25 @@ struct FilesystemTests {
         try image.leave()
     }
 
+    /// The deletion was done and its record not yet gone: the file lives on under its other name, which the kernel may take for its own.
+    @Test func whoseNameIsDeletedIsFoundUnderNoOther() throws {
+        let image = try Image()
+        let volume = try image.mount()
+        let identity = try volume.open(
+            OpenRequest(path: try NTPath("gone"), access: [.readData, .writeData, .delete], disposition: .create)
+        ).file.identity
+        let file = try volume.reopen(identity, path: try NTPath("gone"), access: [.readData, .delete])
+        #expect(!file.isNameless)
+        try volume.link(file, to: try NTPath("other"), replaceExisting: false)
+        try volume.delete(file)
+        #expect(try volume.lookup(try NTPath("other")) != nil)
+        let back = try volume.reopen(identity, path: try NTPath("gone"), access: [.readData, .delete])
+        #expect(back.isNameless)
+        let former = try volume.reopen(
+            identity, path: try NTPath("gone"), formerPath: try NTPath("other"), access: [.readData, .delete])
+        #expect(!former.isNameless, "a rename that is known leads to it")
+    }
+
     /// Chaos found this, too: the record says the new name, and the rename, and its mark, never came to the disk.
     @Test func aRenameThatTheDiskForgotLeavesTheFileItsOldName() throws {
         let image = try Image()

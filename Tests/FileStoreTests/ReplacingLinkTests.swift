@@ -100,6 +100,22 @@ struct ReplacingLinkTests: OnItsOwnFileSystem {
         }
     }
 
+    /// Nothing of that tree can be linked in the server's own directory.
+    @Test func withinTheTreeOfAnotherProjectNamesAreReplaced() throws {
+        try self.withVolume { volume, path in
+            try #require(run("xfs_io", "-c", "chproj 7", "-c", "chattr +P", path) == 0)
+            #expect(mkdir("\(path)/tree", 0o755) == 0)
+            try #require(run("xfs_io", "-c", "chproj 42", "\(path)/tree") == 0)
+            try self.make(volume, "tree\\a", "the link")
+            try self.makeTarget(volume, "tree\\b")
+            let file = try self.open(volume, "tree\\a")
+            try volume.link(file, to: try NTPath("tree\\B"), replaceExisting: true)
+            #expect(try self.names("\(path)/tree") == ["B", "a"])
+            #expect(try self.open(volume, "tree\\b").text() == "the link")
+            #expect(try self.names("\(path)/.holdfast/links").isEmpty)
+        }
+    }
+
     /// A crash comes before the link has its name.
     @Test func whatACrashLeavesIsSwept() throws {
         try self.withVolume { volume, path in

@@ -69,8 +69,13 @@ final class MemoryFileSystem: FileSystem {
         /// Where it is, of one that was reopened elsewhere than was said.
         let elsewhere: String?
         var isAtRecordedPath: Bool { self.elsewhere == nil }
+        let wasFoundByName: Bool
 
-        init(_ node: Node, stream: String, parent: SecurityDescriptor? = nil, elsewhere: String? = nil) {
+        init(
+            _ node: Node, stream: String, parent: SecurityDescriptor? = nil, elsewhere: String? = nil,
+            wasFoundByName: Bool = true
+        ) {
+            self.wasFoundByName = wasFoundByName
             self.node = node
             self.parent = parent
             self.elsewhere = elsewhere
@@ -172,7 +177,8 @@ final class MemoryFileSystem: FileSystem {
         }
         guard let found else { throw SMBError(.objectNameNotFound) }
         return Handle(
-            found.value, stream: key.stream, elsewhere: found.key == Self.split(path).name ? nil : found.key)
+            found.value, stream: key.stream, elsewhere: found.key == Self.split(path).name ? nil : found.key,
+            wasFoundByName: [path, formerPath].contains { Self.split($0).name == found.key })
     }
 
     func makeUnnamedFile() throws(SMBError) -> any FileHandle { throw SMBError(.notSupported) }

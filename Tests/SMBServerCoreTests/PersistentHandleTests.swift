@@ -267,6 +267,27 @@ import Testing
         #expect(try rival.write(other, at: 5).status == .fileLockConflict)
     }
 
+    /// The server died when it had deleted the name, and before it could say so.
+    @Test func whatIsDeletedIsNotDeletedAgainUnderItsOtherName() throws {
+        let server = TestServer()
+        let client = try TestClient.ready(server, share: "ca")
+        let file = try client.open(
+            "a", access: [.readData, .delete], options: .deleteOnClose, contexts: self.request())
+        server.files.contents.withLock {
+            $0.nodes["b"] = $0.nodes["a"]
+            $0.nodes["a"] = nil
+        }
+        var kept = HandleState()
+        for mutation in server.journal { kept.apply(mutation) }
+
+        let next = TestServer(files: server.files)
+        let (reopened, lost) = next.state.load(kept.orderedOpens)
+        #expect(reopened == 0 && lost == [file.persistent])
+        next.state.now += 2 * UInt64(Limits.defaultHandleTimeoutMilliseconds)
+        next.state.tick()
+        #expect(next.files.names == ["b"])
+    }
+
     @Test(arguments: [NTStatus.ioDeviceError, .tooManyOpenedFiles, .insufficientResources])
     func whatFailsWhileLoadingCostsNoHandle(status: NTStatus) throws {
         let server = TestServer()

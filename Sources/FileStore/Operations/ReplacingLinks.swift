@@ -14,8 +14,20 @@ enum ReplacingLinks {
 extension Volume {
     /// What had the name `existing` in `parent` has it no more. Its spelling stays.
     func link(_ file: Int32, over existing: [UInt8], in parent: Int32) throws(FileError) {
-        let directory = try self.replacingLinkPlace(otherwise: parent)
-        let place = directory.number
+        if let own = try self.replacingLinkPlace() {
+            do throws(FileError) {
+                return try self.link(file, over: existing, in: parent, by: own.number)
+            } catch  where error.code == EXDEV {
+                // A subvolume of its own, or another quota project.
+            }
+        }
+        let beside = try Descriptor(
+            result: clinux_reopen(parent, clinux_o_path | O_DIRECTORY | O_CLOEXEC), "open a link's directory")
+        try self.link(file, over: existing, in: parent, by: beside.number)
+    }
+
+    /// - Parameter place: the directory in which it is a link first.
+    private func link(_ file: Int32, over existing: [UInt8], in parent: Int32, by place: Int32) throws(FileError) {
         let id = LargeStreams.newID()
         _ = try self.indexes.change(parent, adding: existing) { () throws(FileError) -> Int in
             try check(withTerminated(id) { clinux_link_descriptor(file, place, $0) }, "link")
@@ -28,15 +40,14 @@ extension Volume {
         }
     }
 
-    /// Beside the name, `parent`, where the server may keep nothing of its own: a crash leaves it to be seen there.
-    private func replacingLinkPlace(otherwise parent: Int32) throws(FileError) -> Descriptor {
+    /// Nil where the server may keep nothing of its own. Beside the name, then: a crash leaves it to be seen there.
+    private func replacingLinkPlace() throws(FileError) -> Descriptor? {
         do throws(FileError) {
-            if let own = try self.ownPlace([Array(ReplacingLinks.directory.utf8)], makes: true) { return own }
+            return try self.ownPlace([Array(ReplacingLinks.directory.utf8)], makes: true)
         } catch {
             guard [EACCES, EPERM, ENOTDIR, ELOOP].contains(error.code) else { throw error }
+            return nil
         }
-        return try Descriptor(
-            result: clinux_reopen(parent, clinux_o_path | O_DIRECTORY | O_CLOEXEC), "open a link's directory")
     }
 
     /// Removes the links that a crash kept from their names. How many.

@@ -46,6 +46,7 @@ extension OpenFile {
     }
 
     package var isAtRecordedPath: Bool { !self.isElsewhere }
+    package var wasFoundByName: Bool { !self.isNameless }
 
     package func listStreams() throws(SMBError) -> [SMB2Wire.StreamInformation] {
         return try files { () throws(FileError) in try self.streams() }.map {

@@ -1,10 +1,8 @@
 /// How many bytes of batches were said and not answered. They have consecutive numbers, and an answer is one to all
 /// before it.
 struct UnansweredBatches {
-    private var byteCounts: [Int] = []
-    /// How far that is used up: removing at the front of an array moves all the rest.
-    private var next = 0
-    /// The number of the batch at `next`.
+    private var byteCounts = WaitingLine<Int>()
+    /// The number of the first.
     private var sequence: UInt64 = 1
     private(set) var byteCount = 0
 
@@ -14,13 +12,9 @@ struct UnansweredBatches {
     }
 
     mutating func answer(upTo sequence: UInt64) {
-        while self.next < self.byteCounts.count, self.sequence <= sequence {
-            self.byteCount -= self.byteCounts[self.next]
-            self.next += 1
+        while self.sequence <= sequence, let answered = self.byteCounts.popFirst() {
+            self.byteCount -= answered
             self.sequence += 1
         }
-        guard self.next > self.byteCounts.count / 2 else { return }
-        self.byteCounts.removeFirst(self.next)
-        self.next = 0
     }
 }

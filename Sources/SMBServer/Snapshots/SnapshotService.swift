@@ -17,6 +17,8 @@ final class SnapshotService: @unchecked Sendable {
     static let retryMilliseconds: UInt64 = 60_000
     /// How often schedules are looked at.
     static let lookMilliseconds = 1000
+    /// More than what an earlier life left must have of age (`FileStoreLimits`).
+    static let cleansAgainMilliseconds: UInt64 = 900_000
     /// A second has one snapshot: another one waits for the next, so often.
     private static let tokenAttempts = 3
 
@@ -34,6 +36,9 @@ final class SnapshotService: @unchecked Sendable {
     private var queue: [Order] = []
     /// Shares that may have something unfinished from an earlier life.
     private var unclean: [String] = []
+    private var cleanedOnce: Set<String> = []
+    /// In the order of their times, which all are as long from now.
+    private var cleansAgain: [(share: String, at: UInt64)] = []
     /// The share of which something is being made or removed.
     private var underWay: String?
     private var isHeld = false
@@ -155,20 +160,47 @@ final class SnapshotService: @unchecked Sendable {
         while true {
             switch self.next() {
             case .order(let order): order.done(self.perform(order))
-            case .clean(let volume, let share):
-                do throws(FileError) {
-                    try volume.removeUnfinishedSnapshots { self.isCancelled.load(ordering: .acquiring) }
-                    // Before the streams: with such a link a file may go.
-                    let links = try volume.sweepReplacingLinks { self.isCancelled.load(ordering: .acquiring) }
-                    if links > 0 { Log.write("share \(share): \(links) unfinished links were removed") }
-                    let swept = try volume.sweepLargeStreams { self.isCancelled.load(ordering: .acquiring) }
-                    if swept > 0 { Log.write("share \(share): \(swept) streams of files that are gone were removed") }
-                    let folders = try volume.sweepMarkedFolders { self.isCancelled.load(ordering: .acquiring) }
-                    if folders > 0 { Log.write("share \(share): \(folders) unfinished folders were removed") }
-                } catch { Log.write("share \(share): what an earlier life left could not be removed: \(error)") }
+            case .clean(let volume, let share): self.clean(volume, share: share)
             case .look(let schedules): for (schedule, volume) in schedules { self.follow(schedule, volume) }
             }
         }
+    }
+
+    /// What an earlier life left. One that cannot be removed does not keep the others. Once more later: right after a crash all of it is
+    /// so young that it may be somebody's who is at work.
+    private func clean(_ volume: Volume, share: String) {
+        self.clean(share, "snapshots") { (isCancelled) throws(FileError) in
+            try volume.removeUnfinishedSnapshots(isCancelled: isCancelled)
+            return 0
+        }
+        // Before the streams: with such a link a file may go.
+        self.clean(share, "links") { (isCancelled) throws(FileError) in
+            try volume.sweepReplacingLinks(isCancelled: isCancelled)
+        }
+        self.clean(share, "streams") { (isCancelled) throws(FileError) in
+            try volume.sweepLargeStreams(isCancelled: isCancelled)
+        }
+        self.clean(share, "folders") { (isCancelled) throws(FileError) in
+            try volume.sweepMarkedFolders(isCancelled: isCancelled)
+        }
+        let key = share.lowercased()
+        self.signal.withLock {
+            // The share moves away in the middle of it.
+            if self.isHeld, self.isCancelled.load(ordering: .acquiring) {
+                self.unclean.append(key)
+            } else if self.cleanedOnce.insert(key).inserted {
+                self.cleansAgain.append((key, Clock.milliseconds + Self.cleansAgainMilliseconds))
+            }
+        }
+    }
+
+    private func clean(_ share: String, _ what: String, _ sweep: (() -> Bool) throws(FileError) -> Int) {
+        do throws(FileError) {
+            let swept = try sweep { self.isCancelled.load(ordering: .acquiring) }
+            if swept > 0 { Log.write("share \(share): \(swept) \(what) that an earlier life left were removed") }
+        } catch  where self.isCancelled.load(ordering: .acquiring) {
+            // Asked for.
+        } catch { Log.write("share \(share): \(what) that an earlier life left could not be removed: \(error)") }
     }
 
     private func next() -> Task {
@@ -187,6 +219,10 @@ final class SnapshotService: @unchecked Sendable {
 
     /// Within the signal's lock.
     private func taskAtHand() -> Task? {
+        while let first = self.cleansAgain.first, Clock.milliseconds >= first.at {
+            self.unclean.append(first.share)
+            self.cleansAgain.removeFirst()
+        }
         if let share = self.unclean.popLast() {
             guard let found = self.volumes[share] else { return nil }
             self.begin(share)

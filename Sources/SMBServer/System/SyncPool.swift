@@ -9,21 +9,9 @@ final class SyncPool: Sendable {
     private final class Queue: @unchecked Sendable {
         // Guarded by the signal's lock.
         var waiting: [ObjectIdentifier: (file: any SyncTarget, includesName: Bool, waiters: [Waiter])] = [:]
-        /// Files with waiters and no thread, in the order in which they came. Those before `next` were taken: a client may leave very
-        /// many at once, and to move the rest for each would take all threads' time.
-        var ready: [ObjectIdentifier] = []
-        var next = 0
+        /// Files with waiters and no thread. A client may leave very many at once.
+        var ready = WaitingLine<ObjectIdentifier>()
         var busy: Set<ObjectIdentifier> = []
-
-        func takeReady() -> ObjectIdentifier? {
-            guard self.next < self.ready.count else {
-                self.ready.removeAll(keepingCapacity: true)
-                self.next = 0
-                return nil
-            }
-            self.next += 1
-            return self.ready[self.next - 1]
-        }
     }
 
     private let queue = Queue()
@@ -55,7 +43,7 @@ final class SyncPool: Sendable {
         while true {
             let (id, job) = self.signal.withLock {
                 while true {
-                    while let id = self.queue.takeReady() {
+                    while let id = self.queue.ready.popFirst() {
                         if let job = self.queue.waiting.removeValue(forKey: id) {
                             self.queue.busy.insert(id)
                             return (id, job)

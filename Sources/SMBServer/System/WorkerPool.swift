@@ -3,20 +3,8 @@ import Synchronization
 /// A few threads for what an event loop must not wait for. First come, first served.
 final class WorkerPool: Sendable {
     private final class Queue: @unchecked Sendable {
-        // Guarded by the signal's lock. Taken from `next` on, so that taking one does not move the rest.
-        var jobs: [(@Sendable () -> Void)?] = []
-        var next = 0
-
-        func take() -> (@Sendable () -> Void)? {
-            guard self.next < self.jobs.count else { return nil }
-            let job = self.jobs[self.next].take()
-            self.next += 1
-            if self.next == self.jobs.count {
-                self.jobs.removeAll(keepingCapacity: true)
-                self.next = 0
-            }
-            return job
-        }
+        // Guarded by the signal's lock.
+        var jobs = WaitingLine<@Sendable () -> Void>()
     }
 
     private let queue = Queue()
@@ -37,7 +25,7 @@ final class WorkerPool: Sendable {
     /// False: too many wait already.
     func submit(_ job: @escaping @Sendable () -> Void) -> Bool {
         self.signal.withLock {
-            guard self.queue.jobs.count - self.queue.next < self.waitingLimit else { return false }
+            guard self.queue.jobs.count < self.waitingLimit else { return false }
             self.queue.jobs.append(job)
             self.signal.wake()
             return true
@@ -48,7 +36,7 @@ final class WorkerPool: Sendable {
         while true {
             let job = self.signal.withLock {
                 while true {
-                    if let job = self.queue.take() { return job }
+                    if let job = self.queue.jobs.popFirst() { return job }
                     self.signal.wait()
                 }
             }
