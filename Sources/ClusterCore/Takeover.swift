@@ -102,6 +102,8 @@ package struct Takeover: Sendable {
     }
 
     package var isServing: Bool { self.phase == .serving }
+    /// The bridge does not say otherwise.
+    package var isLUNReachable: Bool { self.unreachable == nil }
     /// Serving still, and about to hand over.
     package var isPreparingMove: Bool { self.preparation != nil }
 

@@ -389,7 +389,7 @@ final class Member {
         self.lookAtCertificate(now)
         self.compact()
         self.resendSnapshots(now)
-        if self.takeover.isServing { self.server?.tell(.askStatus) }
+        if self.takeover.isServing { self.server?.tell(.askStatus(isLUNReachable: self.takeover.isLUNReachable)) }
         if let settled = self.settled {
             let isDone =
                 self.state != nil && self.raft.configuration.isVoter(self.identity.id)

@@ -22,7 +22,7 @@ final class ServerWorker: Sendable {
         case heard(ServerToCluster, generation: UInt64)
         /// That start of the server says nothing more: why, or nil where it closed its end.
         case silent(String?, generation: UInt64)
-        case askStatus
+        case askStatus(isLUNReachable: Bool)
         /// Microseconds of CLOCK_BOOTTIME.
         case lease(until: UInt64)
         /// The closure is called once, on this worker's thread.
@@ -238,9 +238,13 @@ private final class ServerThread {
             guard self.isUsed else { return answer(nil) }
             self.unservedQuestions.append(answer)
             self.send(.unservedRequest)
-        case .askStatus:
-            // While it loads it answers nothing: how long that may take is known.
-            guard self.isUsed, self.serve == nil else { return }
+        case .askStatus(let isLUNReachable):
+            // While it loads it answers nothing: how long that may take is known. Nor while it waits for a target that is away, which
+            // it does for its clients: its end would cost them what they have open, and its successor would wait as well.
+            guard self.isUsed, self.serve == nil, isLUNReachable else {
+                self.pingedAt = nil
+                return
+            }
             self.send(.statusRequest)
             self.lookWhetherItAnswers()
         }
