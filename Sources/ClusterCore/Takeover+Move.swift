@@ -4,7 +4,7 @@ import StateRecords
 /// Planned moves and the orderly stop: what was acknowledged is on the LUN before the clients wait, and before this node lets go.
 extension Takeover {
     mutating func move(to target: NodeID, _ now: Moment) {
-        guard self.phase == .serving, self.serverRestart == nil else {
+        guard self.phase == .serving, self.serverRestart == nil || self.heldBack != nil else {
             self.directives.append(
                 .answerMove(
                     "this node does not serve at the moment: try again when 'clusterctl status' shows it active"))
@@ -25,8 +25,13 @@ extension Takeover {
     static let noHeir = "the other node cannot take over at the moment: see 'clusterctl status'"
 
     mutating func prepareMove(to target: NodeID?, _ now: Moment) {
-        self.preparation = Preparation(target: target, start: now)
-        if self.serverRestart == nil { self.flushWhileServing(now) }
+        let preparation = Preparation(target: target, start: now)
+        self.preparation = preparation
+        if self.heldBack != nil {
+            self.endPreparation(preparation, now)
+        } else if self.serverRestart == nil {
+            self.flushWhileServing(now)
+        }
     }
 
     mutating func flushWhileServing(_ now: Moment) {
@@ -44,11 +49,16 @@ extension Takeover {
         preparation.flushes += 1
         preparation.earlier = time
         self.preparation = preparation
+        guard self.heldBack == nil else { return self.endPreparation(preparation, now) }
         guard self.serverRestart == nil else { return }
         if time > self.limits.shortFlush, isShorter, preparation.flushes < self.limits.flushes {
             self.flushWhileServing(now)
             return
         }
+        self.endPreparation(preparation, now)
+    }
+
+    mutating func endPreparation(_ preparation: Preparation, _ now: Moment) {
         self.preparation = nil
         var heir = preparation.target ?? self.heirs.first { $0 != self.node }
         if let target = preparation.target, !self.heirs.contains(target) {
@@ -62,6 +72,8 @@ extension Takeover {
 
     mutating func beginMove(to target: NodeID?, _ now: Moment) {
         self.moveTarget = target
+        // One that is held back: the freeze withdraws it.
+        self.serverRestart = nil
         self.steps = []
         self.phase = .moving(.freeze)
         self.stepStart = now
@@ -91,6 +103,7 @@ extension Takeover {
             self.phase = .moving(.server)
             self.directives.append(.endServer(self.operation))
         case .server:
+            self.heldBack = nil
             self.phase = .moving(.detach)
             self.directives.append(.detach(self.operation, term: self.term))
         case .detach:
@@ -126,7 +139,7 @@ extension Takeover {
         let what: String
         switch self.phase {
         case .serving:
-            guard let preparation = self.preparation, preparation.operation != 0 else { return }
+            guard self.heldBack == nil, let preparation = self.preparation, preparation.operation != 0 else { return }
             start = preparation.start
             what = "what was written goes to the LUN, while the clients are served"
         case .moving(.flush):

@@ -89,6 +89,9 @@ package struct Takeover: Sendable {
 
     var serverRestart: (operation: Operation, start: Moment)?
     var serverRestarts: [Moment] = []
+    /// Since when the next server is held back by the one that was killed. In a move, too: nobody serves, and what was
+    /// acknowledged was acknowledged before.
+    var heldBack: Moment?
     var bridgeRestart: (operation: Operation, start: Moment)?
     var bridgeRestarts: [Moment] = []
     var confirmation: Operation?
@@ -104,6 +107,8 @@ package struct Takeover: Sendable {
     package var isServing: Bool { self.phase == .serving }
     /// The bridge does not say otherwise.
     package var isLUNReachable: Bool { self.unreachable == nil }
+    /// Nobody serves: the server that was killed sits in a call of the kernel.
+    package var isServerHeldBack: Bool { self.heldBack != nil }
     /// Serving still, and about to hand over.
     package var isPreparingMove: Bool { self.preparation != nil }
 
@@ -134,6 +139,8 @@ package struct Takeover: Sendable {
         case .finished(let operation, let details): self.finished(operation, details, now)
         case .failed(let operation, let failure): self.failed(operation, failure, now)
         case .serverExited(let how): self.serverExited(how, now)
+        case .serverHeldBack: self.serverHeldBack(now)
+        case .serverReleased: self.heldBack = nil
         case .serverStorageFailed(let what):
             if self.holdsStorage { self.giveUp("the server reports that the storage failed: \(what)", now) }
         case .bridgeExited(let how): self.bridgeExited(how, now)
@@ -142,7 +149,10 @@ package struct Takeover: Sendable {
         case .bridgeAsksToRetake(let why): self.bridgeAsksToRetake(why)
         case .bridgeUnreachable(let why):
             if self.holdsStorage, self.unreachable == nil { self.unreachable = (now, why) }
-        case .bridgeReachable: self.unreachable = nil
+        case .bridgeReachable:
+            // The call had nothing to end with until now.
+            if self.unreachable != nil, self.heldBack != nil { self.heldBack = now }
+            self.unreachable = nil
         case .move(let target): self.move(to: target, now)
         case .stop: self.stop(now)
         case .tick: self.tick(now)
@@ -276,6 +286,7 @@ package struct Takeover: Sendable {
         }
         if let restart = self.serverRestart, restart.operation == operation {
             self.serverRestart = nil
+            self.heldBack = nil
             self.recordRestart(.serverRestart, since: restart.start, details, now)
             if self.preparation?.operation == 0 { self.flushWhileServing(now) }
             return
@@ -391,6 +402,7 @@ package struct Takeover: Sendable {
         self.answerMove("the move was broken off: \(reason)")
         self.preparation = nil
         self.serverRestart = nil
+        self.heldBack = nil
         self.bridgeRestart = nil
         if self.confirmation != nil {
             self.confirmation = nil
@@ -550,6 +562,7 @@ package struct Takeover: Sendable {
         case .serving, .taking(.load), .taking(.address), .taking(.tickle), .moving(.flush), .moving(.server):
             self.noteWait(now)
             self.leaveTheUnreachable(now)
+            self.leaveTheHeldBack(now)
         case .moving(.detach): self.noteWait(now)
         case .standby, .elected, .taking, .moving, .clearing: break
         }

@@ -45,6 +45,11 @@ extension Takeover {
         case failed(Operation, Failure)
 
         case serverExited(String)
+        /// The one that is to take its place is not loaded: the one that was killed still sits in a call of the kernel,
+        /// and what that does must not come after what the next one does.
+        case serverHeldBack
+        /// The call is over, and the next one is being loaded.
+        case serverReleased
         case serverStorageFailed(String)
         case bridgeExited(String)
         case bridgeFenced(String)
@@ -75,7 +80,8 @@ extension Takeover {
         // The server.
         /// Load the records into the warm server (or a new one) and let it serve.
         case serve(Operation, epoch: Term)
-        /// Takes no more requests, lets what runs finish, and says nothing more; closes no connection.
+        /// Takes no more requests, lets what runs finish, and says nothing more; closes no connection. One that was to
+        /// be loaded in place of one that ended is not loaded any more, and there is nothing to wait for.
         case freeze(Operation)
         /// Answers nothing from this moment on, and keeps its sockets open, so that they say nothing either. Nothing waits for
         /// it: it cannot fail, and is told in the same step as whatever made it necessary.
@@ -133,6 +139,15 @@ package struct TakeoverLimits: Equatable, Sendable {
     /// How long the LUN may be out of this node's reach, after the bridge has said so, before the leadership goes to an heir
     /// that reaches it.
     package var unreachableTime: Moment = 5_000_000
+    /// How long a server that was killed may hold back the next one, by the call of the kernel in which it sits, before
+    /// the share moves to an heir that reaches the LUN. The LUN's own absence does not count.
+    package var heldBackTime: Moment = 15_000_000
+    /// And how long that move may bring what was acknowledged to the LUN, which hangs where the call does, before the
+    /// leadership goes to such an heir without. With `heldBackTime`, no longer than clients wait for an answer: 60 s.
+    package var heldBackFlushTime: Moment = 45_000_000
+    /// How long that call may last once all that was acknowledged is on the LUN; then the node gives the LUN up, and
+    /// nothing is lost.
+    package var heldBackEndTime: Moment = 10_000_000
     /// Between attempts of a witness to hand leadership to a data node.
     package var witnessTransferInterval: Moment = 500_000
 

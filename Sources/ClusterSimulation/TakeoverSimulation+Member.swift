@@ -528,7 +528,9 @@ extension TakeoverSimulation {
         case .serve(let operation, let epoch):
             self.nodes[i].waitingServe = (operation, epoch)
             self.serveWhenSettled(i)
-        case .freeze(let operation): self.freezeServer(i, operation)
+        case .freeze(let operation):
+            self.nodes[i].waitingServe = nil
+            self.freezeServer(i, operation)
         case .flush(let operation): self.flush(i, operation)
         case .silenceServer:
             self.nodes[i].waitingServe = nil

@@ -37,7 +37,10 @@ extension Member {
 
     /// As `clusterctl status` shows it.
     var phaseText: String {
-        self.takeover.isPreparingMove
+        if self.takeover.isServerHeldBack {
+            return "\(Self.text(self.takeover.phase)), without a server: \(Takeover.heldBackReason)"
+        }
+        return self.takeover.isPreparingMove
             ? "serving, and about to move: what was written goes to the LUN first" : Self.text(self.takeover.phase)
     }
 
@@ -56,7 +59,9 @@ extension Member {
         case .serve(let operation, let epoch):
             self.waitingServe = (operation, epoch)
             self.serveWhenSettled()
-        case .freeze(let operation): self.server?.tell(.freeze(operation))
+        case .freeze(let operation):
+            self.waitingServe = nil
+            self.server?.tell(.freeze(operation))
         case .flush(let operation): self.flusher?.tell(operation)
         case .silenceServer:
             self.waitingServe = nil

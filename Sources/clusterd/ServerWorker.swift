@@ -72,10 +72,6 @@ private final class ServerThread {
 
     /// From SIGKILL to the end of a process that is in no call of the kernel.
     private static let endTime = Duration.seconds(1)
-    /// How long one may take whose storage was given up. Everything that it is in fails by then; should it not, the node goes on.
-    private static let givenUpTime = Duration.seconds(15)
-    /// Then the log says so.
-    private static let endingNote = Duration.seconds(5)
 
     /// smbserverd's descriptor numbers.
     private static let journalNumber: Int32 = 3
@@ -103,15 +99,6 @@ private final class ServerThread {
         }
     }
 
-    /// Killed, and not gone: a call of the kernel that waits for the LUN goes on, and its files are open until it is over.
-    private struct Ending {
-        var child: ChildProcess
-        /// The storage was: what the call still does fails.
-        var isGivenUp: Bool
-        var since = ContinuousClock.now
-        var isNoted = false
-    }
-
     private let orders: Mailbox<ServerWorker.Order>
     private let output: ServerOutput
     private let answers: ServerOutput
@@ -137,7 +124,9 @@ private final class ServerThread {
     private var serve: Serve?
     private var freeze: Takeover.Operation?
     private var isSilenced = false
-    private var endings: [Ending] = []
+    private var endings: [(child: ChildProcess, state: ServerEnding)] = []
+    /// The loop was told that they hold back the next server.
+    private var isHeldBack = false
     /// Finished when these are gone.
     private var endOperation: Takeover.Operation?
     private var startNotBefore = ContinuousClock.now
@@ -199,6 +188,12 @@ private final class ServerThread {
             if self.child == nil { self.start() }
             self.load()
         case .freeze(let operation):
+            // The one that was to serve in place of one that ended is held back, or is being loaded since this moment:
+            // the share moves without.
+            if self.serve != nil {
+                self.serve = nil
+                if self.isUsed { self.end() }
+            }
             // The one that served has just ended; one that is warm would be frozen for the next takeover.
             guard self.isUsed else { return self.loop.post(.takeover(.finished(operation, []))) }
             self.freeze = operation
@@ -211,7 +206,8 @@ private final class ServerThread {
                 self.child?.kill(SIGSTOP)
                 self.isSilenced = true
             }
-            for index in self.endings.indices { self.endings[index].isGivenUp = true }
+            let now = ContinuousClock.now
+            for index in self.endings.indices { self.endings[index].state.giveUp(at: now) }
         case .end(let operation):
             self.serve = nil
             self.freeze = nil
@@ -386,7 +382,7 @@ private final class ServerThread {
         guard let child = self.child else { return }
         child.kill(SIGKILL)
         if child.wait(timeout: Self.endTime) == nil {
-            self.endings.append(Ending(child: child, isGivenUp: self.isSilenced))
+            self.endings.append((child, ServerEnding(at: .now, isGivenUp: self.isSilenced)))
         }
         self.child = nil
         self.input?.close()
@@ -405,18 +401,24 @@ private final class ServerThread {
     private func lookAtEndings() {
         let now = ContinuousClock.now
         self.endings.removeAll { $0.child.wait(timeout: .zero) != nil }
-        for index in self.endings.indices where !self.endings[index].isNoted {
-            guard now - self.endings[index].since > Self.endingNote else { continue }
-            self.endings[index].isNoted = true
+        for index in self.endings.indices where self.endings[index].state.takeNote(at: now) {
             self.logger.warning("smbserverd was killed and is not gone: a call of the kernel waits for the LUN")
         }
+        let holdsBack = self.endings.contains(where: \.state.holdsBack)
         // The next one is held back by them, and does not hang.
-        if let time = self.serve?.load.time, !self.isUsed, !self.endings.allSatisfy(\.isGivenUp) {
+        if let time = self.serve?.load.time, !self.isUsed, holdsBack {
             self.serve?.deadline = now + time
+            if !self.isHeldBack {
+                self.isHeldBack = true
+                self.loop.post(.takeover(.serverHeldBack))
+            }
+        }
+        if self.isHeldBack, !holdsBack {
+            self.isHeldBack = false
+            self.loop.post(.takeover(.serverReleased))
         }
         self.load()
-        guard let operation = self.endOperation,
-            self.endings.allSatisfy({ $0.isGivenUp && now - $0.since > Self.givenUpTime })
+        guard let operation = self.endOperation, self.endings.allSatisfy({ $0.state.isGoneWithout(at: now) })
         else { return }
         self.endOperation = nil
         self.loop.post(.takeover(.finished(operation, [])))
@@ -441,7 +443,8 @@ private final class ServerThread {
 
     private func load() {
         // What an earlier one still has under way on the same file system must not come after what this one does.
-        guard var serve = self.serve, self.isReady, !self.isUsed, self.endings.allSatisfy(\.isGivenUp) else { return }
+        guard var serve = self.serve, self.isReady, !self.isUsed, !self.endings.contains(where: \.state.holdsBack)
+        else { return }
         self.isUsed = true
         self.input?.serves(in: serve.epoch)
         serve.readyAt = ContinuousClock.now

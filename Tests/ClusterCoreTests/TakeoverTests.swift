@@ -561,6 +561,128 @@ extension [Takeover.Directive] {
     }
 }
 
+/// A server that was killed in a call of the kernel that does not end: the next one is not loaded before that.
+@Suite struct HeldBackServerTests {
+    private func heldBack(reaching: [NodeID] = []) -> Shell {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.heirs([2], reaching: reaching))
+        #expect(shell.step(.serverExited("signal 9")).names == ["log", "serve"])
+        #expect(shell.step(.serverHeldBack).names == ["log"])
+        #expect(shell.takeover.isServerHeldBack)
+        return shell
+    }
+
+    /// The share stood still as long as that call lasted.
+    @Test func theShareMovesToAnHeirThatReachesTheLUN() {
+        var shell = self.heldBack(reaching: [2])
+        #expect(shell.step(.tick, after: 9_900_000).isEmpty)
+        #expect(shell.step(.tick, after: 5_000_000).names == ["log"], "it says what it waits for")
+        let told = shell.step(.tick, after: 200_000)
+        #expect(told.names == ["record", "log", "freeze"])
+        #expect(told.recorded?.kind == .failure)
+        #expect(shell.finish().names == ["flush"])
+        #expect(shell.finish().names == ["dropAddress"])
+        #expect(shell.finish().names == ["endServer"])
+        #expect(shell.finish().names == ["detach"], "its call is over")
+        #expect(!shell.takeover.isServerHeldBack)
+        #expect(shell.finish().contains(.transferLeadership(to: 2)))
+    }
+
+    @Test func aFileSystemThatHangsIsLeftWithoutTheFlush() {
+        var shell = self.heldBack(reaching: [2])
+        shell.step(.tick, after: 15_000_000)
+        shell.finish()
+        #expect(shell.takeover.phase == .moving(.flush))
+        #expect(!shell.step(.tick, after: 44_900_000).names.contains("tearDown"))
+        let told = shell.step(.tick, after: 200_000)
+        #expect(told.names.contains("silenceServer") && told.names.contains("tearDown"))
+        #expect(told.recorded?.kind == .failure)
+        #expect(shell.takeover.lastFailure?.contains("call of the kernel") == true)
+        #expect(shell.finishAll().contains(.transferLeadership(to: 2)))
+    }
+
+    @Test func withoutAnHeirThatReachesTheLUNItWaits() {
+        var shell = self.heldBack()
+        var told: [Takeover.Directive] = []
+        for _ in 0..<600 { told += shell.step(.tick, after: 1_000_000) }
+        #expect(told.names == Array(repeating: "log", count: 60))
+        #expect(shell.takeover.isServing)
+        // The call ends: the new server is loaded, however long that takes.
+        shell.step(.serverReleased)
+        shell.step(.heirs([2], reaching: [2]))
+        #expect(shell.step(.tick, after: 60_000_000).isEmpty)
+        #expect(shell.takeover.isServing && !shell.takeover.isServerHeldBack)
+    }
+
+    /// What waits for a LUN that is away ends some time after it is back.
+    @Test func theAbsenceOfTheLUNDoesNotCount() {
+        var shell = self.heldBack()
+        shell.step(.bridgeUnreachable("no answer for 4 s"))
+        #expect(shell.step(.tick, after: 60_000_000).isEmpty)
+        shell.step(.bridgeReachable)
+        shell.step(.heirs([2], reaching: [2]))
+        #expect(!shell.step(.tick, after: 14_900_000).names.contains("freeze"))
+        #expect(shell.step(.tick, after: 200_000).names.contains("freeze"))
+    }
+
+    /// It was refused, and a stop waited for the server.
+    @Test(arguments: [Takeover.Event.move(to: 2), .stop]) func nobodyHasToBeServedForAMove(_ event: Takeover.Event) {
+        var shell = self.heldBack()
+        #expect(shell.step(event).names == ["freeze"])
+        #expect(shell.finish().names == ["flush"])
+        #expect(shell.finish().names == ["dropAddress"])
+        #expect(shell.finish().names == ["endServer"])
+        #expect(shell.takeover.phase == .moving(.server))
+        #expect(shell.step(.tick, after: 9_900_000).names == [])
+        // All is on the LUN: whatever the call still does may fail.
+        let told = shell.step(.tick, after: 200_000)
+        #expect(told.names.contains("tearDown"))
+        #expect((told.answer != nil) == (event != .stop))
+        #expect(shell.finishAll().contains(.transferLeadership(to: 2)))
+    }
+
+    @Test func aStopOfTheOnlyNodeEnds() {
+        var shell = self.heldBack()
+        shell.step(.heirs([]))
+        shell.step(.stop)
+        for _ in 0..<3 { shell.finish() }
+        #expect(shell.takeover.phase == .moving(.server))
+        shell.step(.tick, after: 10_100_000)
+        #expect(shell.finishAll().names.contains("mayExit"))
+    }
+
+    @Test func aStopThatWaitedForTheNewServerGoesOnWithout() {
+        var shell = Shell()
+        shell.serve()
+        shell.step(.serverExited("signal 9"))
+        #expect(shell.step(.stop).isEmpty)
+        #expect(shell.step(.serverHeldBack).names == ["log", "freeze"])
+    }
+
+    @Test func aFlushThatRanWhenTheServerDiedIsFollowedByTheMove() {
+        var shell = Shell()
+        shell.serve()
+        let flush = shell.step(.move(to: 2))
+        shell.step(.serverExited("signal 9"))
+        #expect(shell.step(.serverHeldBack).names == ["log"])
+        shell.told = flush
+        #expect(shell.finish(after: 20_000_000).names == ["freeze"])
+    }
+
+    /// The next server was loaded in the same moment: it may have answered clients after the flush.
+    @Test func aServerThatIsHeldBackNoMoreIsWaitedForAtItsEnd() {
+        var shell = self.heldBack()
+        shell.step(.move(to: 2))
+        shell.step(.serverReleased)
+        shell.told = [.freeze(shell.takeover.operation)]
+        for _ in 0..<3 { shell.finish() }
+        #expect(shell.takeover.phase == .moving(.server))
+        for _ in 0..<60 { shell.step(.tick, after: 1_000_000) }
+        #expect(shell.takeover.phase == .moving(.server))
+    }
+}
+
 /// `clusterctl move` waits for an answer, and as long as it has none every other move is refused.
 @Suite struct MoveAnswerTests {
     @Test(arguments: 0...5) func aMoveWithoutABridgeIsAnswered(finished: Int) {
